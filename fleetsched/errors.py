@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tree of errors.
+
+    FleetschedError                 message, remedy, exit_code
+    ├── UsageError                  64  the command line asks for something impossible
+    ├── InputError                  1   a file that a person wrote is wrong
+    │   └── ProblemsError           1   many of them, each with its position
+    ├── BuildError                  1   a policy does not compile or its lock does not match
+    ├── LabError                    1   the lab could not do what was asked
+    ├── RefusedError                8   unapproved, unsigned, stale
+    ├── LeaseHeldError              7   another run holds the host
+    ├── HostError                   4   one host; becomes that host's outcome, never ends a run
+    │   ├── UnreachableError        4   no answer, refused, name unknown, authentication failed
+    │   ├── HostKeyError            4   unknown or changed host key
+    │   └── HelperError             4   the helper answered with an error: carries its code
+    └── InterruptedRunError         130 Ctrl-C
+
+Every error says what happened, to which object, and what to do next (`remedy`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What every command returns to its caller. Where several hold: 5 > 3 > 6 > 4 > 2."""
+
+    OK = 0
+    ERROR = 1
+    CHANGES = 2
+    ROLLED_BACK = 3
+    UNREACHABLE = 4
+    NOT_ROLLED_BACK = 5
+    PAUSED = 6
+    LEASE_HELD = 7
+    REFUSED = 8
+    USAGE = 64
+    INTERRUPTED = 130
+
+
+class FleetschedError(Exception):
+    """The root of the tree.
+
+    Args:
+        message: what happened, to which object, in one line.
+        remedy: what the reader can do next; may be empty.
+    """
+
+    exit_code = ExitCode.ERROR
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.remedy}" if self.remedy else self.message
+
+
+class UsageError(FleetschedError):
+    """The command line asks for something impossible."""
+
+    exit_code = ExitCode.USAGE
+
+
+class InputError(FleetschedError):
+    """A file that a person wrote is wrong."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One mistake in one file. `line` and `column` count from 1; 0 means the whole file."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        if self.line:
+            return f"{self.file}:{self.line}:{self.column}: {self.message}"
+        return f"{self.file}: {self.message}"
+
+
+class ProblemsError(InputError):
+    """All mistakes of all files at once, sorted by position."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class BuildError(FleetschedError):
+    """A policy does not compile, or its lock does not match what was built."""
+
+
+class LabError(FleetschedError):
+    """The lab could not do what was asked."""
+
+
+class RefusedError(FleetschedError):
+    """Unapproved, unsigned or stale: nothing was changed."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class LeaseHeldError(FleetschedError):
+    """Another run holds the host."""
+
+    exit_code = ExitCode.LEASE_HELD
+
+
+class HostError(FleetschedError):
+    """Something about one host. It becomes that host's outcome and never ends a run."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+
+class UnreachableError(HostError):
+    """No answer, connection refused, name unknown, or authentication failed."""
+
+
+class HostKeyError(HostError):
+    """The host's key is unknown or has changed.
+
+    Args:
+        fingerprint: SHA-256 fingerprint of the key that the host showed, as OpenSSH prints it.
+    """
+
+    def __init__(self, message: str, *, fingerprint: str, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.fingerprint = fingerprint
+
+
+class HelperError(HostError):
+    """The helper on a host answered with an error.
+
+    Args:
+        code: the protocol's word for it, for example `no-sched-ext`.
+    """
+
+    def __init__(self, message: str, *, code: str, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.code = code
+
+
+class InterruptedRunError(FleetschedError):
+    """Ctrl-C; the run stopped at a safe point."""
+
+    exit_code = ExitCode.INTERRUPTED
