@@ -63,7 +63,7 @@ def test_a_pattern_selects_hosts_as_ansible_does(pattern: str, expected: str) ->
     ("pattern", "message"),
     [
         ("wbe", 'host pattern "wbe": no group or host "wbe"; did you mean "web"?'),
-        ("web:!web-20", 'host pattern "web:!web-20": no group or host "web-20"; did you mean "web-02"?'),
+        ("web:!web02", 'host pattern "web:!web02": no group or host "web02"; did you mean "web-02"?'),
         ("~web(", 'host pattern "~web(": "~web(" is not a regular expression: missing ), '),
         ("wbe[0]", 'host pattern "wbe[0]": no group or host "wbe"; did you mean "web"?'),
         ("", "the host pattern is empty"),

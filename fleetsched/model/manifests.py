@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the manifests of one revision say, as values. Durations are seconds, shares are percent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from fleetsched.errors import Problem
+from fleetsched.model.assignment import Assignment
+from fleetsched.model.inventory import Host, Inventory
+
+KERNEL_DEFAULT = "kernel-default"
+"""The policy name that means: on purpose none, the kernel's own scheduler."""
+
+DEFAULT_TIMEOUT_S = 5.0
+"""A policy's watchdog time-out when its manifest gives none; the helper clamps to it at load."""
+
+ParameterType = Literal["bool", "u8", "u16", "u32", "u64", "s32", "s64"]
+
+_VERSION = re.compile(r"^(\d+)\.(\d+)(?:\.(\d+))?")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in a file of the repository; lines and columns count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def problem(self, message: str) -> Problem:
+        """Report a mistake at this place."""
+        return Problem(self.file, self.line, self.column, message)
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+BUILT_IN = Position("(built in)", 0, 0)
+"""The place of what no file says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requires:
+    """What a host must have.
+
+    Attributes:
+        kernel: conditions on the release that must all hold, such as `(">=", (6, 16, 0))`.
+        arch: machine names as `uname -m` prints them; empty = any.
+    """
+
+    kernel: tuple[tuple[str, tuple[int, int, int]], ...] = ()
+    arch: tuple[str, ...] = ()
+
+    def unmet(self, kernel_release: str, arch: str) -> str:
+        """Say in a few words what is not met, or return an empty string."""
+        if self.arch and arch not in self.arch:
+            return f"needs architecture {' or '.join(self.arch)}, is {arch}"
+        match = _VERSION.match(kernel_release)
+        found = (int(match[1]), int(match[2]), int(match[3] or 0)) if match else (0, 0, 0)
+        for operator, wanted in self.kernel:
+            if not _COMPARE[operator](found, wanted):
+                version = ".".join(str(number) for number in (wanted if wanted[2] else wanted[:2]))
+                return f"needs kernel {operator}{version}, runs {kernel_release}"
+        return ""
+
+
+_COMPARE = {
+    ">=": lambda found, wanted: found >= wanted,
+    "<=": lambda found, wanted: found <= wanted,
+    ">": lambda found, wanted: found > wanted,
+    "<": lambda found, wanted: found < wanted,
+    "==": lambda found, wanted: found == wanted,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HostGroup:
+    """A named set of hosts.
+
+    Attributes:
+        hosts: Ansible pattern over the inventory.
+        max_concurrent: most hosts in trial at the same time; None = no limit but the step's own.
+        heal: drift is corrected.
+        prune: a managed host that no goal claims goes back to the kernel's scheduler.
+        hosts_source: where the pattern is written.
+    """
+
+    name: str
+    hosts: str
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    requires: Requires = Requires()
+    max_concurrent: int | None = None
+    heal: bool = True
+    prune: bool = True
+    source: Position = field(default=BUILT_IN, compare=False)
+    hosts_source: Position = field(default=BUILT_IN, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyBinding:
+    """The policy that a goal is bound to.
+
+    Attributes:
+        parameters: those that the goal sets; the others keep the policy's defaults.
+    """
+
+    name: str
+    variant: str = "default"
+    parameters: Mapping[str, int] = field(default_factory=dict, hash=False)
+    source: Position = field(default=BUILT_IN, compare=False)
+
+    @property
+    def is_kernel_default(self) -> bool:
+        """True when the goal asks for the kernel's own scheduler."""
+        return self.name == KERNEL_DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadGoal:
+    """What matters on a group, the bound policy and how it is rolled out.
+
+    Attributes:
+        policy: None = unbound: nothing is planned for its hosts yet.
+        rollout: name of a strategy of the fleet; always one that exists.
+    """
+
+    name: str
+    host_group: str
+    rollout: str
+    policy: PolicyBinding | None = None
+    description: str = ""
+    source: Position = field(default=BUILT_IN, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a rollout.
+
+    Attributes:
+        kind: `hosts` = a number of hosts, `percent` = a share of the group; both count from the rollout's
+            start.
+        value: hosts (a whole number) or percent (above 0, at most 100).
+        bake_s: seconds for which each host of the step is watched before it is confirmed.
+    """
+
+    kind: Literal["hosts", "percent"]
+    value: float
+    bake_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerCheck:
+    """The policy is enabled, ours, never re-attached, and counts no new fault events. Always on."""
+
+    interval_s: float = 5.0
+    failures: int = 1
+    initial_delay_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PressureCheck:
+    """The host's CPU pressure (PSI, `some avg10`, percent) stays below a limit."""
+
+    cpu_some_avg10_below: float
+    interval_s: float = 5.0
+    failures: int = 3
+    initial_delay_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostCheck:
+    """A named check in `/etc/fleetsched/checks.d` on the host exits 0."""
+
+    name: str
+    interval_s: float = 5.0
+    failures: int = 3
+    initial_delay_s: float = 0.0
+
+
+HealthCheck = SchedulerCheck | PressureCheck | HostCheck
+"""Each has `interval_s` between looks, `failures` in a row to fail, `initial_delay_s` before the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A number of hosts."""
+
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Percent:
+    """A share of the group's hosts, 0 to 100."""
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class FailureBudget:
+    """How many hosts of the whole group may fail or be out of reach before the rollout is given up."""
+
+    failed: Count | Percent = Count(0)
+    unreachable: Count | Percent = Count(0)
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutStrategy:
+    """How a change reaches a group.
+
+    Attributes:
+        steps: in order; the last one reaches the whole group.
+        health: every check, the scheduler's first.
+        trial_deadline_s: a host that is not confirmed this long after its attach goes back by itself.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    health: tuple[HealthCheck, ...] = (SchedulerCheck(),)
+    failure_budget: FailureBudget = FailureBudget()
+    on_failure: Literal["rollback", "stop"] = "rollback"
+    trial_deadline_s: float = 120.0
+    source: Position = field(default=BUILT_IN, compare=False)
+
+
+BUILT_IN_STRATEGY = RolloutStrategy(
+    name="default", steps=(Step("hosts", 1, bake_s=30.0), Step("percent", 100, bake_s=30.0))
+)
+"""What a goal gets when neither it nor `fleetsched.yaml` names a strategy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One tunable of a policy: a constant in its object's `.rodata`, set at load.
+
+    Attributes:
+        unit: what the number counts, for people; may be empty.
+        default, minimum, maximum: whole numbers within the type's range; 0 and 1 for `bool`.
+    """
+
+    type: ParameterType
+    default: int
+    minimum: int
+    maximum: int
+    unit: str = ""
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One folder of the catalogue.
+
+    Attributes:
+        folder: the folder that holds it.
+        variants: inputs of the source's template by variant.
+        timeout_s: its watchdog time-out (`timeout_ms` of its ops table), in seconds.
+    """
+
+    name: str
+    folder: Path
+    summary: str
+    algorithm: str = ""
+    kind: Literal["bpf"] = "bpf"
+    requires: Requires = Requires()
+    parameters: Mapping[str, Parameter] = field(default_factory=dict, hash=False)
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"default": {}}, hash=False)
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    source: Position = field(default=BUILT_IN, compare=False)
+
+    def resolve(self, parameters: Mapping[str, int]) -> dict[str, int]:
+        """Add the defaults of the parameters that are not given."""
+        return {name: parameters.get(name, declared.default) for name, declared in self.parameters.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyLock:
+    """What `fleetsched lock` wrote for a policy.
+
+    Attributes:
+        variants: SHA-256 of the object's bytes (64 hex digits) by variant.
+        compiler: name of the compiler's package; `compiler_version` its version.
+        flags: the compiler's flags in order.
+        hashes: SHA-256 by file of every source, header and template that went in.
+    """
+
+    policy: str
+    variants: Mapping[str, str] = field(hash=False)
+    compiler: str
+    compiler_version: str
+    flags: tuple[str, ...] = ()
+    hashes: Mapping[str, str] = field(default_factory=dict, hash=False)
+    source: Position = field(default=BUILT_IN, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Everything of one revision, checked: every name in it leads somewhere and no host has two goals.
+
+    Attributes:
+        root: the fleet repository's folder.
+        warnings: what a reader should know and what stops nothing.
+    """
+
+    root: Path
+    inventory: Inventory = field(default_factory=Inventory)
+    groups: Mapping[str, HostGroup] = field(default_factory=dict, hash=False)
+    goals: Mapping[str, WorkloadGoal] = field(default_factory=dict, hash=False)
+    strategies: Mapping[str, RolloutStrategy] = field(default_factory=dict, hash=False)
+    policies: Mapping[str, Policy] = field(default_factory=dict, hash=False)
+    locks: Mapping[str, PolicyLock] = field(default_factory=dict, hash=False)
+    warnings: tuple[Problem, ...] = ()
+
+    def hosts(self, group: str) -> list[Host]:
+        """List the hosts of a host group, in a stable order."""
+        return self.inventory.select(self.groups[group].hosts)
+
+    def assignment(self, goal: WorkloadGoal) -> Assignment | None:
+        """Say what the goal's hosts should run; None = the kernel's scheduler, or nothing yet (unbound)."""
+        binding = goal.policy
+        if binding is None or binding.is_kernel_default:
+            return None
+        digest = self.locks[binding.name].variants[binding.variant]
+        parameters = self.policies[binding.name].resolve(binding.parameters)
+        return Assignment.of(binding.name, binding.variant, digest, parameters)
