@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plan: a pure function of three values a host: desired, recorded (its last known good) and running.
+
+Desired comes from the fleet repository, recorded and running from the host itself. The kernel's word
+about what runs outranks every record.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fleetsched.errors import ExitCode
+from fleetsched.model.assignment import Assignment
+from fleetsched.model.manifests import Requires
+from fleetsched.model.state import Facts, Held, Status
+
+
+class Action(StrEnum):
+    """What a run would do to one host."""
+
+    ATTACH = "attach"
+    REPLACE = "replace"
+    REMOVE = "remove"
+    HEAL = "heal"
+    ADOPT = "adopt"
+    HELD = "held"
+    NONE = "none"
+    UNKNOWN = "unknown"
+
+
+CHANGING = frozenset({Action.ATTACH, Action.REPLACE, Action.REMOVE, Action.HEAL})
+"""The actions that a run carries out. `adopt` is a change that waits for a person."""
+
+
+class Claim(StrEnum):
+    """Why a host has the desired value that it has."""
+
+    GOAL = "goal"
+    KERNEL_DEFAULT = "kernel-default"
+    UNBOUND = "unbound"
+    PRUNED = "pruned"
+    KEPT = "kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What the fleet repository wants of one host.
+
+    Attributes:
+        claim: where the wish comes from; UNBOUND and KEPT mean "leave it as it is".
+        goal: name of the goal, when one claims the host.
+        group: name of the HostGroup, when one holds the host.
+        assignment: the policy to run; None is the kernel's own scheduler.
+        requires: what the group and the policy ask of the host.
+    """
+
+    claim: Claim
+    goal: str | None = None
+    group: str | None = None
+    assignment: Assignment | None = None
+    requires: tuple[Requires, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What one look at a host gave. Without `status` it was not reachable or has no helper.
+
+    Attributes:
+        error: why the host could not be looked at, in one line.
+        remedy: what to do about it.
+        helper_missing: the host answered and has no helper yet.
+    """
+
+    status: Status | None = None
+    facts: Facts | None = None
+    helper_missing: bool = False
+    error: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HostPlan:
+    """What would happen to one host, and why.
+
+    Attributes:
+        problem: why a run would refuse this host although it should change; empty when it would not.
+    """
+
+    host: str
+    desired: Desired
+    action: Action
+    install_helper: bool = False
+    before: str = "the kernel's scheduler"
+    after: str = "the kernel's scheduler"
+    reason: str = ""
+    problem: str = ""
+    remedy: str = ""
+    held: Held | None = None
+
+    @property
+    def changes(self) -> bool:
+        """Whether a run would touch this host, or should and waits for a person."""
+        return self.action in CHANGING or self.action is Action.ADOPT or self.install_helper
+
+    @property
+    def words(self) -> str:
+        """The action as people read it: `install-helper, attach`."""
+        return f"install-helper, {self.action}" if self.install_helper else str(self.action)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The ordered actions that take the fleet from its actual to its desired assignments."""
+
+    revision: str
+    hosts: tuple[HostPlan, ...]
+    not_approved: tuple[str, ...] = ()
+    unbound_goals: tuple[str, ...] = ()
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether anything is left to do."""
+        return any(host.changes for host in self.hosts)
+
+    @property
+    def unreachable(self) -> tuple[HostPlan, ...]:
+        """The hosts that could not be looked at."""
+        return tuple(host for host in self.hosts if host.action is Action.UNKNOWN)
+
+    def counts(self) -> Counter[str]:
+        """How many hosts each action concerns; `install-helper` counts beside the action that follows it."""
+        counts = Counter(str(host.action) for host in self.hosts)
+        if installs := sum(host.install_helper for host in self.hosts):
+            counts["install-helper"] = installs
+        return counts
+
+    def exit_code(self, *, detailed: bool) -> ExitCode:
+        """4 when a host is unknown; 2 when something would change and `detailed` is asked for; else 0."""
+        if self.unreachable:
+            return ExitCode.UNREACHABLE
+        return ExitCode.CHANGES if detailed and self.has_changes else ExitCode.OK
+
+
+def plan_hosts(desired: Mapping[str, Desired], observed: Mapping[str, Observed]) -> tuple[HostPlan, ...]:
+    """Decide for every host of `desired`, in its order.
+
+    An assignment that one host of a goal holds is held on every other host of that goal too: what failed
+    on the canary is not tried on the rest until it changes.
+    """
+    held = _held_by_goal(desired, observed)
+    return tuple(
+        plan_host(name, wish, observed[name], held.get((wish.goal, wish.assignment)))
+        for name, wish in desired.items()
+    )
+
+
+def _held_by_goal(
+    desired: Mapping[str, Desired], observed: Mapping[str, Observed]
+) -> dict[tuple[str | None, Assignment | None], tuple[str, Held]]:
+    found: dict[tuple[str | None, Assignment | None], tuple[str, Held]] = {}
+    for name, wish in desired.items():
+        status = observed[name].status
+        for held in status.held if status else ():
+            if held.assignment == wish.assignment:
+                found.setdefault((wish.goal, wish.assignment), (name, held))
+    return found
+
+
+def plan_host(
+    name: str, desired: Desired, observed: Observed, held: tuple[str, Held] | None = None
+) -> HostPlan:
+    """Decide for one host. `held` names a host of the same goal that holds the desired assignment."""
+    after = describe(desired.assignment)
+    if observed.helper_missing:
+        if desired.assignment is None:
+            return HostPlan(name, desired, Action.NONE, after=after, reason="no helper, and none is needed")
+        return HostPlan(
+            name,
+            desired,
+            Action.ATTACH,
+            install_helper=True,
+            after=after,
+            reason="the host has no helper yet",
+        )
+    status = observed.status
+    if status is None:
+        return HostPlan(
+            name,
+            desired,
+            Action.UNKNOWN,
+            before="unknown",
+            after=after,
+            reason=observed.error,
+            remedy=observed.remedy,
+        )
+    action, reason = _action(desired, status, held)
+    problem, remedy = _problem(desired, observed) if action in CHANGING else ("", "")
+    if action is Action.ADOPT:
+        problem = f"a scheduler that fleetsched did not start runs here: {status.foreign}"
+        remedy = "stop what started it (for example `systemctl disable --now scx`), then plan again"
+    return HostPlan(
+        host=name,
+        desired=desired,
+        action=action,
+        before=running_now(status),
+        after=after if desired.claim not in (Claim.UNBOUND, Claim.KEPT) else running_now(status),
+        reason=reason,
+        problem=problem,
+        remedy=remedy,
+        held=held[1] if held and action is Action.HELD else None,
+    )
+
+
+def _action(desired: Desired, status: Status, held: tuple[str, Held] | None) -> tuple[Action, str]:
+    recorded = status.last_known_good.assignment if status.last_known_good else None
+    running = status.running.assignment if status.running else None
+    if desired.claim is Claim.UNBOUND:
+        return Action.NONE, f"goal {desired.goal} has no policy yet"
+    if desired.claim is Claim.KEPT:
+        return Action.NONE, f"no goal claims it, and group {desired.group} says prune: false"
+    if status.foreign:
+        if desired.assignment is None and recorded is None and desired.claim is Claim.PRUNED:
+            return Action.NONE, f"not managed; runs {status.foreign}"
+        return Action.ADOPT, f"drift: {status.foreign} runs, not {describe(recorded)}"
+    if recorded == desired.assignment == running and status.trial is None:
+        return Action.NONE, ""
+    if desired.assignment is None:
+        return Action.REMOVE, _why_removed(desired)
+    if held:
+        host, hold = held
+        return Action.HELD, f"failed on {host}: {hold.exit or hold.why}"
+    if recorded == desired.assignment:
+        return Action.HEAL, f"drift: {running_now(status)} runs, not {describe(recorded)}"
+    if status.trial:
+        return _first_or_replace(
+            recorded
+        ), f"a trial of {status.trial.assignment} by {status.trial.run} is on"
+    if recorded is None:
+        voided = status.voided
+        return (
+            Action.ATTACH,
+            f"{voided.assignment} was ejected: {status.voided_exit}" if voided else "new here",
+        )
+    return Action.REPLACE, difference(recorded, desired.assignment)
+
+
+def _first_or_replace(recorded: Assignment | None) -> Action:
+    return Action.REPLACE if recorded else Action.ATTACH
+
+
+def _why_removed(desired: Desired) -> str:
+    if desired.claim is Claim.KERNEL_DEFAULT:
+        return f"goal {desired.goal} asks for the kernel's scheduler"
+    return "no goal claims it"
+
+
+def _problem(desired: Desired, observed: Observed) -> tuple[str, str]:
+    facts = observed.facts
+    if facts is None or desired.assignment is None:
+        return "", ""
+    if facts.problems:
+        first = facts.problems[0]
+        return first.message, first.remedy
+    for requires in desired.requires:
+        if unmet := requires.unmet(facts.kernel_release, facts.arch):
+            return unmet, "meet the requirement, or leave the host out of the group"
+    return "", ""
+
+
+def running_now(status: Status) -> str:
+    """What the kernel runs, in words."""
+    if status.foreign:
+        return status.foreign
+    return describe(status.running.assignment if status.running else None)
+
+
+def describe(assignment: Assignment | None) -> str:
+    """An assignment, or the kernel's own scheduler, in words."""
+    return str(assignment) if assignment else "the kernel's scheduler"
+
+
+def difference(old: Assignment, new: Assignment) -> str:
+    """What changed between two assignments, in words."""
+    if old.policy != new.policy:
+        return f"policy {old.policy} -> {new.policy}"
+    changes: list[str] = []
+    if old.variant != new.variant:
+        changes.append(f"variant {old.variant} -> {new.variant}")
+    before, after = dict(old.parameters), dict(new.parameters)
+    for name in sorted(before.keys() | after.keys()):
+        if before.get(name) != after.get(name):
+            changes.append(f"{name} {_value(before.get(name))} -> {_value(after.get(name))}")
+    if old.digest != new.digest:
+        changes.append(f"object {old.digest[:8]} -> {new.digest[:8]}")
+    return ", ".join(changes)
+
+
+def _value(value: int | None) -> str:
+    return "(default)" if value is None else str(value)
+
+
+def select_changes(plan: Plan) -> Sequence[HostPlan]:
+    """The hosts that a run would work on, in plan order: changing, and not refused beforehand."""
+    return [host for host in plan.hosts if host.action in CHANGING]
