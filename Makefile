@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help setup demo test test-fast check helper bench clean
+
+help:  ## list what can be done
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## install system packages and .venv (quick the second time)
+	@scripts/setup
+
+demo: setup  ## watch the main job on a lab of three real virtual machines (KEEP=1 leaves it up)
+	@$(BIN)/python scripts/demo.py
+
+test: check  ## check, plus the tests on real parts: kernels, virtual machines, sshd
+	$(PYTEST) tests/real
+
+test-fast: setup  ## unit, property and golden tests: no network, root or virtual machine
+	$(PYTEST) tests/unit
+
+check: setup  ## format, lint, types, import contracts, policy locks, fast tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/fleetsched lock --check
+	$(PYTEST) tests/unit
+
+helper: setup  ## build the host's helper
+	$(BIN)/python -m fleetsched.helper.build
+
+bench: setup  ## run the benchmarks (not in CI)
+	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+clean:  ## remove what was built here (caches of the user stay)
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
