@@ -12,6 +12,7 @@
     ├── HostError                   4   one host; becomes that host's outcome, never ends a run
     │   ├── UnreachableError        4   no answer, refused, name unknown, authentication failed
     │   ├── HostKeyError            4   unknown or changed host key
+    │   ├── BecomeError             4   sudo refuses to make us root
     │   └── HelperError             4   the helper answered with an error: carries its code
     └── InterruptedRunError         130 Ctrl-C
 
@@ -20,9 +21,10 @@ Every error says what happened, to which object, and what to do next (`remedy`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 
 class ExitCode(IntEnum):
@@ -135,16 +137,24 @@ class HostKeyError(HostError):
         self.fingerprint = fingerprint
 
 
+class BecomeError(HostError):
+    """sudo refuses to make us root: a password, no permission, or no sudo."""
+
+
 class HelperError(HostError):
     """The helper on a host answered with an error.
 
     Args:
         code: the protocol's word for it, for example `no-sched-ext`.
+        detail: what the protocol adds for this code, as it came; empty when nothing.
     """
 
-    def __init__(self, message: str, *, code: str, remedy: str = "") -> None:
+    def __init__(
+        self, message: str, *, code: str, remedy: str = "", detail: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(message, remedy=remedy)
         self.code = code
+        self.detail: Mapping[str, Any] = detail or {}
 
 
 class InterruptedRunError(FleetschedError):

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The controller's end of the helper's protocol: one method a verb, values of the model in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import fleetsched
+from fleetsched.errors import HelperError
+from fleetsched.helper.exchange import Exchange
+from fleetsched.helper.wire import PROTOCOL, chunks
+from fleetsched.model.assignment import Assignment
+from fleetsched.model.state import Facts, HistoryEntry, Sample, Status, Trial
+from fleetsched.transport.interface import Channel
+
+# Seconds that each verb may take. `try` loads, detaches and attaches: seconds on a busy or an emulated host.
+# `hello` covers the start of the login shell and of sudo, too.
+_TIMEOUT_S = {
+    "hello": 60.0,
+    "facts": 30.0,
+    "status": 30.0,
+    "lease": 30.0,
+    "release": 30.0,
+    "stage": 120.0,
+    "try": 180.0,
+    "confirm": 60.0,
+    "revert": 120.0,
+    "stop": 120.0,
+    "history": 60.0,
+}
+# A host whose tasks a bad policy starves says nothing until the kernel ejects it.
+_WATCH_SLACK_S = 60.0
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Which helper answers, and which boot of the host this is."""
+
+    protocol: int
+    helper: str
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to change a host. A later lease has a greater token."""
+
+    token: int
+    expires_in_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A trial that has begun; `window_ms`: how long the kernel's own scheduler ran between two policies."""
+
+    trial: Trial
+    window_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEnd:
+    """The end of a watch, because of its `time` or because the `trial` ended, and the host's status then."""
+
+    ended: str
+    status: Status
+
+
+class HelperClient:
+    """Talks to one host's helper over one channel; one thread at a time.
+
+    Every method raises:
+        HelperError: the helper refused (`code` is the protocol's), or answered unreadably (`bad-answer`).
+            A lease that another run holds is one, too (`lease-held`, with `owner` and `expires_in_ms` in its
+            detail): it is this host's outcome; whether it ends the run is for the rollout to say.
+        UnreachableError: no answer in time or the connection was lost; what the host did is then unknown.
+        BecomeError: the first call only; sudo refused to start the helper's `rpc`.
+    """
+
+    def __init__(self, channel: Channel, host: str) -> None:
+        self._exchange = Exchange(channel, host)
+
+    @property
+    def host(self) -> str:
+        """Name of the host in the inventory."""
+        return self._exchange.host
+
+    def close(self) -> None:
+        """Close the channel. The host goes on: trials run to their own deadline."""
+        self._exchange.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def hello(self) -> Hello:
+        """Agree on the protocol."""
+        client = f"fleetsched {fleetsched.__version__}"
+        return self._call(
+            "hello",
+            lambda r: Hello(r["protocol"], r["helper"], r["boot_id"]),
+            protocol=PROTOCOL,
+            client=client,
+        )
+
+    def facts(self) -> Facts:
+        """Ask what the host is, and whether sched_ext can be used on it."""
+        return self._call("facts", Facts.from_wire)
+
+    def status(self) -> Status:
+        """Ask what the host runs and remembers."""
+        return self._call("status", Status.from_wire)
+
+    def lease(self, owner: str, ttl_s: float, *, token: int | None = None) -> Lease:
+        """Take the lease for `ttl_s` seconds (at most an hour), or renew the one that `token` names."""
+        return self._call(
+            "lease",
+            lambda r: Lease(r["token"], r["expires_in_ms"]),
+            owner=owner,
+            ttl_ms=round(ttl_s * 1000),
+            token=token,
+        )
+
+    def release_lease(self, token: int) -> None:
+        """Give the lease back."""
+        self._call("release", _nothing, token=token)
+
+    def release_held(self, assignment: Assignment) -> None:
+        """Let an assignment be tried again that failed here before."""
+        self._call("release", _nothing, held=assignment.to_wire())
+
+    def stage(self, digest: str, data: bytes) -> bool:
+        """Bring an object to the host, unless it is there. Returns whether it had to be sent."""
+        self._exchange.ask("stage", {"digest": digest, "size": len(data)})
+        if self._read("stage", lambda r: bool(r["present"])):
+            return False
+        for chunk in chunks(data):
+            self._exchange.send(chunk, "stage")
+        return self._read("stage", lambda r: bool(r["staged"]))
+
+    def try_(
+        self,
+        assignment: Assignment,
+        *,
+        deadline_s: float,
+        run: str,
+        revision: str,
+        token: int | None = None,
+    ) -> Tried:
+        """Attach a staged policy on trial; unconfirmed after `deadline_s`, the host goes back by itself."""
+        return self._call(
+            "try",
+            lambda r: Tried(_some(Trial.from_wire(r["trial"])), r["window_ms"]),
+            assignment=assignment.to_wire(),
+            deadline_ms=round(deadline_s * 1000),
+            run=run,
+            revision=revision,
+            token=token,
+        )
+
+    def watch(
+        self, *, interval_s: float, for_s: float, pressure: bool = False, checks: Sequence[str] = ()
+    ) -> Iterator[Sample | WatchEnd]:
+        """Look at the host at once, then each `interval_s`, and whenever something changes.
+
+        Yields:
+            Samples, and as the last item one WatchEnd. Who stops before it can no longer use this client.
+        """
+        interval_ms = round(interval_s * 1000)
+        arguments = {
+            "interval_ms": interval_ms,
+            "for_ms": round(for_s * 1000),
+            "pressure": pressure,
+            "checks": [*checks],
+        }
+        self._exchange.ask("watch", arguments)
+        try:
+            while True:
+                kind, value = self._exchange.event_or_result("watch", interval_s + _WATCH_SLACK_S)
+                if kind == "result":
+                    break
+                yield self._parse("watch", Sample.from_wire, value)
+        except GeneratorExit:
+            self._exchange.abandon("watch")
+            raise
+        yield self._parse("watch", lambda r: WatchEnd(r["ended"], Status.from_wire(r["status"])), value)
+
+    def confirm(self, trial_id: str, token: int | None = None) -> Status:
+        """Make the policy on trial the last known good."""
+        return self._call("confirm", Status.from_wire, trial=trial_id, token=token)
+
+    def revert(self, trial_id: str, why: str, token: int | None = None) -> Status:
+        """End a trial now; the last known good is back when this returns."""
+        return self._call("revert", Status.from_wire, trial=trial_id, why=why, token=token)
+
+    def stop(self, why: str, token: int | None = None) -> Status:
+        """Give the host back to the kernel's own scheduler and forget the last known good."""
+        return self._call("stop", Status.from_wire, why=why, token=token)
+
+    def history(self, limit: int = 200) -> tuple[HistoryEntry, ...]:
+        """Return the host's newest `limit` (at most 200) entries, oldest first."""
+        return self._call("history", lambda r: tuple(map(HistoryEntry.from_wire, r["entries"])), limit=limit)
+
+    def _call(self, verb: str, read: Callable[[Mapping[str, Any]], _T], **arguments: Any) -> _T:
+        given = {name: value for name, value in arguments.items() if value is not None}
+        self._exchange.ask(verb, given)
+        return self._read(verb, read)
+
+    def _read(self, verb: str, read: Callable[[Mapping[str, Any]], _T]) -> _T:
+        return self._parse(verb, read, self._exchange.result(verb, _TIMEOUT_S[verb]))
+
+    def _parse(self, verb: str, read: Callable[[Mapping[str, Any]], _T], value: Mapping[str, Any]) -> _T:
+        """Make a value of an answer. A field that is absent or of another shape is the host's fault."""
+        try:
+            return read(value)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise self._exchange.unreadable(verb, f"{error!r} in {value}") from error
+
+
+def _nothing(_: Mapping[str, Any]) -> None:
+    return None
+
+
+def _some(trial: Trial | None) -> Trial:
+    if trial is None:
+        raise ValueError("trial is null")
+    return trial
+
+
+__all__ = ["Hello", "HelperClient", "HelperError", "Lease", "Tried", "WatchEnd"]
