@@ -154,8 +154,12 @@ class HelperClient:
         run: str,
         revision: str,
         token: int | None = None,
+        hold: str | None = None,
     ) -> Tried:
-        """Attach a staged policy on trial; unconfirmed after `deadline_s`, the host goes back by itself."""
+        """Attach a staged policy on trial; unconfirmed after `deadline_s`, the host goes back by itself.
+
+        `hold`: when the trial is confirmed, the policy that it replaces is held, with this reason.
+        """
         return self._call(
             "try",
             lambda r: Tried(_some(Trial.from_wire(r["trial"])), r["window_ms"]),
@@ -164,6 +168,7 @@ class HelperClient:
             run=run,
             revision=revision,
             token=token,
+            hold=hold,
         )
 
     def watch(
@@ -197,13 +202,16 @@ class HelperClient:
         """Make the policy on trial the last known good."""
         return self._call("confirm", Status.from_wire, trial=trial_id, token=token)
 
-    def revert(self, trial_id: str, why: str, token: int | None = None) -> Status:
-        """End a trial now; the last known good is back when this returns."""
-        return self._call("revert", Status.from_wire, trial=trial_id, why=why, token=token)
+    def revert(self, trial_id: str, why: str, token: int | None = None, *, hold: bool = True) -> Status:
+        """End a trial now; the last known good is back when this returns. `hold`: it is not tried again."""
+        return self._call("revert", Status.from_wire, trial=trial_id, why=why, token=token, hold=hold)
 
-    def stop(self, why: str, token: int | None = None) -> Status:
-        """Give the host back to the kernel's own scheduler and forget the last known good."""
-        return self._call("stop", Status.from_wire, why=why, token=token)
+    def stop(self, why: str, token: int | None = None, *, hold: str | None = None) -> Status:
+        """Give the host back to the kernel's own scheduler and forget the last known good.
+
+        `hold`: what it ran is held, with this reason.
+        """
+        return self._call("stop", Status.from_wire, why=why, token=token, hold=hold)
 
     def history(self, limit: int = 200) -> tuple[HistoryEntry, ...]:
         """Return the host's newest `limit` (at most 200) entries, oldest first."""

@@ -15,7 +15,7 @@ from enum import StrEnum
 from fleetsched.errors import ExitCode
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.manifests import Requires
-from fleetsched.model.state import Facts, Held, Status
+from fleetsched.model.state import Facts, Held, Record, Status
 
 
 class Action(StrEnum):
@@ -86,6 +86,7 @@ class HostPlan:
     """What would happen to one host, and why.
 
     Attributes:
+        recorded: the last known good of that moment, to which a failed run goes back; None is the kernel's.
         problem: why a run would refuse this host although it should change; empty when it would not.
     """
 
@@ -93,6 +94,7 @@ class HostPlan:
     desired: Desired
     action: Action
     install_helper: bool = False
+    recorded: Record | None = None
     before: str = "the kernel's scheduler"
     after: str = "the kernel's scheduler"
     reason: str = ""
@@ -205,6 +207,7 @@ def plan_host(
         host=name,
         desired=desired,
         action=action,
+        recorded=status.last_known_good,
         before=running_now(status),
         after=after if desired.claim not in (Claim.UNBOUND, Claim.KEPT) else running_now(status),
         reason=reason,

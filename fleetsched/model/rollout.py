@@ -118,13 +118,30 @@ class Rollout:
     interrupted: bool = False
 
     @classmethod
-    def begin(cls, hosts: Sequence[str], strategy: RolloutStrategy) -> Rollout:
-        """A rollout of which nothing is done yet."""
+    def begin(
+        cls,
+        hosts: Sequence[str],
+        strategy: RolloutStrategy,
+        *,
+        failed: Sequence[str] = (),
+        unreachable: Sequence[str] = (),
+    ) -> Rollout:
+        """A rollout of which nothing is done yet.
+
+        Args:
+            hosts: all hosts that it concerns, in the order in which they are worked on.
+            strategy: steps, failure budget, and what a failure does.
+            failed: those of `hosts` that were refused before anything started.
+            unreachable: those of `hosts` that did not answer.
+        """
+        phases = dict.fromkeys(hosts, Phase.WAITING)
+        phases |= dict.fromkeys(failed, Phase.FAILED) | dict.fromkeys(unreachable, Phase.UNREACHABLE)
+        workable = [host for host, phase in phases.items() if phase is Phase.WAITING]
         return cls(
-            cut_batches(hosts, strategy.steps),
+            cut_batches(workable, strategy.steps),
             strategy.failure_budget,
             strategy.on_failure == "rollback",
-            dict.fromkeys(hosts, Phase.WAITING),
+            phases,
         )
 
     def within(self, *phases: Phase) -> tuple[str, ...]:

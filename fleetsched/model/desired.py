@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a fleet's manifests want of each host."""
+
+from __future__ import annotations
+
+from fleetsched.model.manifests import Fleet, Requires, WorkloadGoal
+from fleetsched.model.plan import Claim, Desired
+
+
+def desired_of(fleet: Fleet) -> dict[str, Desired]:
+    """Say for every host of the inventory what it should run: goal by goal, then the rest."""
+    wishes: dict[str, Desired] = {}
+    for goal in fleet.goals.values():
+        wish = _wish(fleet, goal)
+        for host in fleet.hosts(goal.host_group):
+            wishes[host.name] = wish
+    kept = {
+        host.name: group.name
+        for group in fleet.groups.values()
+        if not group.prune
+        for host in fleet.hosts(group.name)
+    }
+    for name in fleet.inventory.hosts:
+        if name not in wishes:
+            claim = Claim.KEPT if name in kept else Claim.PRUNED
+            wishes[name] = Desired(claim, group=kept.get(name))
+    return wishes
+
+
+def _wish(fleet: Fleet, goal: WorkloadGoal) -> Desired:
+    group = fleet.groups[goal.host_group]
+    if goal.policy is None:
+        return Desired(Claim.UNBOUND, goal.name, group.name)
+    if goal.policy.is_kernel_default:
+        return Desired(Claim.KERNEL_DEFAULT, goal.name, group.name)
+    requires: tuple[Requires, ...] = (group.requires, fleet.policies[goal.policy.name].requires)
+    return Desired(Claim.GOAL, goal.name, group.name, fleet.assignment(goal), requires)

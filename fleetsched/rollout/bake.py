@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One host's trial: attach, watch, confirm or revert. Runs in a worker thread, over one helper channel."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from fleetsched.errors import HelperError
+from fleetsched.helper.client import HelperClient
+from fleetsched.model.assignment import Assignment
+from fleetsched.model.health import Health, host_checks, wants_pressure, watch_interval_s
+from fleetsched.model.manifests import HealthCheck
+from fleetsched.model.rollout import Phase
+from fleetsched.model.state import EndedTrial, Sample, Trial
+
+Report = Callable[[str, str], None]
+"""Called with what the host is doing (one word) and a detail for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialOrder:
+    """What to try on a host and what it takes to confirm it.
+
+    Attributes:
+        object: the policy's bytes; None when the host has them already (a rollback to an earlier policy).
+        deadline_s: the host reverts by itself this long after the attach.
+        bake_s: how long it is watched before it is confirmed; longer when the helper asks for more.
+        run, revision: recorded on the host with the assignment.
+        hold: why the policy that this one replaces is not to be tried again; None when it may be.
+    """
+
+    assignment: Assignment
+    object: bytes | None
+    checks: tuple[HealthCheck, ...]
+    deadline_s: float
+    bake_s: float
+    run: str
+    revision: str
+    hold: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the work on one host ended, in words for people."""
+
+    phase: Phase
+    detail: str
+
+
+def try_and_confirm(
+    helper: HelperClient, token: int, order: TrialOrder, abort: threading.Event, report: Report
+) -> Ended:
+    """Take one host through a whole trial.
+
+    Returns:
+        CONFIRMED, FAILED (the host is back on its last known good) or REVERTED (aborted; nobody is blamed).
+
+    Raises:
+        HelperError: the host refused the trial before or while attaching; it runs what it ran before.
+        UnreachableError: the connection was lost; the host reverts at the deadline by itself.
+    """
+    if order.object is not None:
+        report("staging", f"{order.assignment.digest[:8]}, {len(order.object)} bytes")
+        helper.stage(order.assignment.digest, order.object)
+    report("trying", str(order.assignment))
+    tried = helper.try_(
+        order.assignment,
+        deadline_s=order.deadline_s,
+        run=order.run,
+        revision=order.revision,
+        token=token,
+        hold=order.hold,
+    )
+    trial = tried.trial
+    report(
+        "enabled",
+        f"{trial.ops} by the host's kernel, enable_seq {trial.enable_seq}, gap {tried.window_ms} ms",
+    )
+    failure = _bake(helper, order, trial, abort, report)
+    if failure is None:
+        return _confirm(helper, trial, token, report)
+    return _revert(helper, trial, token, failure, aborted=abort.is_set())
+
+
+def _bake(
+    helper: HelperClient, order: TrialOrder, trial: Trial, abort: threading.Event, report: Report
+) -> str | None:
+    """Watch the host until the bake is over: None when healthy, else why not (empty: the trial has ended)."""
+    bake_ms = max(int(order.bake_s * 1000), trial.confirm_in_ms)
+    step_s = min(watch_interval_s(order.checks), bake_ms / 1000)
+    health = Health(order.checks, trial)
+    elapsed_ms = 0
+    # Short watches instead of one long one: a host answers in order, so a revert would wait behind it.
+    while elapsed_ms < bake_ms:
+        if abort.is_set():
+            return "another host of the rollout failed"
+        look_s = min(step_s, (bake_ms - elapsed_ms) / 1000)
+        for seen in helper.watch(
+            interval_s=look_s,
+            for_s=look_s,
+            pressure=wants_pressure(order.checks),
+            checks=host_checks(order.checks),
+        ):
+            if isinstance(seen, Sample):
+                health = health.see(replace(seen, elapsed_ms=seen.elapsed_ms + elapsed_ms))
+            elif seen.status.trial is None or seen.status.trial.id != trial.id:
+                return ""
+        if health.findings:
+            return "; ".join(map(str, health.findings))
+        elapsed_ms = min(bake_ms, elapsed_ms + round(look_s * 1000))
+        report("baking", f"{elapsed_ms / 1000:.0f} of {bake_ms / 1000:.0f} s, healthy")
+    return None
+
+
+def _confirm(helper: HelperClient, trial: Trial, token: int, report: Report) -> Ended:
+    try:
+        status = helper.confirm(trial.id, token=token)
+    except HelperError as error:
+        if error.code not in {"ejected", "no-trial"}:
+            raise
+        return _lost(helper.status().last_trial, trial)
+    report("confirmed", f"enable_seq {status.kernel.enable_seq}")
+    return Ended(Phase.CONFIRMED, f"{trial.assignment} confirmed, enable_seq {status.kernel.enable_seq}")
+
+
+def _revert(helper: HelperClient, trial: Trial, token: int, why: str, *, aborted: bool) -> Ended:
+    if not why:
+        return _lost(helper.status().last_trial, trial)
+    try:
+        helper.revert(trial.id, why=why, token=token, hold=not aborted)
+    except HelperError as error:
+        if error.code != "no-trial":
+            raise
+        return _lost(helper.status().last_trial, trial)
+    return Ended(Phase.REVERTED if aborted else Phase.FAILED, why)
+
+
+def _lost(ended: EndedTrial | None, trial: Trial) -> Ended:
+    """The trial ended without us: the host's own record says how."""
+    if ended is None or ended.id != trial.id:
+        return Ended(Phase.FAILED, "the trial ended, and the host no longer knows how")
+    if ended.outcome == "ejected":
+        return Ended(Phase.FAILED, f"ejected by the kernel: {ended.exit or 'no exit record'}")
+    return Ended(Phase.FAILED, f"the trial {ended.outcome} before it was confirmed")

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine: asks the state machine what to do, does it on hosts in threads, tells it what happened."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+from fleetsched.errors import HelperError, HostError, LeaseHeldError
+from fleetsched.model.manifests import RolloutStrategy, SchedulerCheck
+from fleetsched.model.plan import Action, HostPlan
+from fleetsched.model.rollout import Done, Phase, RollBack, Rollout, Start, Wait, decide
+from fleetsched.rollout.bake import Ended, TrialOrder, try_and_confirm
+from fleetsched.rollout.journal import Journal
+from fleetsched.rollout.session import HostSession
+
+LEASE_MARGIN_S = 30.0
+"""How long a host's lease outlives the deadline of the trial that it covers."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostEvent:
+    """Progress of one host, for views: a word, and a detail for people."""
+
+    host: str
+    word: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What every part of one run shares.
+
+    Attributes:
+        id: names the run on every host and in the journal.
+        owner: who holds the leases, for whoever is refused by them: `user@machine, run ID`.
+        objects: the policies' bytes by digest.
+        revision: the commit that the plan was made of.
+    """
+
+    id: str
+    owner: str
+    revision: str
+    sessions: Mapping[str, HostSession]
+    objects: Mapping[str, bytes]
+    executor: Executor
+    journal: Journal
+    report: Callable[[HostEvent], None]
+
+
+@dataclass(slots=True)
+class _Work:
+    """The state of one rollout that its worker threads share."""
+
+    run: Run
+    strategy: RolloutStrategy
+    plans: Mapping[str, HostPlan]
+    abort: threading.Event = field(default_factory=threading.Event)
+    results: queue.SimpleQueue[tuple[str, Ended]] = field(default_factory=queue.SimpleQueue)
+    details: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a rollout ended: the state machine's last value, and each host's last word."""
+
+    rollout: Rollout
+    details: Mapping[str, str]
+
+
+def roll_out(run: Run, plans: Mapping[str, HostPlan], strategy: RolloutStrategy) -> Outcome:
+    """Carry out one goal's plan, step by step: `plans` are its hosts in rollout order.
+
+    A host whose action is `unknown`, or that has a problem, counts in the failure budget from the start
+    and is not touched.
+
+    A first Ctrl-C lets the step that is under way end and starts no other; a second one raises
+    KeyboardInterrupt at once, and the hosts on trial revert by themselves.
+    """
+    work = _Work(run, strategy, plans, details=_refused(plans))
+    rollout = Rollout.begin(
+        tuple(plans),
+        strategy,
+        failed=[host for host in work.details if plans[host].action is not Action.UNKNOWN],
+        unreachable=[host for host in work.details if plans[host].action is Action.UNKNOWN],
+    )
+    for host, detail in work.details.items():
+        run.report(HostEvent(host, str(rollout.phases[host]), detail))
+    while True:
+        match decide(rollout):
+            case Start(step, batch):
+                rollout = rollout.started()
+                run.journal.write("step", number=step, hosts=batch.hosts, bake_s=batch.bake_s)
+                for host in batch.hosts:
+                    run.executor.submit(_guarded, work, host, batch.bake_s)
+            case RollBack(hosts):
+                rollout = rollout.rolling_back(hosts)
+                why = _why(work, rollout)
+                run.journal.write("rollback", hosts=hosts, why=why)
+                for host in hosts:
+                    run.executor.submit(_guarded_undo, work, host, why)
+            case Wait(abort):
+                if abort:
+                    work.abort.set()
+                rollout = _collect(work, rollout)
+            case Done():
+                return Outcome(rollout, work.details)
+
+
+def _refused(plans: Mapping[str, HostPlan]) -> dict[str, str]:
+    """The hosts that are out before anything starts, and why."""
+    words = {
+        host: f"{plan.problem or plan.reason} ({plan.remedy})" if plan.remedy else plan.problem or plan.reason
+        for host, plan in plans.items()
+    }
+    return {
+        host: words[host] for host, plan in plans.items() if plan.problem or plan.action is Action.UNKNOWN
+    }
+
+
+def _collect(work: _Work, rollout: Rollout) -> Rollout:
+    """Wait for one host to report."""
+    try:
+        host, ended = work.results.get()
+    except KeyboardInterrupt:
+        if rollout.interrupted:
+            raise
+        work.run.journal.write("interrupt")
+        work.run.report(
+            HostEvent(
+                "", "interrupted", "letting this step end; hosts on trial revert at once on a second Ctrl-C"
+            )
+        )
+        return rollout.interrupt()
+    work.details[host] = ended.detail
+    work.run.journal.write("host", host=host, phase=ended.phase, detail=ended.detail)
+    work.run.report(HostEvent(host, str(ended.phase), ended.detail))
+    return rollout.record(host, ended.phase)
+
+
+def _why(work: _Work, rollout: Rollout) -> str:
+    """The reason of a rollback: the first host that failed, or did not answer, and what it said."""
+    host = rollout.within(Phase.FAILED, Phase.UNREACHABLE)[0]
+    return f"{host}: {work.details[host]}"
+
+
+def _guarded(work: _Work, host: str, bake_s: float) -> None:
+    """The per-host boundary: whatever goes wrong becomes this host's outcome."""
+    ended = Ended(Phase.FAILED, "the controller stopped in the middle")
+    try:
+        ended = _change(work, host, bake_s)
+    except (LeaseHeldError, HelperError) as error:
+        ended = Ended(Phase.FAILED, _one_line(error))
+    except (HostError, TimeoutError) as error:
+        ended = Ended(Phase.UNREACHABLE, _one_line(error))
+    except Exception as error:  # a defect of ours: named as such on its host, and the rollout goes on safely
+        ended = Ended(Phase.FAILED, f"internal error: {error!r}")
+    finally:
+        work.results.put((host, ended))
+
+
+def _guarded_undo(work: _Work, host: str, why: str) -> None:
+    """As `_guarded`, for putting a host back."""
+    ended = Ended(Phase.NOT_ROLLED_BACK, "the controller stopped in the middle")
+    try:
+        ended = _undo(work, host, why)
+    except (HostError, LeaseHeldError, TimeoutError) as error:
+        ended = Ended(Phase.NOT_ROLLED_BACK, _one_line(error))
+    except Exception as error:  # as above
+        ended = Ended(Phase.NOT_ROLLED_BACK, f"internal error: {error!r}")
+    finally:
+        work.results.put((host, ended))
+
+
+def _one_line(error: Exception) -> str:
+    message = getattr(error, "message", "") or str(error) or type(error).__name__
+    remedy = getattr(error, "remedy", "")
+    return f"{message} ({remedy})" if remedy else message
+
+
+def _change(work: _Work, host: str, bake_s: float) -> Ended:
+    """Do what the plan says on one host."""
+    plan, session = work.plans[host], work.run.sessions[host]
+    if plan.install_helper:
+        work.run.report(HostEvent(host, "installing", "the helper and its service"))
+        session.install()
+        observed = session.look()
+        if observed.facts and observed.facts.problems:
+            first = observed.facts.problems[0]
+            return Ended(Phase.FAILED, f"refused: {first.message} ({first.remedy})")
+    token = session.take_lease(work.run.owner, work.strategy.trial_deadline_s + LEASE_MARGIN_S)
+    if plan.action is Action.REMOVE:
+        session.helper().stop(why=plan.reason, token=token)
+        return Ended(Phase.CONFIRMED, "runs the kernel's scheduler")
+    assignment = plan.desired.assignment
+    assert assignment is not None, "only `remove` has no assignment"
+    order = TrialOrder(
+        assignment=assignment,
+        object=work.run.objects[assignment.digest],
+        checks=work.strategy.health,
+        deadline_s=work.strategy.trial_deadline_s,
+        bake_s=bake_s,
+        run=work.run.id,
+        revision=work.run.revision,
+    )
+    return try_and_confirm(session.helper(), token, order, work.abort, _reporter(work, host))
+
+
+def _undo(work: _Work, host: str, why: str) -> Ended:
+    """Put one confirmed host back to what it ran before this run, as a trial of its own."""
+    plan, session = work.plans[host], work.run.sessions[host]
+    try:
+        token = session.take_lease(work.run.owner, work.strategy.trial_deadline_s + LEASE_MARGIN_S)
+    except (HostError, TimeoutError):
+        session.reconnect()
+        token = session.take_lease(work.run.owner, work.strategy.trial_deadline_s + LEASE_MARGIN_S)
+    if plan.action is Action.HEAL:
+        return Ended(Phase.ROLLED_BACK, f"healed, still on {plan.after}")
+    return put_back(work.run, plan, token, f"rolled back: {why}", work.strategy.trial_deadline_s)
+
+
+def put_back(run: Run, plan: HostPlan, token: int, why: str, deadline_s: float) -> Ended:
+    """Bring one host to the last known good that `plan` recorded; what it runs now becomes held.
+
+    Returns:
+        ROLLED_BACK or NOT_ROLLED_BACK (the host keeps what it runs).
+    """
+    helper = run.sessions[plan.host].helper()
+    report = _reporter_of(run, plan.host)
+    if plan.recorded is None:
+        report("rolling back", "to the kernel's scheduler")
+        helper.stop(why=why, token=token, hold=why)
+        return Ended(Phase.ROLLED_BACK, "runs the kernel's scheduler again")
+    order = TrialOrder(
+        assignment=plan.recorded.assignment,
+        object=None,
+        checks=(SchedulerCheck(interval_s=2.0),),
+        deadline_s=deadline_s,
+        bake_s=0.0,
+        run=run.id,
+        revision=plan.recorded.revision,
+        hold=why,
+    )
+    ended = try_and_confirm(helper, token, order, threading.Event(), report)
+    if ended.phase is Phase.CONFIRMED:
+        return Ended(Phase.ROLLED_BACK, f"runs {plan.recorded.assignment} again")
+    return Ended(Phase.NOT_ROLLED_BACK, ended.detail)
+
+
+def _reporter(work: _Work, host: str) -> Callable[[str, str], None]:
+    return _reporter_of(work.run, host)
+
+
+def _reporter_of(run: Run, host: str) -> Callable[[str, str], None]:
+    def report(word: str, detail: str) -> None:
+        run.report(HostEvent(host, word, detail))
+
+    return report

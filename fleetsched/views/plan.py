@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A plan as text for 80 columns, and as JSON records."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from fleetsched.model.manifests import Fleet
+from fleetsched.model.plan import Action, HostPlan, Plan
+
+WIDTH = 80
+JSON_VERSION = "1.0"
+
+_MARKS = {
+    Action.ATTACH: "+",
+    Action.REPLACE: "~",
+    Action.REMOVE: "-",
+    Action.HEAL: "~",
+    Action.ADOPT: "!",
+    Action.HELD: "!",
+    Action.NONE: " ",
+    Action.UNKNOWN: "?",
+}
+
+
+def plan_text(plan: Plan, fleet: Fleet) -> str:
+    """The whole plan: a block a goal, a line a host with the reason under it, and the sums."""
+    lines = [f"Revision {_short(plan.revision)}"]
+    lines += [_wrap(f"NOT APPROVED: {why}", "  ") for why in plan.not_approved]
+    for goal, hosts in groupby(plan.hosts, key=lambda host: host.desired.goal):
+        lines += ["", _heading(goal, fleet)]
+        lines += [line for host in hosts for line in _host_lines(host)]
+    return "\n".join([*lines, "", summary(plan)])
+
+
+def _short(revision: str) -> str:
+    commit, sep, rest = revision.partition("+")
+    return (commit[:12] if len(commit) == 40 else commit) + sep + rest
+
+
+def _heading(goal: str | None, fleet: Fleet) -> str:
+    if goal is None:
+        return "Hosts that no goal claims"
+    manifest = fleet.goals[goal]
+    policy = manifest.policy.name if manifest.policy else "no policy yet"
+    return f"Goal {goal}: {policy} on group {manifest.host_group}, strategy {manifest.rollout}"
+
+
+def _host_lines(host: HostPlan) -> Iterator[str]:
+    mark = _MARKS[host.action]
+    if host.action is Action.NONE:
+        yield _wrap(f"  {mark} {host.host}: {host.before}", "      ")
+    elif host.before == host.after:
+        yield _wrap(f"  {mark} {host.host}: {host.words} {host.after}", "      ")
+    else:
+        yield _wrap(f"  {mark} {host.host}: {host.words}: {host.before} -> {host.after}", "      ")
+    if host.reason:
+        yield _wrap(f"      {host.reason}", "      ")
+    if host.problem:
+        yield _wrap(f"      cannot: {host.problem}", "        ")
+    if host.remedy:
+        yield _wrap(f"      do: {host.remedy}", "        ")
+    if host.action is Action.HELD:
+        yield "      do: change the policy, or `fleetsched retry`"
+
+
+def _wrap(text: str, indent: str) -> str:
+    return textwrap.fill(
+        text, WIDTH, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    )
+
+
+def summary(plan: Plan) -> str:
+    """The last line: how many hosts each action concerns."""
+    counts = plan.counts()
+    if not plan.has_changes and not counts.keys() - {"none"}:
+        return f"No changes: {_hosts(counts['none'])} as the revision wants."
+    order = ["install-helper", *(str(action) for action in Action if action is not Action.NONE)]
+    parts = [f"{counts[name]} to {name}" for name in order[:5] if counts[name]]
+    parts += [f"{counts[name]} {name}" for name in order[5:] if counts[name]]
+    parts.append(f"{counts['none']} unchanged")
+    return f"Plan: {', '.join(parts)}."
+
+
+def _hosts(count: int) -> str:
+    return f"{count} host{'' if count == 1 else 's'}"
+
+
+def plan_records(plan: Plan) -> Iterator[dict[str, Any]]:
+    """The plan as JSON records, one a line: first the version, then a record a host, then the sums."""
+    yield {"type": "version", "format": "fleetsched-plan", "version": JSON_VERSION}
+    yield {"type": "revision", "revision": plan.revision, "not_approved": [*plan.not_approved]}
+    for host in plan.hosts:
+        assignment = host.desired.assignment
+        yield {
+            "type": "host",
+            "host": host.host,
+            "goal": host.desired.goal,
+            "group": host.desired.group,
+            "action": str(host.action),
+            "install_helper": host.install_helper,
+            "before": host.before,
+            "after": host.after,
+            "desired": assignment.to_wire() if assignment else None,
+            "recorded": host.recorded.assignment.to_wire() if host.recorded else None,
+            "reason": host.reason,
+            "problem": host.problem,
+            "remedy": host.remedy,
+        }
+    yield {
+        "type": "summary",
+        "changes": plan.has_changes,
+        "counts": dict(sorted(plan.counts().items())),
+    }
