@@ -15,7 +15,7 @@ from enum import StrEnum
 from fleetsched.errors import ExitCode
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.manifests import Requires
-from fleetsched.model.state import Facts, Held, Record, Status
+from fleetsched.model.state import Facts, Held, Notice, Record, Status
 
 
 class Action(StrEnum):
@@ -72,11 +72,13 @@ class Observed:
         error: why the host could not be looked at, in one line.
         remedy: what to do about it.
         helper_missing: the host answered and has no helper yet.
+        obstacle: why a helper would be of no use there.
     """
 
     status: Status | None = None
     facts: Facts | None = None
     helper_missing: bool = False
+    obstacle: Notice | None = None
     error: str = ""
     remedy: str = ""
 
@@ -186,6 +188,8 @@ def plan_host(
             install_helper=True,
             after=after,
             reason="the host has no helper yet",
+            problem=observed.obstacle.message if observed.obstacle else "",
+            remedy=observed.obstacle.remedy if observed.obstacle else "",
         )
     status = observed.status
     if status is None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
-from fleetsched.errors import HelperError, HostError, LeaseHeldError
+from fleetsched.errors import ExitCode, HelperError, HostError, LeaseHeldError
 from fleetsched.model.manifests import RolloutStrategy, SchedulerCheck
 from fleetsched.model.plan import Action, HostPlan
 from fleetsched.model.rollout import Done, Phase, RollBack, Rollout, Start, Wait, decide
@@ -65,10 +65,11 @@ class _Work:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a rollout ended: the state machine's last value, and each host's last word."""
+    """How a rollout ended: the state machine's last value and verdict, and each host's last word."""
 
     rollout: Rollout
     details: Mapping[str, str]
+    exit_code: ExitCode
 
 
 def roll_out(run: Run, plans: Mapping[str, HostPlan], strategy: RolloutStrategy) -> Outcome:
@@ -106,8 +107,8 @@ def roll_out(run: Run, plans: Mapping[str, HostPlan], strategy: RolloutStrategy)
                 if abort:
                     work.abort.set()
                 rollout = _collect(work, rollout)
-            case Done():
-                return Outcome(rollout, work.details)
+            case Done(exit_code):
+                return Outcome(rollout, work.details, exit_code)
 
 
 def _refused(plans: Mapping[str, HostPlan]) -> dict[str, str]:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from fleetsched.errors import HelperError, HostError
 from fleetsched.helper.client import HelperClient
 from fleetsched.helper.install import install
-from fleetsched.helper.session import open_helper
+from fleetsched.helper.session import NoHelper, open_helper
 from fleetsched.model.inventory import Host
 from fleetsched.model.plan import Observed
+from fleetsched.model.state import Notice
 from fleetsched.transport.interface import Connection, Transport
 
 
@@ -44,21 +45,31 @@ class HostSession:
         Raises:
             HostError: unreachable, key refused, or (HelperError `no-helper`, `no-service`) no helper there.
         """
+        opened = self._open()
+        if isinstance(opened, NoHelper):
+            raise HelperError(f"{self.host.name} has no helper", code="no-helper", remedy="apply installs it")
+        return opened
+
+    def _open(self) -> HelperClient | NoHelper:
         if self._helper is None:
-            if self._connection is None:
-                self._connection = self._transport.connect(self.host)
-            self._helper = open_helper(self._connection, self.host)
+            opened = open_helper(self._connected(), self.host.name)
+            if isinstance(opened, NoHelper):
+                return opened
+            self._helper = opened
         return self._helper
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._transport.connect(self.host)
+        return self._connection
 
     def look(self) -> Observed:
         """Ask the host for its facts and status. Never raises for what concerns this host only."""
         try:
-            helper = self.helper()
-            return Observed(status=helper.status(), facts=helper.facts())
-        except HelperError as error:
-            if error.code == "no-helper":
-                return Observed(helper_missing=True)
-            return Observed(error=error.message, remedy=error.remedy)
+            opened = self._open()
+            if isinstance(opened, NoHelper):
+                return Observed(helper_missing=True, obstacle=_obstacle(opened))
+            return Observed(status=opened.status(), facts=opened.facts())
         except HostError as error:
             return Observed(error=error.message, remedy=error.remedy)
 
@@ -68,11 +79,8 @@ class HostSession:
         Raises:
             HostError: it cannot be installed there; the message says why.
         """
-        if self._connection is None:
-            self._connection = self._transport.connect(self.host)
         files = self._files()
-        install(self._connection, self.host, files.binary, files.unit)
-        self._helper = None
+        install(self._connected(), self.host.name, files.binary, files.unit)
         self.helper()
 
     def take_lease(self, owner: str, ttl_s: float) -> int:
@@ -108,3 +116,16 @@ class HostSession:
             helper.close()
         if connection is not None:
             connection.close()
+
+
+def _obstacle(host: NoHelper) -> Notice | None:
+    """Why a host without a helper could not use one."""
+    if not host.sched_ext:
+        return Notice(
+            "no-sched-ext",
+            f"kernel {host.kernel_release} has no sched_ext",
+            "boot a kernel with CONFIG_SCHED_CLASS_EXT (Linux 6.12 or later), or leave the host out",
+        )
+    if not host.systemd:
+        return Notice("no-systemd", "systemd does not run this host", "leave the host out of the group")
+    return None

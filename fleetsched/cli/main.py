@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The root of the command line, and the outermost boundary for errors."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+import fleetsched
+from fleetsched.cli import files, hosts, lab, runs
+from fleetsched.errors import ExitCode, FleetschedError
+
+app = typer.Typer(
+    name="fleetsched",
+    help="Manage the CPU schedulers of a fleet of Linux hosts the GitOps way.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(files.app)
+app.add_typer(runs.app)
+app.add_typer(hosts.app, name="hosts")
+app.add_typer(lab.app, name="lab")
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Manage the CPU schedulers of a fleet of Linux hosts the GitOps way."""
+    if version:
+        typer.echo(f"fleetsched {fleetsched.__version__}")
+        raise typer.Exit
+
+
+def run(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and leave with its exit code."""
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    sys.exit(int(main(arguments)))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; every expected error is one message on standard error."""
+    try:
+        return app(args=arguments, prog_name="fleetsched", standalone_mode=False) or ExitCode.OK
+    except TyperException as error:
+        return _usage(error)
+    except typer.Abort:
+        typer.echo("interrupted", err=True)
+        return ExitCode.INTERRUPTED
+    except FleetschedError as error:
+        typer.echo(f"fleetsched: {error}", err=True)
+        return error.exit_code
+    except OSError as error:
+        typer.echo(f"fleetsched: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)
+        return ExitCode.ERROR
+
+
+def _usage(error: TyperException) -> ExitCode:
+    """Say what is wrong with the command line. 2 is what parsers return for it; here 2 means changes."""
+    context = getattr(error, "ctx", None)
+    typer.echo(f"fleetsched: {error.format_message()}", err=True)
+    typer.echo(f"  see `{context.command_path if context else 'fleetsched'} --help`", err=True)
+    return ExitCode.USAGE
+
+
+def _as_interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """A polite kill stops a run at the same safe point as Ctrl-C."""
+    raise KeyboardInterrupt

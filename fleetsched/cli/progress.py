@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Live progress by host: a table on a terminal, plain lines otherwise."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from fleetsched.rollout.engine import HostEvent
+
+
+class Progress:
+    """Shows host events. `report` may be called from any thread.
+
+    Words that end a host's work, or that a later reader wants to find, stay on the screen as lines; the
+    table shows what each host does now.
+    """
+
+    _LASTING = frozenset({"enabled", "confirmed", "failed", "unreachable", "reverted", "interrupted"})
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._lock = threading.Lock()
+        self._now: dict[str, tuple[str, str]] = {}
+        self._live = Live(console=console, transient=True) if console.is_terminal else None
+
+    def running(self) -> AbstractContextManager[object]:
+        """Show the table while this is open."""
+        return self._live or nullcontext()
+
+    def report(self, event: HostEvent) -> None:
+        """Show one event."""
+        with self._lock:
+            if self._live is None or event.word in self._LASTING or event.word.endswith("rolled back"):
+                line = f"{time.strftime('%H:%M:%S')}  {event.host:<12} {event.word}: {event.detail}"
+                self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            if self._live is not None and event.host:
+                self._now[event.host] = (event.word, event.detail)
+                self._live.update(self._table())
+
+    def _table(self) -> Table:
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        for heading in ("HOST", "NOW", ""):
+            table.add_column(heading, overflow="ellipsis", no_wrap=True)
+        for host, (word, detail) in self._now.items():
+            table.add_row(host, word, detail)
+        return table

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`fleetsched apply`: carry a plan out, canary first, and undo it where it fails."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+
+from fleetsched.errors import ExitCode, HelperError, HostError, LeaseHeldError, RefusedError
+from fleetsched.model.manifests import BUILT_IN_STRATEGY, Fleet, RolloutStrategy
+from fleetsched.model.plan import CHANGING, Action, HostPlan, Plan
+from fleetsched.model.run import Applied, HostResult
+from fleetsched.operations.fleet import FleetAccess, may_skip_review
+from fleetsched.operations.objects import build_objects
+from fleetsched.operations.plan import Planned
+from fleetsched.rollout.engine import LEASE_MARGIN_S, HostEvent, Outcome, Run, roll_out
+from fleetsched.rollout.journal import Journal
+
+_SEVERITY = (
+    ExitCode.NOT_ROLLED_BACK,
+    ExitCode.ROLLED_BACK,
+    ExitCode.INTERRUPTED,
+    ExitCode.PAUSED,
+    ExitCode.UNREACHABLE,
+    ExitCode.OK,
+)
+
+
+def check_allowed(access: FleetAccess, planned: Planned, *, unreviewed: bool) -> None:
+    """Refuse what is not approved, unless it is the lab and the caller said so.
+
+    Raises:
+        RefusedError: nothing was changed.
+    """
+    if not planned.plan.not_approved:
+        return
+    why = "; ".join(planned.plan.not_approved)
+    lab = may_skip_review(planned.reached.sessions[host.host].host for host in planned.plan.hosts)
+    if unreviewed and lab:
+        return
+    if unreviewed:
+        raise RefusedError(
+            f"refused: NOT APPROVED: {why}",
+            remedy="--unreviewed works only for a lab: every address on loopback, known_hosts of `lab up`",
+        )
+    remedy = "commit, merge and push it to the trusted branch"
+    raise RefusedError(
+        f"refused: NOT APPROVED: {why}",
+        remedy=f"{remedy}, or add --unreviewed for this lab" if lab else remedy,
+    )
+
+
+def apply(
+    access: FleetAccess, planned: Planned, *, journals: Path, report: Callable[[HostEvent], None]
+) -> Applied:
+    """Carry out `planned`, goal by goal. Call `check_allowed` first.
+
+    Raises:
+        BuildError: a policy does not build to what its lock says; nothing was changed.
+        LeaseHeldError: another run holds a host; nothing was changed.
+    """
+    objects = build_objects(access.fleet, planned.plan)
+    run = new_run(access, planned, objects, journals, report)
+    with run.journal:
+        run.journal.write("run", run=run.id, owner=run.owner, revision=run.revision)
+        rollouts = _rollouts(planned.plan, access.fleet)
+        try:
+            _take_leases(run, rollouts)
+            applied = _roll_out_all(run, rollouts, planned.plan.exit_code(detailed=False))
+        finally:
+            for session in run.sessions.values():
+                session.drop_lease()
+        run.journal.write("end", exit_code=int(applied.exit_code))
+    return applied
+
+
+def new_run(
+    access: FleetAccess,
+    planned: Planned,
+    objects: Mapping[str, bytes],
+    journals: Path,
+    report: Callable[[HostEvent], None],
+) -> Run:
+    """Name a run and open its journal."""
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    return Run(
+        id=run_id,
+        owner=f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()}), run {run_id}",
+        revision=access.revision.label,
+        sessions=planned.reached.sessions,
+        objects=objects,
+        executor=planned.reached.executor,
+        journal=Journal(journals / f"{run_id}.jsonl", lambda: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"),
+        report=report,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Rollout:
+    goal: str | None
+    hosts: Mapping[str, HostPlan]
+    strategy: RolloutStrategy
+
+
+def _rollouts(plan: Plan, fleet: Fleet) -> list[_Rollout]:
+    """Cut the plan into one rollout a goal; goals with nothing to do are left out."""
+    rollouts = []
+    for goal, group in groupby(plan.hosts, key=lambda host: host.desired.goal):
+        hosts = {
+            host.host: host for host in group if host.changes or host.action is Action.UNKNOWN or host.problem
+        }
+        if any(host.changes for host in hosts.values()):
+            strategy = fleet.strategies[fleet.goals[goal].rollout] if goal else BUILT_IN_STRATEGY
+            rollouts.append(_Rollout(goal, hosts, strategy))
+    return rollouts
+
+
+def _take_leases(run: Run, rollouts: list[_Rollout]) -> None:
+    """Take the lease of every host that already has a helper, before anything is changed."""
+    for rollout in rollouts:
+        for name, plan in rollout.hosts.items():
+            if plan.action in CHANGING and not plan.install_helper and not plan.problem:
+                try:
+                    run.sessions[name].take_lease(
+                        run.owner, rollout.strategy.trial_deadline_s + LEASE_MARGIN_S
+                    )
+                except HelperError as error:
+                    if error.code == "lease-held":
+                        raise LeaseHeldError(error.message, remedy=error.remedy) from error
+                except HostError:
+                    continue  # its own work will say so, and the failure budget decides
+
+
+def _roll_out_all(run: Run, rollouts: list[_Rollout], planned: ExitCode) -> Applied:
+    codes = [planned]
+    results: list[HostResult] = []
+    for number, rollout in enumerate(rollouts):
+        run.journal.write("goal", goal=rollout.goal, hosts=[*rollout.hosts])
+        outcome = roll_out(run, rollout.hosts, rollout.strategy)
+        results += _results(rollout.goal, outcome)
+        codes.append(outcome.exit_code)
+        if codes[-1] not in {ExitCode.OK, ExitCode.UNREACHABLE}:
+            left = tuple(rest.goal or "hosts that no goal claims" for rest in rollouts[number + 1 :])
+            return Applied(run.id, codes[-1], tuple(results), run.journal.path, left)
+    worst = next(code for code in _SEVERITY if code in codes)
+    return Applied(run.id, worst, tuple(results), run.journal.path)
+
+
+def _results(goal: str | None, outcome: Outcome) -> list[HostResult]:
+    return [
+        HostResult(host, goal, phase, outcome.details.get(host, "not started"))
+        for host, phase in outcome.rollout.phases.items()
+    ]

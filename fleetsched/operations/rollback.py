@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`fleetsched rollback` and `retry`: undo what a run confirmed; let what is held be tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from fleetsched.errors import ExitCode, HostError, InputError
+from fleetsched.model.plan import Action, HostPlan, Observed, describe
+from fleetsched.model.rollout import Phase
+from fleetsched.model.run import Applied, HostResult, Undo
+from fleetsched.model.state import Status
+from fleetsched.operations.apply import new_run
+from fleetsched.operations.fleet import FleetAccess
+from fleetsched.operations.plan import Planned
+from fleetsched.rollout.engine import LEASE_MARGIN_S, HostEvent, Run, put_back
+
+_DEADLINE_S = 120.0
+
+
+def plan_rollback(planned: Planned, observed: Mapping[str, Observed], run: str | None) -> Undo:
+    """Find the hosts whose last known good came from `run`, the newest one without it.
+
+    Raises:
+        InputError: no host has anything from that run.
+    """
+    records = {
+        host: seen.status.last_known_good
+        for host, seen in observed.items()
+        if seen.status and seen.status.last_known_good
+    }
+    if not records:
+        raise InputError("nothing to roll back: no host runs a policy that fleetsched confirmed")
+    newest = run or max(records.values(), key=lambda record: record.confirmed_at).run
+    chosen = [host for host, record in records.items() if record.run == newest]
+    if not chosen:
+        known = ", ".join(sorted({record.run for record in records.values()}))
+        raise InputError(f"no host runs anything from run {newest}", remedy=f"runs that hosts know: {known}")
+    plans = {plan.host: plan for plan in planned.plan.hosts}
+    return Undo(newest, tuple(_undo_plan(plans[host], observed[host].status) for host in chosen))
+
+
+def _undo_plan(plan: HostPlan, status: Status | None) -> HostPlan:
+    assert status is not None, "only hosts with a record are chosen"
+    return replace(
+        plan,
+        action=Action.REPLACE if status.previous else Action.REMOVE,
+        recorded=status.previous,
+        after=describe(status.previous.assignment if status.previous else None),
+        reason="rolled back by hand",
+        problem="",
+        remedy="",
+    )
+
+
+def rollback(
+    access: FleetAccess, planned: Planned, undo: Undo, *, journals: Path, report: Callable[[HostEvent], None]
+) -> Applied:
+    """Put every host of `undo` back to what it ran before; what it runs now becomes held there.
+
+    All hosts go at once: what they go back to was confirmed on them before.
+    """
+    run = new_run(access, planned, {}, journals, report)
+    with run.journal:
+        run.journal.write("rollback-run", run=run.id, owner=run.owner, undoes=undo.run)
+        try:
+            results = tuple(run.executor.map(lambda plan: _put_back(run, plan), undo.hosts))
+        finally:
+            for session in run.sessions.values():
+                session.drop_lease()
+        failed = any(result.phase is not Phase.ROLLED_BACK for result in results)
+        code = ExitCode.NOT_ROLLED_BACK if failed else ExitCode.OK
+        run.journal.write("end", exit_code=int(code))
+    return Applied(run.id, code, results, run.journal.path)
+
+
+def _put_back(run: Run, plan: HostPlan) -> HostResult:
+    try:
+        token = run.sessions[plan.host].take_lease(run.owner, _DEADLINE_S + LEASE_MARGIN_S)
+        ended = put_back(run, plan, token, "rolled back by hand", _DEADLINE_S)
+        result = HostResult(plan.host, plan.desired.goal, ended.phase, ended.detail)
+    except HostError as error:
+        result = HostResult(plan.host, plan.desired.goal, Phase.NOT_ROLLED_BACK, error.message)
+    run.journal.write("host", host=plan.host, phase=result.phase, detail=result.detail)
+    run.report(HostEvent(plan.host, str(result.phase), result.detail))
+    return result
+
+
+def retry(planned: Planned) -> list[tuple[str, str]]:
+    """Let go of what the plan shows as held, on every host that holds it: (host, assignment) pairs."""
+    wanted = {
+        plan.desired.assignment
+        for plan in planned.plan.hosts
+        if plan.action is Action.HELD and plan.desired.assignment
+    }
+    released = []
+    for name, session in planned.reached.sessions.items():
+        observed = session.look()
+        for held in observed.status.held if observed.status else ():
+            if held.assignment in wanted:
+                session.helper().release_held(held.assignment)
+                released.append((name, str(held.assignment)))
+    return released
