@@ -75,13 +75,13 @@ class HelperClient:
 
     Every method raises:
         HelperError: the helper refused (`code` is the protocol's), or answered unreadably (`bad-answer`).
-            A lease that another run holds is one, too (`lease-held`, with `owner` and `expires_in_ms` in its
-            detail): it is this host's outcome; whether it ends the run is for the rollout to say.
+        LeaseHeldError: another run holds the host's lease; the message names it (protocol: `lease-held`).
         UnreachableError: no answer in time or the connection was lost; what the host did is then unknown.
         BecomeError: the first call only; sudo refused to start the helper's `rpc`.
     """
 
     def __init__(self, channel: Channel, host: str) -> None:
+        self.greeting: Hello | None = None
         self._exchange = Exchange(channel, host)
 
     @property
@@ -102,14 +102,15 @@ class HelperClient:
         self.close()
 
     def hello(self) -> Hello:
-        """Agree on the protocol."""
+        """Agree on the protocol. The answer is kept as `greeting`."""
         client = f"fleetsched {fleetsched.__version__}"
-        return self._call(
+        self.greeting = self._call(
             "hello",
             lambda r: Hello(r["protocol"], r["helper"], r["boot_id"]),
             protocol=PROTOCOL,
             client=client,
         )
+        return self.greeting
 
     def facts(self) -> Facts:
         """Ask what the host is, and whether sched_ext can be used on it."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from fleetsched.errors import HelperError, UnreachableError
+from fleetsched.errors import HelperError, LeaseHeldError, UnreachableError
 from fleetsched.helper.wire import MAX_LINE, decode, encode
 from fleetsched.transport.interface import Channel
 
@@ -55,6 +55,8 @@ class Exchange:
             raise self._broken
         try:
             self._channel.send(data)
+        except UnreachableError:
+            pass  # what the other side said before it went explains more; reading the answer tells
         except TimeoutError as error:
             raise self._break(
                 UnreachableError(f"{self.host} does not take the request `{verb}`: the connection is stuck")
@@ -92,16 +94,27 @@ class Exchange:
             UnreachableError(f"{self.host}: the connection cannot be used after `{verb}` was abandoned")
         )
 
-    def _error(self, verb: str, answer: Mapping[str, Any]) -> HelperError:
+    def _error(self, verb: str, answer: Mapping[str, Any]) -> HelperError | LeaseHeldError:
         error = answer.get("error")
         if not isinstance(error, dict) or not isinstance(error.get("code"), str):
             return self._bad(verb, str(answer))
-        detail = error.get("detail")
+        given = error.get("detail")
+        detail: dict[str, Any] = given if isinstance(given, dict) else {}
+        if error["code"] == "lease-held":
+            return self._held(detail)
         return HelperError(
             f"{self.host}: {error.get('message') or error['code']}",
             code=error["code"],
             remedy=str(error.get("remedy") or ""),
-            detail=detail if isinstance(detail, dict) else None,
+            detail=detail,
+        )
+
+    def _held(self, detail: Mapping[str, Any]) -> LeaseHeldError:
+        left_ms = detail.get("expires_in_ms")
+        left = f" for another {left_ms / 1000:.0f} s" if isinstance(left_ms, int) else ""
+        return LeaseHeldError(
+            f"{self.host}: the lease is held by {detail.get('owner') or 'another run'}{left}",
+            remedy="wait until that run has ended, or until its lease expires",
         )
 
     def _line(self, verb: str, timeout_s: float) -> bytes:
