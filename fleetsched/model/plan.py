@@ -205,8 +205,10 @@ def plan_host(
     action, reason = _action(desired, status, held)
     problem, remedy = _problem(desired, observed) if action in CHANGING else ("", "")
     if action is Action.ADOPT:
-        problem = f"a scheduler that fleetsched did not start runs here: {status.foreign}"
+        problem = f"fleetsched does not throw out what it did not start, here {status.foreign}"
         remedy = "stop what started it (for example `systemctl disable --now scx`), then plan again"
+    elif action is Action.HELD:
+        remedy = "change the policy or its parameters, or run `fleetsched retry`"
     return HostPlan(
         host=name,
         desired=desired,

@@ -28,7 +28,7 @@ _MARKS = {
 
 def plan_text(plan: Plan, fleet: Fleet) -> str:
     """The whole plan: a block a goal, a line a host with the reason under it, and the sums."""
-    lines = [f"Revision {_short(plan.revision)}"]
+    lines = [f"Revision {_short(plan.revision)}{'' if plan.not_approved else ', approved'}"]
     lines += [_wrap(f"NOT APPROVED: {why}", "  ") for why in plan.not_approved]
     for goal, hosts in groupby(plan.hosts, key=lambda host: host.desired.goal):
         lines += ["", _heading(goal, fleet)]
@@ -50,21 +50,25 @@ def _heading(goal: str | None, fleet: Fleet) -> str:
 
 
 def _host_lines(host: HostPlan) -> Iterator[str]:
-    mark = _MARKS[host.action]
-    if host.action is Action.NONE:
-        yield _wrap(f"  {mark} {host.host}: {host.before}", "      ")
-    elif host.before == host.after:
-        yield _wrap(f"  {mark} {host.host}: {host.words} {host.after}", "      ")
-    else:
-        yield _wrap(f"  {mark} {host.host}: {host.words}: {host.before} -> {host.after}", "      ")
+    yield _wrap(f"  {_MARKS[host.action]} {host.host}: {_what(host)}", "      ")
     if host.reason:
         yield _wrap(f"      {host.reason}", "      ")
     if host.problem:
         yield _wrap(f"      cannot: {host.problem}", "        ")
     if host.remedy:
         yield _wrap(f"      do: {host.remedy}", "        ")
+
+
+def _what(host: HostPlan) -> str:
+    if host.action is Action.NONE:
+        return host.before
+    if host.action is Action.UNKNOWN:
+        return f"unknown, wants {host.after}"
     if host.action is Action.HELD:
-        yield "      do: change the policy, or `fleetsched retry`"
+        return f"held: {host.before} stays, {host.after} is not tried"
+    if host.before == host.after:
+        return f"{host.words} {host.after}"
+    return f"{host.words}: {host.before} -> {host.after}"
 
 
 def _wrap(text: str, indent: str) -> str:
@@ -82,7 +86,7 @@ def summary(plan: Plan) -> str:
     parts = [f"{counts[name]} to {name}" for name in order[:5] if counts[name]]
     parts += [f"{counts[name]} {name}" for name in order[5:] if counts[name]]
     parts.append(f"{counts['none']} unchanged")
-    return f"Plan: {', '.join(parts)}."
+    return _wrap(f"Plan: {', '.join(parts)}.", "  ")
 
 
 def _hosts(count: int) -> str:
