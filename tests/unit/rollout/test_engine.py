@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whole rollouts over simulated hosts: real engine, real client, real protocol, no virtual machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from fleetsched.errors import ExitCode, UnreachableError
+from fleetsched.helper.simulated import EXIT_ERROR, EXIT_STALL, Behaviour, SimulatedHost, SimulatedTransport
+from fleetsched.model.assignment import Assignment
+from fleetsched.model.inventory import Host
+from fleetsched.model.manifests import HostCheck, RolloutStrategy, SchedulerCheck, Step
+from fleetsched.model.plan import Claim, Desired, plan_hosts
+from fleetsched.model.rollout import Phase
+from fleetsched.rollout.engine import HostEvent, Outcome, Run, roll_out
+from fleetsched.rollout.journal import Journal
+from fleetsched.rollout.session import HelperFiles, HostSession
+
+OLD, NEW = b"old object", b"new object"
+STRATEGY = RolloutStrategy(
+    "careful", (Step("hosts", 1, 15), Step("percent", 100, 15)), (SchedulerCheck(),), trial_deadline_s=90
+)
+# The first bytes of an ELF file for x86_64, which is all that the installer looks at.
+HELPER = HelperFiles(b"\x7fELF\x02\x01" + bytes(12) + b"\x3e\x00", b"[Service]\n")
+
+
+def policy(name: str, data: bytes) -> Assignment:
+    return Assignment.of(name, "default", hashlib.sha256(data).hexdigest(), {"slice_us": 3000})
+
+
+@dataclass
+class Fleet:
+    """Simulated hosts, and what a run needs to reach them."""
+
+    folder: Path
+    hosts: dict[str, SimulatedHost]
+    events: list[HostEvent] = field(default_factory=list)
+    run_number: int = 0
+
+    def apply(self, assignment: Assignment | None, strategy: RolloutStrategy = STRATEGY) -> Outcome:
+        transport = SimulatedTransport(self.hosts)
+        sessions = {name: HostSession(Host(name, name), transport, lambda: HELPER) for name in self.hosts}
+        desired = {name: Desired(Claim.GOAL, "web", "web", assignment) for name in self.hosts}
+        self.run_number += 1
+        with ThreadPoolExecutor(4) as executor, Journal(self.folder / "run.jsonl", lambda: "now") as journal:
+            plans = plan_hosts(desired, {name: session.look() for name, session in sessions.items()})
+            run = Run(
+                id=f"run-{self.run_number}",
+                owner="ann@desk, run-1",
+                revision="c" * 40,
+                sessions=sessions,
+                objects={hashlib.sha256(data).hexdigest(): data for data in (OLD, NEW)},
+                executor=executor,
+                journal=journal,
+                report=self.events.append,
+            )
+            outcome = roll_out(
+                run, {plan.host: plan for plan in plans if plan.changes or plan.reason}, strategy
+            )
+            for session in sessions.values():
+                session.drop_lease()
+            return outcome
+
+    def running(self) -> dict[str, str | None]:
+        return {name: host.kernel.ops for name, host in self.hosts.items()}
+
+
+@pytest.fixture
+def make_fleet(tmp_path: Path) -> Iterator[object]:
+    def make(behaviours: Mapping[str, Behaviour] | None = None, names: str = "abc") -> Fleet:
+        hosts = {name: SimulatedHost(name, behaviours=behaviours or {}) for name in names}
+        return Fleet(tmp_path, hosts)
+
+    return make
+
+
+def test_policy_reaches_every_host_canary_first(make_fleet) -> None:
+    fleet = make_fleet()
+
+    outcome = fleet.apply(policy("old", OLD))
+
+    assert outcome.exit_code is ExitCode.OK
+    assert fleet.running() == {"a": "old", "b": "old", "c": "old"}
+    confirmed = [event.host for event in fleet.events if event.word == "confirmed"]
+    assert confirmed[0] == "a"
+    assert set(confirmed) == {"a", "b", "c"}
+
+
+def test_stalling_canary_is_ejected_and_no_other_host_is_touched(make_fleet) -> None:
+    fleet = make_fleet({"new": Behaviour(ejected_after_ms=6000, exit=EXIT_STALL)})
+    fleet.apply(policy("old", OLD))
+    before = {name: host.kernel.enable_seq for name, host in fleet.hosts.items()}
+
+    outcome = fleet.apply(policy("new", NEW))
+
+    assert outcome.exit_code is ExitCode.ROLLED_BACK
+    assert outcome.rollout.phases == {"a": Phase.FAILED, "b": Phase.WAITING, "c": Phase.WAITING}
+    assert outcome.details["a"] == (
+        "ejected by the kernel: runnable task stall: kworker/0:1[9] failed to run for 5.120s"
+    )
+    assert fleet.running() == {"a": "old", "b": "old", "c": "old"}
+    assert fleet.hosts["b"].kernel.enable_seq == before["b"]
+    assert fleet.hosts["c"].kernel.enable_seq == before["c"]
+
+
+def test_policy_that_does_not_come_up_leaves_the_old_one(make_fleet) -> None:
+    fleet = make_fleet({"new": Behaviour(init_exit=EXIT_ERROR)})
+    fleet.apply(policy("old", OLD))
+
+    outcome = fleet.apply(policy("new", NEW))
+
+    assert outcome.exit_code is ExitCode.ROLLED_BACK
+    assert "ops.init() failed" in outcome.details["a"]
+    assert fleet.running() == {"a": "old", "b": "old", "c": "old"}
+
+
+def test_failure_in_the_second_step_rolls_the_canary_back_and_holds_the_policy(make_fleet) -> None:
+    fleet = make_fleet()
+    fleet.apply(policy("old", OLD))
+    fleet.hosts["c"].behaviours = {"new": Behaviour(ejected_after_ms=6000)}
+
+    outcome = fleet.apply(policy("new", NEW))
+
+    assert outcome.exit_code is ExitCode.ROLLED_BACK
+    assert outcome.rollout.phases["a"] is Phase.ROLLED_BACK
+    assert outcome.rollout.phases["c"] is Phase.FAILED
+    assert fleet.running() == {"a": "old", "b": "old", "c": "old"}
+    held = fleet.hosts["a"].disk.held[-1]
+    assert held["assignment"]["policy"] == "new"
+    assert held["why"].startswith("rolled back: c: ejected by the kernel: runnable task stall")
+
+
+def test_first_policy_ever_that_fails_later_goes_back_to_the_kernels_scheduler(make_fleet) -> None:
+    fleet = make_fleet()
+    fleet.hosts["c"].behaviours = {"new": Behaviour(ejected_after_ms=6000)}
+
+    outcome = fleet.apply(policy("new", NEW))
+
+    assert outcome.exit_code is ExitCode.ROLLED_BACK
+    assert fleet.running() == {"a": None, "b": None, "c": None}
+
+
+def test_host_check_that_fails_reverts_the_host(make_fleet) -> None:
+    fleet = make_fleet()
+    fleet.hosts["a"].checks["nginx"] = {"status": "failed", "exit_code": 1, "output": "502"}
+    checks = (SchedulerCheck(), HostCheck(name="nginx", interval_s=2, failures=2))
+
+    outcome = fleet.apply(
+        policy("new", NEW), RolloutStrategy("checked", STRATEGY.steps, checks, trial_deadline_s=90)
+    )
+
+    assert outcome.details["a"] == "hostCheck nginx: failed (exit 1): 502"
+    assert fleet.running() == {"a": None, "b": None, "c": None}
+
+
+def test_unreachable_host_is_not_failed_and_stops_the_run_beyond_its_budget(make_fleet) -> None:
+    fleet = make_fleet()
+    fleet.hosts["b"].connect_error = UnreachableError("b: no answer", remedy="is it up?")
+
+    outcome = fleet.apply(policy("new", NEW))
+
+    assert outcome.rollout.phases == {"a": Phase.WAITING, "b": Phase.UNREACHABLE, "c": Phase.WAITING}
+    assert outcome.details["b"] == "b: no answer (is it up?)"
+    assert outcome.exit_code is ExitCode.UNREACHABLE
+
+
+def test_helper_is_installed_where_it_is_missing(make_fleet) -> None:
+    fleet = make_fleet()
+    for host in fleet.hosts.values():
+        host.installed = False
+
+    outcome = fleet.apply(policy("new", NEW))
+
+    assert outcome.exit_code is ExitCode.OK
+    assert fleet.running() == {"a": "new", "b": "new", "c": "new"}
+
+
+def test_host_without_sched_ext_is_refused_before_anything_starts(make_fleet) -> None:
+    fleet = make_fleet()
+    fleet.hosts["b"] = SimulatedHost("b", sched_ext=False)
+
+    outcome = fleet.apply(policy("new", NEW))
+
+    assert outcome.rollout.phases == {"a": Phase.WAITING, "b": Phase.FAILED, "c": Phase.WAITING}
+    assert "has no sched_ext" in outcome.details["b"]
+    assert outcome.exit_code is ExitCode.ROLLED_BACK
+
+
+def test_second_run_over_a_finished_one_has_nothing_to_do(make_fleet) -> None:
+    fleet = make_fleet()
+    fleet.apply(policy("old", OLD))
+
+    assert fleet.apply(policy("old", OLD)).rollout.phases == {}
+
+
+def test_journal_tells_every_host_in_order(make_fleet) -> None:
+    fleet = make_fleet(names="a")
+
+    fleet.apply(policy("old", OLD))
+
+    lines = (fleet.folder / "run.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"at": "now", "event": "step", "number": 0, "hosts": ["a"], "bake_s": 15},
+        {
+            "at": "now",
+            "event": "host",
+            "host": "a",
+            "phase": "confirmed",
+            "detail": f"{policy('old', OLD)} confirmed, enable_seq 1",
+        },
+    ]
