@@ -29,9 +29,11 @@ def decode(line: bytes) -> dict[str, Any]:
     """Read one line.
 
     Raises:
-        ValueError: it is not UTF-8, not JSON, or not an object.
+        ValueError: it is not UTF-8, not JSON, not an object, or an object in it has a key twice.
     """
-    message = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
+    message = json.loads(
+        line.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates
+    )
     if not isinstance(message, dict):
         raise ValueError("not a JSON object")
     return message
@@ -45,3 +47,10 @@ def chunks(data: bytes) -> list[bytes]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a key is there twice")
+    return value

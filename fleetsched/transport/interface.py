@@ -16,6 +16,9 @@ from typing import Self
 
 from fleetsched.model.inventory import Host
 
+SEND_TIMEOUT_S = 60.0
+"""How long the other side may take to accept what is sent."""
+
 
 @dataclass(frozen=True, slots=True)
 class Completed:

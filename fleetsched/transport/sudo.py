@@ -10,6 +10,9 @@ from fleetsched.errors import BecomeError
 # env: because a login shell may know no `NAME=value command`; LC_ALL makes the messages below certain.
 _SUDO = ("env", "LC_ALL=C", "sudo", "-n", "--")
 
+# Bytes of a command's standard error that are kept for messages.
+STDERR_TAIL = 4096
+
 _PASSWORD = ("a password is required", "a terminal is required", "no tty present")
 _FORBIDDEN = ("is not in the sudoers file", "is not allowed to", "may not run sudo", "no valid sudoers")
 _MISSING = ("sudo: command not found", "sudo: not found", "sudo': No such file", "sudo: No such file")

@@ -16,6 +16,9 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _POLICY = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _HOUR_MS = 3_600_000
+_MOST_TEXT = 512  # bytes
+_MOST_CHECKS = 8
+_MOST_PARAMETERS = 64
 
 
 def _integer(low: int, high: int) -> _Check:
@@ -24,7 +27,7 @@ def _integer(low: int, high: int) -> _Check:
 
 
 def _text(value: Any) -> bool:
-    return isinstance(value, str)
+    return isinstance(value, str) and len(value.encode()) <= _MOST_TEXT
 
 
 def _boolean(value: Any) -> bool:
@@ -36,7 +39,7 @@ def _digest(value: Any) -> bool:
 
 
 def _names(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_text, value))
+    return isinstance(value, list) and len(value) <= _MOST_CHECKS and all(map(_text, value))
 
 
 def _assignment(value: Any) -> bool:
@@ -46,11 +49,12 @@ def _assignment(value: Any) -> bool:
     return (
         isinstance(value["policy"], str)
         and bool(_POLICY.fullmatch(value["policy"]))
-        and isinstance(value["variant"], str)
+        and _text(value["variant"])
         and _digest(value["digest"])
         and isinstance(parameters, dict)
+        and len(parameters) <= _MOST_PARAMETERS
         and all(_PARAMETER.fullmatch(name) for name in parameters)
-        and all(_integer(-(1 << 63), (1 << 64) - 1)(number) for number in parameters.values())
+        and all(_integer(-(1 << 63), (1 << 63) - 1)(number) for number in parameters.values())
     )
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from fleetsched.helper.simulated.host import SimulatedHost
 from fleetsched.helper.simulated.refusal import Refusal
 from fleetsched.helper.simulated.verbs import VERBS, status, trial
 from fleetsched.helper.wire import MAX_CHUNK, MAX_LINE, decode, encode
+
+_CHECK = re.compile(r"[a-z0-9_-]{1,63}")
 
 
 @dataclass(slots=True)
@@ -184,14 +187,13 @@ class Session:
     def _sample(self, watching: _Watching) -> dict[str, Any]:
         host = self._host
         shown = watching.pressure and host.pressure is not None
-        missing = {"status": "missing", "exit_code": None, "output": ""}
         return {
             "elapsed_ms": host.now() - watching.started,
             "kernel": host.kernel.to_wire(),
             "trial": trial(host),
             "running": host.attached.to_wire() if host.attached else None,
             "pressure": {"cpu_some_avg10": host.pressure} if shown else None,
-            "checks": {name: host.checks.get(name, missing) for name in watching.checks},
+            "checks": {name: _check(host, name) for name in watching.checks},
         }
 
     def _result(self, number: int, result: Mapping[str, Any]) -> None:
@@ -214,6 +216,12 @@ def _read(line: bytes) -> dict[str, Any]:
     if type(number) is not int or number < 1:
         raise Refusal("bad-request", "the request has no id from 1", closes=True)
     return request
+
+
+def _check(host: SimulatedHost, name: str) -> dict[str, Any]:
+    """Run a check, which must not name a path."""
+    status = "missing" if _CHECK.fullmatch(name) else "refused"
+    return host.checks.get(name, {"status": status, "exit_code": None, "output": ""})
 
 
 def _visible(host: SimulatedHost) -> tuple[Any, ...]:

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The simulated helper as the runner sees it: bytes with scenarios in place of policies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fleetsched.helper.session import RPC_COMMAND
+from fleetsched.helper.simulated import EXIT_ERROR, Behaviour, SimulatedHost, SimulatedTransport
+from fleetsched.model.inventory import Host
+from fleetsched.transport.interface import Channel
+from tests.conformance.runner import Adapter
+
+BEHAVIOURS = {
+    "fair": Behaviour(parameters={"slice_us": "u64"}),
+    "stall": Behaviour(parameters={}, ejected_after_ms=6_000),
+    "init-fails": Behaviour(parameters={}, init_exit=EXIT_ERROR),
+    "verifier-fails": Behaviour(parameters={}, load_log="R1 invalid mem access 'scalar'"),
+    "noise": Behaviour(refused="the object is no ELF file"),
+}
+
+
+class SimulatedAdapter(Adapter):
+    """A new simulated host."""
+
+    objects = {name: name.encode() * 30_000 for name in BEHAVIOURS}  # noqa: RUF012  read only
+
+    def __init__(self) -> None:
+        self.host = SimulatedHost("simulated", behaviours=BEHAVIOURS)
+        self._acts: dict[str, Callable[[], None]] = {
+            "fill-disk": self._fill_disk,
+            "attach-foreign": lambda: self.host.attach_foreign("scx_rusty"),
+            "detach-foreign": self.host.detach_foreign,
+            "kill-helper": self.host.kill_helper,
+        }
+        self.acts = frozenset(self._acts)
+
+    def connect(self) -> Channel:
+        transport = SimulatedTransport({self.host.name: self.host})
+        return transport.connect(Host(self.host.name, "simulated")).open(RPC_COMMAND)
+
+    def act(self, name: str) -> None:
+        self._acts[name]()
+
+    def _fill_disk(self) -> None:
+        self.host.disk_full = True
