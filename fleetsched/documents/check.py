@@ -71,6 +71,10 @@ def _problems(document: Node, path: tuple[str | int, ...], errors: list[Any]) ->
             yield node.key(error.instance).problem(
                 f"expected {_expected(error)}, got {shown(error.instance)}"
             )
+        elif error.validator == "dependentRequired":
+            needed = {name for names in error.validator_value.values() for name in names}
+            for name in sorted(needed - set(error.instance)):
+                yield node.problem(f"field `{name}` is missing")
         elif error.validator in ("required", "oneOf") and (unknown or wrong_type):
             continue
         elif error.validator == "required":

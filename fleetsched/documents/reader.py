@@ -9,18 +9,16 @@ Merge keys (`<<`) work as in Ansible: a mapping's own keys win, then the first m
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
-from yaml.constructor import SafeConstructor
-from yaml.resolver import Resolver
 
 from fleetsched.documents.node import Node, Opaque, shown
+from fleetsched.documents.scalars import KNOWN_TAGS, PLAIN, construct, resolve
 from fleetsched.errors import Problem
 from fleetsched.model.manifests import Position
 
@@ -44,6 +42,11 @@ class Reading:
 
     documents: tuple[Node, ...] = ()
     problems: tuple[Problem, ...] = ()
+
+    def unnamed(self, found: Iterable[Problem]) -> list[Problem]:
+        """Leave out what stands where a problem is already: a value that cannot be read is one mistake."""
+        named = {(problem.line, problem.column) for problem in self.problems}
+        return [problem for problem in found if (problem.line, problem.column) not in named]
 
 
 def read_file(
@@ -105,21 +108,7 @@ class _StopError(Exception):
     """The rest of the file cannot be read; the problem is already noted."""
 
 
-_PLAIN = "tag:yaml.org,2002:"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_RESOLVER: Any = Resolver()
-_CONSTRUCTOR = SafeConstructor()
-_CONSTRUCT: dict[str, Any] = {
-    _PLAIN + "null": lambda node: None,
-    _PLAIN + "bool": lambda node: _CONSTRUCTOR.bool_values[node.value.lower()],
-    _PLAIN + "int": _CONSTRUCTOR.construct_yaml_int,
-    _PLAIN + "float": _CONSTRUCTOR.construct_yaml_float,
-    _PLAIN + "str": lambda node: node.value,
-    # What these mean elsewhere is not wanted here; as text they can be shown, compared and refused.
-    _PLAIN + "timestamp": lambda node: node.value,
-    _PLAIN + "value": lambda node: node.value,
-    _PLAIN + "merge": lambda node: node.value,
-}
 
 
 @dataclass
@@ -209,40 +198,31 @@ class _Builder:
         return target
 
     def _scalar(self, event: Any, position: Position) -> Node:
-        tag = event.tag
-        if tag is None or tag == "!":
-            tag = _RESOLVER.resolve(yaml.ScalarNode, event.value, event.implicit)
+        tag = resolve(event.tag, event.value, event.implicit)
         return Node(self._plain(tag, event.value, position), position)
 
     def _plain(self, tag: str, text: str, position: Position) -> Any:
         if tag in self.opaque:
             return Opaque(tag)
-        if tag not in _CONSTRUCT:
+        if tag not in KNOWN_TAGS:
             return self._unknown_tag(tag, position)
         try:
-            value = _CONSTRUCT[tag](yaml.ScalarNode(tag, text))
-        except (ValueError, KeyError, OverflowError, IndexError):
-            kind = tag.removeprefix(_PLAIN)
-            self.problems.append(
-                position.problem(f"{shown(text)} cannot be read as {kind}; quote it if it is text")
-            )
+            return construct(tag, text)
+        except ValueError as error:
+            self.problems.append(position.problem(str(error)))
             return None
-        if isinstance(value, float) and not math.isfinite(value):
-            self.problems.append(position.problem(f"expected a finite number, got {text}"))
-            return None
-        return value
 
     def _unknown_tag(self, tag: str, position: Position) -> None:
-        written = tag.replace(_PLAIN, "!!", 1)
+        written = tag.replace(PLAIN, "!!", 1)
         why = "tags are not supported"
-        if tag.startswith(_PLAIN + "python/"):
+        if tag.startswith(PLAIN + "python/"):
             why = "tags that name code are never run"
         elif tag == "!vault":
             why = "encrypted values are not supported here"
         self.problems.append(position.problem(f"`{written}`: {why}; write the plain value"))
 
     def _collection_tag(self, event: Any, expected: str, position: Position) -> Opaque | None:
-        if event.tag in (None, "!", _PLAIN + expected):
+        if event.tag in (None, "!", PLAIN + expected):
             return None
         if event.tag in self.opaque:
             return Opaque(event.tag)
@@ -306,7 +286,7 @@ class _Builder:
         self._count(position, 1)
         if event.anchor:
             self.anchors[event.anchor] = Node(event.value, position)
-        if event.tag not in (None, "!", _PLAIN + "str"):
+        if event.tag not in (None, "!", PLAIN + "str"):
             self._unknown_tag(event.tag, position)
         elif not event.value:
             self.problems.append(position.problem("a key is empty"))

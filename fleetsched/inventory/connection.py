@@ -147,7 +147,7 @@ class _Reader:
         if found is None:
             return "ssh"
         name, node = found
-        if node.value not in _CONNECTIONS:
+        if str(node.value) not in _CONNECTIONS:
             self._problem(node, f"`{name}`: expected ssh or local, got {shown(node.value)}")
         return _CONNECTIONS.get(str(node.value), "ssh")
 

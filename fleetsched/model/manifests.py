@@ -84,7 +84,6 @@ class HostGroup:
 
     Attributes:
         hosts: Ansible pattern over the inventory.
-        max_concurrent: most hosts in trial at the same time; None = no limit but the step's own.
         heal: drift is corrected.
         prune: a managed host that no goal claims goes back to the kernel's scheduler.
         hosts_source: where the pattern is written.
@@ -94,7 +93,6 @@ class HostGroup:
     hosts: str
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     requires: Requires = Requires()
-    max_concurrent: int | None = None
     heal: bool = True
     prune: bool = True
     source: Position = field(default=BUILT_IN, compare=False)

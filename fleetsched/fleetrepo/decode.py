@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Documents that fit their schema, to the model's values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fleetsched.documents.node import Node
+from fleetsched.model.controller import Controller, Ssh, Trust
+from fleetsched.model.manifests import (
+    BUILT_IN_STRATEGY,
+    DEFAULT_TIMEOUT_S,
+    Count,
+    FailureBudget,
+    HealthCheck,
+    HostCheck,
+    HostGroup,
+    Parameter,
+    Percent,
+    Policy,
+    PolicyBinding,
+    PolicyLock,
+    PressureCheck,
+    Requires,
+    RolloutStrategy,
+    SchedulerCheck,
+    Step,
+    WorkloadGoal,
+)
+
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_CONDITION = re.compile(r" *(>=|<=|==|<|>) *([0-9.]+) *")
+
+
+def duration(text: str) -> float:
+    """Read `15s`, `2m` or `1h` to seconds."""
+    return float(text[:-1]) * _SECONDS[text[-1]]
+
+
+def amount(value: int | str) -> Count | Percent:
+    """Read a number of hosts or a share of them."""
+    return Percent(_percent(value)) if isinstance(value, str) else Count(int(value))
+
+
+def _percent(text: str) -> float:
+    return float(text.removesuffix("%"))
+
+
+def _name(node: Node) -> Node:
+    return node.at("metadata", "name")
+
+
+def requires(value: Mapping[str, Any]) -> Requires:
+    """Read what a host must have."""
+    conditions = []
+    for condition in value.get("kernel", "").split(","):
+        match = _CONDITION.fullmatch(condition)
+        if match is not None:
+            numbers = [int(number) for number in match[2].split(".")]
+            conditions.append((match[1], (numbers[0], numbers[1], numbers[2] if len(numbers) > 2 else 0)))
+    return Requires(kernel=tuple(conditions), arch=tuple(value.get("arch", ())))
+
+
+def host_group(node: Node) -> HostGroup:
+    """Read a HostGroup."""
+    spec = node.value["spec"]
+    return HostGroup(
+        name=_name(node).value,
+        hosts=spec["hosts"],
+        labels=node.value["metadata"].get("labels", {}),
+        requires=requires(spec.get("requires", {})),
+        heal=spec.get("heal", True),
+        prune=spec.get("prune", True),
+        source=_name(node).position,
+        hosts_source=node.at("spec", "hosts").position,
+    )
+
+
+def workload_goal(node: Node, default_strategy: str) -> WorkloadGoal:
+    """Read a WorkloadGoal; one that names no strategy gets the default."""
+    spec = node.value["spec"]
+    binding = None
+    if "policy" in spec:
+        policy = spec["policy"]
+        binding = PolicyBinding(
+            name=policy["name"],
+            variant=policy.get("variant", "default"),
+            parameters={name: int(value) for name, value in policy.get("parameters", {}).items()},
+            source=node.at("spec", "policy", "name").position,
+        )
+    return WorkloadGoal(
+        name=_name(node).value,
+        host_group=spec["hostGroup"],
+        rollout=spec.get("rollout", default_strategy),
+        policy=binding,
+        description=spec.get("description", ""),
+        source=_name(node).position,
+    )
+
+
+def rollout_strategy(node: Node) -> RolloutStrategy:
+    """Read a RolloutStrategy; the scheduler's check is always there and comes first."""
+    spec = node.value["spec"]
+    budget = spec.get("failureBudget", {})
+    checks = [health_check(check) for check in spec.get("health", [])]
+    scheduler = [check for check in checks if isinstance(check, SchedulerCheck)] or [SchedulerCheck()]
+    others = [check for check in checks if not isinstance(check, SchedulerCheck)]
+    return RolloutStrategy(
+        name=_name(node).value,
+        steps=tuple(_step(step) for step in spec["steps"]),
+        health=(*scheduler, *others),
+        failure_budget=FailureBudget(
+            failed=amount(budget.get("failed", 0)), unreachable=amount(budget.get("unreachable", 0))
+        ),
+        on_failure=spec.get("onFailure", BUILT_IN_STRATEGY.on_failure),
+        trial_deadline_s=_seconds(spec, "trialDeadline", BUILT_IN_STRATEGY.trial_deadline_s),
+        source=_name(node).position,
+    )
+
+
+def _seconds(value: Mapping[str, Any], field: str, default: float) -> float:
+    return duration(value[field]) if field in value else default
+
+
+def _step(step: Mapping[str, Any]) -> Step:
+    bake_s = duration(step["bake"])
+    if "hosts" in step:
+        return Step("hosts", int(step["hosts"]), bake_s)
+    return Step("percent", _percent(step["percent"]), bake_s)
+
+
+def health_check(check: Mapping[str, Any]) -> HealthCheck:
+    """Read one health check."""
+    timing: dict[str, Any] = {}
+    for field, name in (("interval", "interval_s"), ("initialDelay", "initial_delay_s")):
+        if field in check:
+            timing[name] = duration(check[field])
+    if "failures" in check:
+        timing["failures"] = int(check["failures"])
+    if "pressure" in check:
+        return PressureCheck(cpu_some_avg10_below=float(check["pressure"]["cpuSomeAvg10Below"]), **timing)
+    if "hostCheck" in check:
+        return HostCheck(name=check["hostCheck"], **timing)
+    return SchedulerCheck(**timing)
+
+
+def policy(node: Node, folder: Path) -> Policy:
+    """Read a Policy; its parameters must have been checked."""
+    spec = node.value["spec"]
+    return Policy(
+        name=_name(node).value,
+        folder=folder,
+        summary=spec["summary"],
+        algorithm=spec.get("algorithm", ""),
+        requires=requires(spec.get("requires", {})),
+        parameters={name: _parameter(value) for name, value in spec.get("parameters", {}).items()},
+        variants=spec.get("variants", {"default": {}}),
+        timeout_s=_seconds(spec, "timeout", DEFAULT_TIMEOUT_S),
+        source=_name(node).position,
+    )
+
+
+def _parameter(value: Mapping[str, Any]) -> Parameter:
+    return Parameter(
+        type=value["type"],
+        default=int(value["default"]),
+        minimum=int(value.get("min", 0)),
+        maximum=int(value.get("max", 1)),
+        unit=value.get("unit", ""),
+        doc=value.get("doc", ""),
+    )
+
+
+def policy_lock(node: Node) -> PolicyLock:
+    """Read a policy's lock."""
+    spec = node.value["spec"]
+    return PolicyLock(
+        policy=_name(node).value,
+        variants=spec["variants"],
+        compiler=spec["compiler"]["name"],
+        compiler_version=spec["compiler"]["version"],
+        flags=tuple(spec["flags"]),
+        hashes=spec["hashes"],
+        source=_name(node).position,
+    )
+
+
+def controller(node: Node) -> Controller:
+    """Read the controller's own file."""
+    value = node.value
+    trust, ssh = value.get("trust", {}), value.get("ssh", {})
+    plain = Ssh()
+    return Controller(
+        trust=Trust(**{field: trust[field] for field in ("remote", "branch") if field in trust}),
+        ssh=Ssh(
+            user=ssh.get("user"),
+            key_file=ssh.get("keyFile"),
+            connect_timeout_s=_seconds(ssh, "connectTimeout", plain.connect_timeout_s),
+            forks=int(ssh.get("forks", plain.forks)),
+        ),
+        source=node.position.file,
+    )

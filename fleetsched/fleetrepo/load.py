@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A fleet repository's files to a `Fleet`, or all their mistakes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from fleetsched.documents.check import check
+from fleetsched.documents.node import Node, shown
+from fleetsched.documents.reader import read_file
+from fleetsched.errors import InputError, Problem, ProblemsError
+from fleetsched.fleetrepo import decode
+from fleetsched.fleetrepo.crosscheck import Declared, cross_problems
+from fleetsched.fleetrepo.manifests import read_manifests
+from fleetsched.fleetrepo.policies import POLICY_FILE, read_catalogue, read_policy
+from fleetsched.inventory.read import read_inventory
+from fleetsched.model.manifests import BUILT_IN_STRATEGY, Fleet, Policy
+from fleetsched.model.suggest import suggestion
+
+MARKER = "fleetsched.yaml"
+
+
+def load_fleet(root: Path, inventory: Sequence[Path] | None = None) -> Fleet:
+    """Load and check everything of a fleet repository as it lies in the folder.
+
+    Args:
+        root: the folder with `fleetsched.yaml`; problems name files relative to it.
+        inventory: inventories to use instead of the repository's default.
+
+    Raises:
+        InputError: the folder is no fleet repository.
+        ProblemsError: every mistake of every file.
+    """
+    if not (root / MARKER).is_file():
+        raise InputError(
+            f"{root} is no fleet repository: it has no {MARKER}",
+            remedy="make one with `fleetsched init FOLDER`",
+        )
+    settings = _read_settings(root)
+    hosts = read_inventory(inventory or settings.inventory, root)
+    manifests = read_manifests(root)
+    catalogue = read_catalogue(root)
+    default = settings.strategy.value if settings.strategy is not None else BUILT_IN_STRATEGY.name
+    strategies = {name: decode.rollout_strategy(node) for name, node in manifests.strategies.items()}
+    fleet = Fleet(
+        root=root,
+        inventory=hosts.inventory,
+        groups={name: decode.host_group(node) for name, node in manifests.groups.items()},
+        goals={name: decode.workload_goal(node, default) for name, node in manifests.goals.items()},
+        strategies={BUILT_IN_STRATEGY.name: BUILT_IN_STRATEGY} | strategies,
+        policies=catalogue.policies,
+        locks=catalogue.locks,
+    )
+    declared = Declared(manifests.goals, manifests.strategies, manifests.broken | catalogue.broken)
+    problems = [*settings.problems, *hosts.problems, *manifests.problems, *catalogue.problems]
+    problems += settings.strategy_problems(fleet, declared)
+    problems += cross_problems(fleet, declared)
+    if problems:
+        raise ProblemsError(problems)
+    return replace(fleet, warnings=(*hosts.warnings, *_empty_groups(fleet)))
+
+
+def load_policy(folder: Path) -> Policy:
+    """Load and check `policy.yaml` of one policy's folder.
+
+    Raises:
+        ProblemsError: every mistake in it.
+    """
+    policy, problems = read_policy(folder, str(folder / POLICY_FILE))
+    if policy is None:
+        raise ProblemsError(problems)
+    return policy
+
+
+def _empty_groups(fleet: Fleet) -> list[Problem]:
+    return [
+        group.hosts_source.problem(f"HostGroup {shown(group.name)}: {shown(group.hosts)} selects no host yet")
+        for group in fleet.groups.values()
+        if not fleet.hosts(group.name)
+    ]
+
+
+@dataclass
+class _Settings:
+    """What `fleetsched.yaml` says."""
+
+    inventory: list[Path]
+    strategy: Node | None = None
+    problems: list[Problem] = field(default_factory=list)
+
+    def strategy_problems(self, fleet: Fleet, declared: Declared) -> list[Problem]:
+        node = self.strategy
+        if (
+            node is None
+            or node.value in fleet.strategies
+            or declared.is_broken("RolloutStrategy", node.value)
+        ):
+            return []
+        return [
+            node.problem(f"no RolloutStrategy {shown(node.value)}{suggestion(node.value, fleet.strategies)}")
+        ]
+
+
+def _read_settings(root: Path) -> _Settings:
+    reading = read_file(root / MARKER, MARKER)
+    settings = _Settings([root / "inventory"], problems=list(reading.problems))
+    if not reading.documents:
+        if not settings.problems:
+            settings.problems.append(Problem(MARKER, 1, 1, "field `apiVersion` is missing"))
+        return settings
+    document, *more = reading.documents
+    settings.problems += [extra.problem("only one document may stand here") for extra in more]
+    wrong = check(document, "fleet")
+    settings.problems += reading.unnamed(wrong)
+    if not wrong:
+        settings.strategy = document.get("defaults", "strategy")
+        inventory = document.get("defaults", "inventory")
+        if inventory is not None:
+            paths = [inventory.value] if isinstance(inventory.value, str) else inventory.value
+            settings.inventory = [root / path for path in paths]
+    return settings

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`fleetsched validate`: every file of a fleet repository, all mistakes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fleetsched.fleetrepo.load import load_fleet
+from fleetsched.model.manifests import Fleet
+
+
+def validate(root: Path, inventory: Sequence[Path] | None = None) -> Fleet:
+    """Load and check a fleet repository as it lies in the folder; no host is asked.
+
+    Args:
+        root: the folder with `fleetsched.yaml`.
+        inventory: inventories to use instead of the repository's default.
+
+    Raises:
+        InputError: the folder is no fleet repository.
+        ProblemsError: every mistake of every file.
+    """
+    return load_fleet(root, inventory)
