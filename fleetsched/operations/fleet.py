@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that a command about hosts needs: the checked files, the revision, and the way to hosts."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fleetsched.fleetrepo.controller import load_controller
+from fleetsched.fleetrepo.load import load_fleet
+from fleetsched.fleetrepo.revision import Revision, head
+from fleetsched.lab import is_lab_known_hosts
+from fleetsched.model.inventory import Host
+from fleetsched.model.manifests import Fleet
+from fleetsched.rollout.session import HelperFiles
+from fleetsched.transport.interface import Transport
+
+
+@dataclass(frozen=True, slots=True)
+class FleetAccess:
+    """A fleet repository at one revision, and how its hosts are reached.
+
+    Attributes:
+        helper_files: builds or finds the helper; called only when one has to be installed.
+        forks: hosts at the same time.
+    """
+
+    fleet: Fleet
+    revision: Revision
+    transport: Transport
+    helper_files: Callable[[], HelperFiles]
+    forks: int
+
+
+def open_fleet(
+    root: Path, *, inventory: Sequence[Path] | None, config: Path | None, forks: int | None, fetch: bool
+) -> FleetAccess:
+    """Load and check a fleet repository and the controller's own file.
+
+    Args:
+        root: the repository's folder.
+        inventory: inventories instead of the repository's default.
+        config: the controller's file instead of the default ones.
+        forks: instead of the controller's file.
+        fetch: ask the trusted remote what is merged now.
+
+    Raises:
+        ProblemsError: every mistake of every file.
+        FleetschedError: the trusted branch cannot be fetched.
+    """
+    from fleetsched.transport.by_host import ByHostTransport
+
+    controller = load_controller(config)
+    return FleetAccess(
+        fleet=load_fleet(root, inventory),
+        revision=head(root, controller.trust, fetch=fetch),
+        transport=ByHostTransport(controller.ssh),
+        helper_files=_helper_files,
+        forks=forks or controller.ssh.forks,
+    )
+
+
+def may_skip_review(hosts: Iterable[Host]) -> bool:
+    """Whether all hosts are a lab's: on loopback, and known by a file that `fleetsched lab` wrote."""
+    return all(_is_loopback(host.address) and _knows_lab(host) for host in hosts)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _knows_lab(host: Host) -> bool:
+    # Through a jump host, loopback is another machine's.
+    redirected = {"proxyjump", "proxycommand", "hostname"} & host.ssh_options.keys()
+    known_hosts = host.ssh_options.get("userknownhostsfile", "")
+    return not redirected and bool(known_hosts) and is_lab_known_hosts(Path(known_hosts))
+
+
+def _helper_files() -> HelperFiles:
+    from fleetsched.helper.build import find_helper, find_unit
+
+    return HelperFiles(find_helper("x86_64").read_bytes(), find_unit().read_bytes())

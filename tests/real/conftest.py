@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A lab of real virtual machines for the tests on real parts, one for the whole run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FLEETSCHED = Path(sys.executable).with_name("fleetsched")
+PROJECT = Path(__file__).resolve().parents[2]
+LAB = f"test-{os.getpid()}"
+
+
+@dataclass(frozen=True)
+class RealLab:
+    """The running lab."""
+
+    name: str
+    inventory: Path
+    hosts: tuple[str, ...]
+
+    def ssh(self, host: str, command: str, *, check: bool = True, timeout: float = 120) -> str:
+        """Run a shell command on a host and return what it printed."""
+        answer = subprocess.run(
+            [FLEETSCHED, "lab", "ssh", "--name", self.name, host, "--", command],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+        )
+        if check and answer.returncode:
+            raise AssertionError(f"{host}: {command!r} returned {answer.returncode}: {answer.stderr}")
+        return answer.stdout
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[RealLab]:
+    """Three hosts, up for the whole test run."""
+    try:
+        subprocess.run(
+            [FLEETSCHED, "lab", "up", "--name", LAB, "--hosts", "3"], check=True, cwd="/", timeout=1500
+        )
+        answer = subprocess.run(
+            [FLEETSCHED, "lab", "status", "--name", LAB, "--json"], check=True, capture_output=True, text=True
+        )
+        (record,) = json.loads(answer.stdout)
+        hosts = tuple(host["name"] for host in record["hosts"])
+        yield RealLab(LAB, Path(record["inventory"]), hosts)
+    finally:
+        subprocess.run([FLEETSCHED, "lab", "down", "--name", LAB], check=False)
+
+
+def wait_until(condition: Callable[[], Any], *, within_s: float, what: str) -> Any:
+    """Poll until `condition` gives something true; its bound is no measurement.
+
+    Whatever a poll raises because a machine is restarting counts as "not yet".
+    """
+    end = time.monotonic() + within_s
+    last: object = None
+    while time.monotonic() < end:
+        try:
+            if last := condition():
+                return last
+        except (AssertionError, subprocess.TimeoutExpired, OSError) as error:
+            last = error
+        time.sleep(0.5)
+    raise AssertionError(f"not within {within_s:g} s: {what}; last seen: {last}")
