@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The operator's own checks: programs in /etc/fleetsched/checks.d, run for at most ten seconds. */
+#include "check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CHECKS_DIR "/etc/fleetsched/checks.d"
+#define CHECK_MS 10000
+#define OUTPUT_BYTES 1024
+
+struct check {
+	const char *status;	/* decided already: missing, refused, failed to start; NULL while it runs */
+	pid_t pid;		/* also its process group */
+	int output_fd;
+	int64_t deadline_ms;
+	bool late;
+	size_t used;
+	char output[OUTPUT_BYTES];
+};
+
+static bool is_only_roots(const struct stat *st)
+{
+	return st->st_uid == 0 && !(st->st_mode & (S_IWGRP | S_IWOTH));
+}
+
+/* NULL when the check may run, else its status. */
+static const char *judge(const char *name, char *path, size_t size)
+{
+	struct stat dir, file;
+
+	if (!is_name(name, "_-"))
+		return "refused";
+	snprintf(path, size, "%s/%s", CHECKS_DIR, name);
+	if (stat(CHECKS_DIR, &dir) || lstat(path, &file))
+		return "missing";
+	if (!is_only_roots(&dir) || !is_only_roots(&file) || !S_ISREG(file.st_mode) || !(file.st_mode & S_IXUSR))
+		return "refused";
+	return NULL;
+}
+
+/*
+ * Standard input from nowhere, both outputs to @output_fd, a process group of its own. By fork, not by vfork or
+ * posix_spawn: the child is an ordinary task (the helper's real-time class is reset on fork), and the helper must not
+ * wait for a policy to give it a CPU.
+ */
+static pid_t start(const char *path, int output_fd)
+{
+	static char *const environment[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
+					     NULL };
+	char *const argv[] = { (char *)path, NULL };
+	pid_t pid = fork();
+	sigset_t none;
+
+	if (pid) {
+		if (pid > 0)
+			setpgid(pid, pid);	/* both sides do it, so that neither order loses */
+		return pid;
+	}
+	setpgid(0, 0);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
+	dup2(output_fd, STDOUT_FILENO);
+	dup2(output_fd, STDERR_FILENO);
+	execve(path, argv, environment);
+	note("%s: %s", path, strerror(errno));
+	_exit(127);
+}
+
+struct check *check_start(const char *name)
+{
+	struct check *check = calloc(1, sizeof(*check));
+	char path[128];
+	int fds[2];
+
+	checked(check ? json_true() : NULL);
+	check->output_fd = -1;
+	check->status = judge(name, path, sizeof(path));
+	if (check->status)
+		return check;
+	if (!pipe2(fds, O_CLOEXEC | O_NONBLOCK)) {
+		check->output_fd = fds[0];
+		fcntl(fds[1], F_SETFL, 0);	/* the check itself may block */
+		check->pid = start(path, fds[1]);
+		close(fds[1]);
+	}
+	if (check->pid <= 0) {
+		check->pid = 0;
+		check->status = "failed";
+		check->used = (size_t)snprintf(check->output, sizeof(check->output), "cannot be started: %s", strerror(errno));
+	}
+	check->deadline_ms = boottime_ms() + CHECK_MS;
+	return check;
+}
+
+/* Keep the first OUTPUT_BYTES, drop the rest so that the check does not block on a full pipe. */
+static void drain(struct check *check)
+{
+	char rest[4096];
+	ssize_t n;
+
+	for (int i = 0; i < 64; i++) {
+		bool room = check->used < sizeof(check->output);
+
+		n = read(check->output_fd, room ? check->output + check->used : rest,
+			 room ? sizeof(check->output) - check->used : sizeof(rest));
+		if (n <= 0)
+			return;
+		if (room)
+			check->used += (size_t)n;
+	}
+}
+
+static json_t *result(const struct check *check, const char *status, json_t *exit_code)
+{
+	return checked(json_pack("{s:s, s:o, s:o}", "status", status, "exit_code", exit_code, "output",
+				 json_text(check->output, check->used)));
+}
+
+json_t *check_poll(struct check *check)
+{
+	int status;
+
+	if (check->status)
+		return result(check, check->status, json_null());
+	drain(check);
+	if (!check->late && boottime_ms() >= check->deadline_ms) {
+		check->late = true;
+		kill(-check->pid, SIGKILL);
+	}
+	if (waitpid(check->pid, &status, WNOHANG) != check->pid)
+		return NULL;
+	drain(check);
+	kill(-check->pid, SIGKILL);	/* what it may have left behind */
+	check->pid = 0;
+	if (check->late)
+		return result(check, "timeout", json_null());
+	if (WIFEXITED(status))
+		return result(check, WEXITSTATUS(status) ? "failed" : "ok", json_integer(WEXITSTATUS(status)));
+	return result(check, "failed", json_null());
+}
+
+void check_free(struct check *check)
+{
+	if (!check)
+		return;
+	if (check->pid > 0) {
+		kill(-check->pid, SIGKILL);
+		waitpid(check->pid, NULL, 0);
+	}
+	if (check->output_fd >= 0)
+		close(check->output_fd);
+	free(check);
+}

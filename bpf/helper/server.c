@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The socket, its connections, and the loop that everything but the guard runs in. */
+#include "server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "guard.h"
+#include "journal.h"
+#include "loader.h"
+#include "protocol.h"
+#include "trial.h"
+#include "watch.h"
+
+#define MOST_CONNECTIONS 16
+#define OUTPUT_BYTES (512 << 10)	/* of answers that a client has not read yet */
+
+static struct connection connections[MOST_CONNECTIONS];
+static int epoll_fd = -1, listen_fd = -1, signal_fd = -1;	/* epoll's events carry their addresses */
+
+/* --- connections --- */
+
+static void drop(struct connection *c)
+{
+	watch_free(c->watch);
+	protocol_drop(c);
+	close(c->fd);
+	free(c->in);
+	free(c->out);
+	memset(c, 0, sizeof(*c));
+}
+
+static void want(struct connection *c)
+{
+	bool read = !c->closing && !c->eof && !c->watch && c->in_used < INPUT_BYTES;
+	struct epoll_event ev = { .events = (read ? EPOLLIN : 0u) | (c->out_used ? EPOLLOUT : 0u), .data.ptr = c };
+
+	epoll_ctl(epoll_fd, EPOLL_CTL_MOD, c->fd, &ev);
+}
+
+void say(struct connection *c, json_t *message)
+{
+	char *text = json_dumps(checked(message), JSON_COMPACT | JSON_REAL_PRECISION(6));
+	size_t n;
+
+	checked(text ? message : NULL);
+	json_decref(message);
+	n = strlen(text);
+	if (c->out_used + n + 1 > OUTPUT_BYTES) {
+		note("a client does not read its answers and is dropped");
+		shutdown(c->fd, SHUT_RDWR);
+		c->closing = true;
+	} else {
+		memcpy(c->out + c->out_used, text, n);
+		c->out[c->out_used + n] = '\n';
+		c->out_used += n + 1;
+	}
+	free(text);
+}
+
+/* False when the connection is gone. */
+static bool flush(struct connection *c)
+{
+	while (c->out_used) {
+		ssize_t n = send(c->fd, c->out, c->out_used, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0)
+			return errno == EAGAIN;
+		memmove(c->out, c->out + n, c->out_used - (size_t)n);
+		c->out_used -= (size_t)n;
+	}
+	return true;
+}
+
+static bool fill(struct connection *c)
+{
+	ssize_t n;
+
+	if (c->closing || c->eof || c->watch || c->in_used == INPUT_BYTES)
+		return true;
+	n = recv(c->fd, c->in + c->in_used, INPUT_BYTES - c->in_used, MSG_DONTWAIT);
+	if (n < 0)
+		return errno == EAGAIN;
+	c->eof = n == 0;
+	c->in_used += (size_t)n;
+	return true;
+}
+
+/* Do everything that can be done with the bytes and the time there are. */
+static void go_on(struct connection *c)
+{
+	size_t taken = 0, n;
+
+	while (!c->closing) {
+		if (c->watch) {
+			watch_tick(c);
+			if (c->watch)
+				break;
+		}
+		n = protocol_consume(c, c->in + taken, c->in_used - taken);
+		if (!n)
+			break;
+		taken += n;
+	}
+	memmove(c->in, c->in + taken, c->in_used - taken);
+	c->in_used -= taken;
+	if (c->eof && !c->watch)
+		c->closing = true;
+}
+
+static void serve_connection(struct connection *c, uint32_t events)
+{
+	if (events & (EPOLLERR | EPOLLHUP) || !fill(c)) {
+		drop(c);
+		return;
+	}
+	go_on(c);
+	if (!flush(c) || (c->closing && !c->out_used))
+		drop(c);
+	else
+		want(c);
+}
+
+static void welcome(void)
+{
+	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct epoll_event ev = { .events = EPOLLIN };
+	struct connection *c = NULL;
+
+	if (fd < 0)
+		return;
+	for (size_t i = 0; i < MOST_CONNECTIONS && !c; i++)
+		c = connections[i].used ? NULL : &connections[i];
+	if (!c) {
+		dprintf(fd, "{\"id\":0,\"ok\":false,\"error\":{\"code\":\"busy\",\"message\":\"the helper has %d connections already\"}}\n",
+			MOST_CONNECTIONS);
+		close(fd);
+		return;
+	}
+	c->fd = fd;
+	c->used = true;
+	c->in = malloc(INPUT_BYTES);
+	c->out = malloc(OUTPUT_BYTES);
+	checked(c->in && c->out ? json_true() : NULL);
+	ev.data.ptr = c;
+	epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &ev);
+}
+
+/* --- the loop --- */
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+static int pause_ms(void)
+{
+	int64_t next = host_next_tick_ms(), left;
+
+	for (size_t i = 0; i < MOST_CONNECTIONS; i++)
+		if (connections[i].used && connections[i].watch)
+			next = sooner(next, watch_next_ms(connections[i].watch));
+	if (next < 0)
+		return -1;
+	left = next - boottime_ms();
+	return left < 0 ? 0 : left > 60000 ? 60000 : (int)left + 1;
+}
+
+/* Watches speak of what the ticks found. */
+static void tick(void)
+{
+	host_tick();
+	for (size_t i = 0; i < MOST_CONNECTIONS; i++)
+		if (connections[i].used && connections[i].watch)
+			serve_connection(&connections[i], 0);
+}
+
+static void loop(void)
+{
+	struct epoll_event events[8];
+
+	for (;;) {
+		int n = epoll_wait(epoll_fd, events, ARRAY_SIZE(events), pause_ms());
+
+		for (int i = 0; i < n; i++) {
+			void *source = events[i].data.ptr;
+			uint64_t count;
+
+			if (source == &signal_fd)
+				return;
+			if (source == &listen_fd)
+				welcome();
+			else if (source)
+				serve_connection(source, events[i].events);
+			else if (read(guard_event_fd(), &count, sizeof(count)) < 0 && errno != EAGAIN)
+				note("guard: %s", strerror(errno));
+		}
+		tick();
+	}
+}
+
+static int add(int fd, void *source)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = source };
+
+	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &ev);
+}
+
+/* --- start --- */
+
+static int listen_at(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s", path) >= (int)sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	unlink(path);
+	umask(0077);	/* the socket is root's alone from its first moment */
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, MOST_CONNECTIONS)) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+/* Tell systemd, when it waits for it, that the socket answers. */
+static void announce(void)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (!path || snprintf(address.sun_path, sizeof(address.sun_path), "%s", path) >= (int)sizeof(address.sun_path))
+		return;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (address.sun_path[0] == '@')
+		address.sun_path[0] = 0;
+	if (fd < 0 || sendto(fd, "READY=1", 7, MSG_NOSIGNAL, (struct sockaddr *)&address,
+			     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path))) < 0)
+		note("NOTIFY_SOCKET: %s", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
+/* The guard must not wait for a page from disk. Address space that is never touched is not locked. */
+static void lock_memory(void)
+{
+#ifndef FLEETSCHED_SANITIZED
+	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
+		note("mlockall: %s", strerror(errno));
+#endif
+}
+
+static int catch_signals(void)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* A second helper on the same state would undo what the first one does. */
+static int lock_state(struct failure *f)
+{
+	char path[300];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/lock", journal_dir());
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB))
+		return fail(f, "busy", NULL, "another helper uses %s: %s", journal_dir(), strerror(errno));
+	return 0;
+}
+
+int serve(const char *socket_path, const char *state_dir)
+{
+	struct failure f = { 0 };
+	int err;
+
+	signal_fd = catch_signals();
+	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	loader_init();
+	if (journal_open(state_dir, &f) || lock_state(&f)) {
+		note("%s", f.message);
+		return 1;
+	}
+	listen_fd = listen_at(socket_path);
+	if (listen_fd < 0) {
+		note("%s: %s", socket_path, strerror(-listen_fd));
+		return 1;
+	}
+	lock_memory();
+	err = guard_start();
+	if (err)	/* `try` refuses with fifo-refused; facts are still told */
+		note("no guard: %s", strerror(-err));
+	if (add(listen_fd, &listen_fd) || add(signal_fd, &signal_fd) || add(guard_event_fd(), NULL)) {
+		note("epoll: %s", strerror(errno));
+		return 1;
+	}
+	announce();
+	host_start();
+	loop();
+	host_stop();
+	unlink(socket_path);
+	return 0;
+}

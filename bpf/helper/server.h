@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The socket, its connections, and the loop that everything but the guard runs in. */
+#ifndef FLEETSCHED_SERVER_H
+#define FLEETSCHED_SERVER_H
+
+#include "util.h"
+
+#define CHUNK_BYTES 65536
+#define INPUT_BYTES (CHUNK_BYTES + 4)	/* the longest line is shorter than a whole chunk */
+
+struct staging;
+struct watch;
+
+struct connection {
+	int fd;
+	bool used;
+	bool eof;		/* the client says nothing more; what it asked is still answered */
+	bool closing;		/* nothing more is read; closed once @out is sent */
+	struct staging *staging;	/* an object is arriving */
+	struct watch *watch;	/* a watch is in progress; later requests wait */
+	size_t in_used, out_used;
+	char *in, *out;
+};
+
+/* Queue one message, which is consumed. A client that reads too slowly is dropped. */
+void say(struct connection *c, json_t *message);
+
+int serve(const char *socket_path, const char *state_dir);
+int rpc(const char *socket_path);
+
+#endif
