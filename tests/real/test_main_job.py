@@ -108,8 +108,6 @@ def test_apply_puts_the_policy_on_every_host_and_is_done_then(fleet: FleetReposi
 
     expected = dict.fromkeys(fleet.lab.hosts, ("enabled", "fair"))
     assert {host: kernel_of(status, host) for host in fleet.lab.hosts} == expected
-        fleet.lab.hosts, ("enabled", "fair")
-    )
     fleet.run("plan", "--detailed-exitcode")
     before = {host: status[host]["kernel"]["enable_seq"] for host in fleet.lab.hosts}
     assert "No changes" in fleet.run("apply", "--yes").stdout
