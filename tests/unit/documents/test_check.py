@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Documents against their schemas: what a person sees for each kind of mistake."""
+
+from __future__ import annotations
+
+import pytest
+
+from fleetsched.documents.check import check
+from fleetsched.documents.reader import read_bytes
+
+EVERYTHING = {
+    "host-group": """\
+apiVersion: fleetsched/v1
+kind: HostGroup
+metadata: {name: web, labels: {tier: front}}
+spec:
+  hosts: "web:&prod:!web-07"
+  requires: {kernel: ">=6.16", arch: [x86_64]}
+  maxConcurrent: 50
+  windows: [{days: [mon, tue], from: "02:00", to: "05:00", zone: Europe/Berlin}]
+  heal: true
+  prune: true
+""",
+    "workload-goal": """\
+apiVersion: fleetsched/v1
+kind: WorkloadGoal
+metadata: {name: web-latency}
+spec:
+  hostGroup: web
+  description: nginx before a small service
+  tasks: {cgroup: system.slice/nginx.service}
+  objective: {metric: wakeup_latency_p99_us, direction: minimize}
+  guardrails: [{metric: requests_per_second, maxRegression: 5%}]
+  evaluation: {workloads: [nginx-under-compression], holdOut: [message-wakeups]}
+  policy: {name: interactive, variant: default, parameters: {slice_us: 3000}}
+  rollout: careful
+  dependsOn: [first]
+""",
+    "rollout-strategy": """\
+apiVersion: fleetsched/v1
+kind: RolloutStrategy
+metadata: {name: careful}
+spec:
+  steps:
+    - {hosts: 1, bake: 30s}
+    - {pause: {}}
+    - {percent: 50%, bake: 60s}
+    - {percent: 100%, bake: 60s}
+  failureBudget: {failed: 0, unreachable: 10%}
+  onFailure: rollback
+  trialDeadline: 120s
+  health:
+    - scheduler: {}
+    - pressure: {cpuSomeAvg10Below: 80}
+    - runQueueLatency: {p99BelowMs: 20}
+    - hostCheck: nginx
+    - http: {url: "http://{{ host.address }}/healthz", status: 200}
+    - command: {run: "true"}
+  analysis: {against: control, confidence: 95%, minEffect: 10%}
+""",
+    "policy": """\
+apiVersion: fleetsched/v1
+kind: Policy
+metadata: {name: interactive}
+spec:
+  kind: program
+  summary: wakers and short sleepers first, bounded so that nothing starves
+  algorithm: two-level virtual deadline
+  suitability: {wake_rate: +2, mean_slice_us: -1, cpu_utilisation: +1}
+  requires: {kernel: ">=6.12"}
+  parameters:
+    slice_us: {type: u64, unit: us, default: 3000, min: 250, max: 50000, doc: longest run}
+  variants: {default: {}}
+  provenance: {origin: catalogue}
+""",
+    "controller": """\
+trust: {remote: origin, branch: main, allowedSigners: /etc/fleetsched/allowed_signers}
+experiments: [lab]
+ssh: {user: fleetsched, keyFile: ~/.ssh/fleetsched, connectTimeout: 10s, forks: 64}
+forge: {kind: github, repository: acme/fleet, token: {env: GITHUB_TOKEN}}
+agent: {backend: anthropic, budget: {usd: 2.00, wall: 30m}}
+""",
+}
+LATER = "is not supported yet by this version"
+
+
+def said(text: str, schema: str) -> list[str]:
+    (document,) = read_bytes(text.encode(), "f").documents
+    return [str(problem) for problem in check(document, schema)]
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        (
+            "host-group",
+            [f"f:7:3: `maxConcurrent` {LATER}: remove it", f"f:8:3: `windows` {LATER}: remove it"],
+        ),
+        (
+            "workload-goal",
+            [f"f:10:3: `evaluation` {LATER}: remove it", f"f:13:15: `dependsOn` {LATER}: remove it"],
+        ),
+        (
+            "rollout-strategy",
+            [
+                f"f:7:8: `pause` {LATER}: remove it",
+                f"f:16:7: `runQueueLatency` {LATER}: remove it",
+                f"f:18:7: `http` {LATER}: remove it",
+                f"f:19:7: `command` {LATER}: use `hostCheck`",
+                f"f:20:3: `analysis` {LATER}: remove it",
+            ],
+        ),
+        ("policy", [f"f:5:3: `kind: program` {LATER}: only `kind: bpf` can be run"]),
+        (
+            "controller",
+            [
+                f"f:1:39: `allowedSigners` {LATER}: no signature is checked",
+                f"f:2:1: `experiments` {LATER}: remove it",
+                f"f:4:1: `forge` {LATER}: remove it",
+                f"f:5:1: `agent` {LATER}: remove it",
+            ],
+        ),
+    ],
+)
+def test_what_cannot_be_carried_out_yet_is_refused_by_name_and_all_else_accepted(
+    schema: str, expected: list[str]
+) -> None:
+    assert said(EVERYTHING[schema], schema) == expected
+
+
+STRATEGY = "apiVersion: fleetsched/v1\nkind: RolloutStrategy\nmetadata: {name: a}\nspec:\n"
+STEPS = "  steps: [{percent: 100%, bake: 30s}]\n"
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("  steps: []\n", "f:5:10: expected at least 1 here, got 0"),
+        ("  steps: [3]\n", "f:5:11: expected a mapping, got 3"),
+        ("  steps: [{}]\n", "f:5:11: expected exactly one of `hosts`, `percent` and `pause`"),
+        (
+            "  steps: [{hosts: 1, percent: 9%, bake: 1m}]\n",
+            "f:5:11: expected exactly one of `hosts`, `percent` and `pause`",
+        ),
+        ("  steps: [{hosts: 1}]\n", "f:5:11: field `bake` is missing"),
+        ("  steps: [{hosts: 0, bake: 1m}]\n", "f:5:19: expected 1 or more, got 0"),
+        ("  steps: [{hosts: one, bake: 1m}]\n", 'f:5:19: expected a whole number, got "one"'),
+        ("  steps: [{percent: 50, bake: 1m}]\n", "f:5:21: expected a share such as `10%`, got 50"),
+        ("  stepps: []\n", 'f:5:3: unknown field "stepps"; did you mean "steps"?'),
+        ("  onFailure: stop\n", "f:5:3: field `steps` is missing in `spec`"),
+        (STEPS + "  onFailure: halt\n", 'f:6:14: expected rollback or stop, got "halt"'),
+        (
+            STEPS + "  onFailure: rolback\n",
+            'f:6:14: expected rollback or stop, got "rolback"; did you mean "rollback"?',
+        ),
+        (
+            STEPS + "  failureBudget: {failed: -1}\n",
+            "f:6:27: expected a number of hosts, or a share of them such as `10%`, got -1",
+        ),
+        (
+            STEPS + "  health: [{preasure: {}}]\n",
+            'f:6:13: unknown field "preasure"; did you mean "pressure"?',
+        ),
+        (
+            STEPS + "  health: [{pressure: {}}]\n",
+            "f:6:23: field `cpuSomeAvg10Below` is missing in `pressure`",
+        ),
+        (
+            STEPS + "  health: [{hostCheck: ../x}]\n",
+            'f:6:24: expected the name of a file in /etc/fleetsched/checks.d on the host, got "../x"',
+        ),
+        (
+            STEPS + "  health: [{scheduler: {a: 1}}]\n",
+            "f:6:24: expected an empty mapping `{}`, got a mapping",
+        ),
+    ],
+)
+def test_each_mistake_is_said_once_in_plain_words(spec: str, expected: str) -> None:
+    assert said(STRATEGY + spec, "rollout-strategy") == [expected]
+
+
+def test_names_and_versions_are_checked() -> None:
+    text = 'apiVersion: v1\nkind: HostGroup\nmetadata: {name: "a\\n", labels: {a: 1}}\nspec: {hosts: all}\n'
+    assert said(text, "host-group") == [
+        'f:1:13: expected fleetsched/v1, got "v1"',
+        "f:3:18: expected a name of lower-case letters, digits and hyphens (at most 63), "
+        'such as `web-latency`, got "a?"',
+        "f:3:37: expected text; quote it if it looks like a number, got 1",
+    ]
+
+
+def test_a_parameters_name_is_a_c_identifier() -> None:
+    text = EVERYTHING["policy"].replace("program", "bpf").replace("slice_us:", "slice-us:")
+    assert said(text, "policy") == [
+        'f:11:5: expected a C identifier of at most 63 characters, got "slice-us"'
+    ]

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The controller's own file: where it is looked for, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fleetsched.errors import InputError, ProblemsError
+from fleetsched.fleetrepo.controller import load_controller
+from fleetsched.model.controller import Controller, Ssh, Trust
+
+
+@pytest.fixture(autouse=True)
+def user_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "user"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path / "user" / "fleetsched"
+
+
+def a_file(file: Path, branch: str) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"trust: {{branch: {branch}}}\n")
+    return file
+
+
+def test_every_setting_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        "trust: {remote: upstream, branch: release/1}\n"
+        "ssh: {user: fleet, keyFile: ~/.ssh/fleet, connectTimeout: 1m, forks: 8}\n"
+    )
+    expected = Controller(Trust("upstream", "release/1"), Ssh("fleet", "~/.ssh/fleet", 60.0, 8), str(file))
+    assert load_controller(file, {}) == expected
+
+
+def test_the_first_file_that_is_there_is_read(tmp_path: Path, user_folder: Path) -> None:
+    system = tmp_path / "etc" / "config.yaml"
+    assert load_controller(None, {}, system) == Controller()
+    a_file(user_folder / "config.yaml", "users")
+    assert load_controller(None, {}, system).trust.branch == "users"
+    a_file(system, "systems")
+    assert load_controller(None, {}, system).trust.branch == "systems"
+    named = {"FLEETSCHED_CONFIG": str(a_file(tmp_path / "b.yaml", "variables"))}
+    assert load_controller(None, named, system).trust.branch == "variables"
+    assert load_controller(a_file(tmp_path / "a.yaml", "options"), named, system).trust.branch == "options"
+
+
+def test_a_named_file_that_is_gone_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        load_controller(None, {"FLEETSCHED_CONFIG": f"{tmp_path}/none.yaml"})
+    assert str(caught.value) == (
+        f"{tmp_path}/none.yaml: no such file\n  FLEETSCHED_CONFIG names it; correct or remove it"
+    )
+
+
+def test_what_this_version_would_not_do_is_refused_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("trust: {allowedSigners: x, brnch: y}\nagent: {backend: anthropic}\nssh: {forks: 0}\n")
+    with pytest.raises(ProblemsError) as caught:
+        load_controller(file, {})
+    assert [str(problem).removeprefix(f"{file}:") for problem in caught.value.problems] == [
+        "1:9: `allowedSigners` is not supported yet by this version: no signature is checked",
+        '1:28: unknown field "brnch"; did you mean "branch"?',
+        "2:1: `agent` is not supported yet by this version: remove it",
+        "3:14: expected 1 or more, got 0",
+    ]

@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A fleet repository's files: the values they become, and every mistake with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fleetsched.errors import InputError, ProblemsError
+from fleetsched.fleetrepo.load import load_fleet, load_policy
+from fleetsched.model.assignment import Assignment
+from fleetsched.model.manifests import (
+    BUILT_IN_STRATEGY,
+    Count,
+    FailureBudget,
+    HostCheck,
+    HostGroup,
+    Parameter,
+    Percent,
+    Policy,
+    PolicyBinding,
+    PolicyLock,
+    PressureCheck,
+    Requires,
+    RolloutStrategy,
+    SchedulerCheck,
+    Step,
+    WorkloadGoal,
+)
+from tests.unit.fleetrepo.repository import DIGEST, FILES, edited, problems, write
+
+BROKEN = Path(__file__).parent / "broken"
+
+
+def test_every_file_becomes_a_value(tmp_path: Path) -> None:
+    fleet = load_fleet(write(tmp_path))
+    assert fleet.groups == {"web": HostGroup("web", "web")}
+    goal = WorkloadGoal("latency", "web", "careful", PolicyBinding("fair", parameters={"slice_us": 4000}))
+    assert fleet.goals == {"latency": goal}
+    assert fleet.strategies == {
+        "default": BUILT_IN_STRATEGY,
+        "careful": RolloutStrategy(
+            name="careful",
+            steps=(Step("hosts", 1, bake_s=30), Step("percent", 100, bake_s=60)),
+            health=(
+                SchedulerCheck(),
+                PressureCheck(cpu_some_avg10_below=80, interval_s=2),
+                HostCheck(name="nginx", failures=2, initial_delay_s=10),
+            ),
+            failure_budget=FailureBudget(failed=Count(0), unreachable=Percent(10)),
+            on_failure="stop",
+            trial_deadline_s=120,
+        ),
+    }
+    assert fleet.policies == {
+        "fair": Policy(
+            name="fair",
+            folder=tmp_path / "policies" / "fair",
+            summary="weighted virtual time",
+            requires=Requires(kernel=((">=", (6, 12, 0)), ("<", (8, 0, 0)))),
+            parameters={
+                "slice_us": Parameter("u64", 3000, 250, 50000, "us", "longest run"),
+                "strict": Parameter("bool", 0, 0, 1),
+            },
+            variants={"default": {}, "wide": {"queues": 2}},
+        )
+    }
+    lock = PolicyLock("fair", {"default": DIGEST}, "ziglang", "0.17.1", ("-O2",), {"fair.bpf.c": DIGEST})
+    assert fleet.locks == {"fair": lock}
+    assert fleet.warnings == ()
+
+
+def test_a_goal_and_its_policys_defaults_make_the_assignment(tmp_path: Path) -> None:
+    fleet = load_fleet(write(tmp_path))
+    assert [host.name for host in fleet.hosts("web")] == ["web-1", "web-2", "web-3"]
+    wanted = Assignment.of("fair", "default", DIGEST, {"slice_us": 4000, "strict": 0})
+    assert fleet.assignment(fleet.goals["latency"]) == wanted
+
+
+@pytest.mark.parametrize("policy", ["  policy: {name: kernel-default}\n", ""])
+def test_a_goal_may_want_the_kernels_scheduler_or_nothing_yet(tmp_path: Path, policy: str) -> None:
+    bound = "  policy: {name: fair, parameters: {slice_us: 4000}}\n"
+    fleet = load_fleet(write(tmp_path, edited("manifests/goal.yaml", bound, policy)))
+    assert fleet.assignment(fleet.goals["latency"]) is None
+
+
+def test_a_goal_without_a_strategy_gets_the_repositorys_default_else_the_built_in(tmp_path: Path) -> None:
+    without = edited("manifests/goal.yaml", "  rollout: careful\n", "")
+    settings = "apiVersion: fleetsched/v1\ndefaults: {strategy: careful}\n"
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    assert load_fleet(write(tmp_path / "a", without)).goals["latency"].rollout == "default"
+    named = load_fleet(write(tmp_path / "b", without | {"fleetsched.yaml": settings}))
+    assert named.goals["latency"].rollout == "careful"
+
+
+def test_the_inventory_is_the_given_one_else_that_of_the_settings(tmp_path: Path) -> None:
+    settings = "apiVersion: fleetsched/v1\ndefaults: {inventory: [inventory/hosts.yaml, more.yaml]}\n"
+    root = write(tmp_path, {"fleetsched.yaml": settings, "more.yaml": "web: {hosts: {web-9: }}\n"})
+    assert "web-9" in load_fleet(root).inventory.hosts
+    (tmp_path / "other.yaml").write_text("web: {hosts: {elsewhere: }}\n")
+    assert list(load_fleet(root, [tmp_path / "other.yaml"]).inventory.hosts) == ["elsewhere"]
+
+
+def test_a_group_without_hosts_is_a_warning(tmp_path: Path) -> None:
+    fleet = load_fleet(write(tmp_path, {"inventory/hosts.yaml": "web:\n"}))
+    assert [str(warning) for warning in fleet.warnings] == [
+        'manifests/group.yaml:4:15: HostGroup "web": "web" selects no host yet'
+    ]
+
+
+def test_a_folder_without_settings_is_no_fleet_repository(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        load_fleet(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path} is no fleet repository: it has no fleetsched.yaml\n"
+        "  make one with `fleetsched init FOLDER`"
+    )
+
+
+def test_ten_broken_files_are_all_named_and_nothing_is_run() -> None:
+    assert problems(BROKEN) == [
+        "manifests/01-not-utf8.yaml:3:21: not UTF-8: byte 0xe9; save the file as UTF-8",
+        "manifests/02-tab.yaml:5:1: a tab where YAML allows only spaces: indent with spaces",
+        'manifests/03-duplicate-key.yaml:7:3: duplicate key "hosts", first given in line 5',
+        "manifests/04-alias-bomb.yaml:6:36: more than 1,000,000 values, aliases written out; make it smaller",
+        "manifests/05-python-tag.yaml:5:10: `!!python/object/apply:os.system`: "
+        "tags that name code are never run; write the plain value",
+        'manifests/06-unknown-field.yaml:5:3: unknown field "hostGruop"; did you mean "hostGroup"?',
+        "manifests/07-wrong-type.yaml:6:29: expected a duration such as `15s`, `2m` or `1h`, got 30",
+        'manifests/08-unknown-kind.yaml:2:7: unknown kind "RolloutStrategi"; did you mean "RolloutStrategy"?',
+        'manifests/09-bad-reference.yaml:6:18: no policy "fare"; did you mean "fair"?',
+        "manifests/10-out-of-range.yaml:13:28: `slice_us`: expected 250 to 50000 us, got 100",
+    ]
+    assert not Path("executed").exists()
+
+
+GOAL = "manifests/goal.yaml"
+STRATEGY = "manifests/strategy.yml"
+POLICY = "policies/fair/policy.yaml"
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "expected"),
+    [
+        (GOAL, "hostGroup: web", "hostGroup: wbe", f'{GOAL}:5:14: no HostGroup "wbe"; did you mean "web"?'),
+        (
+            GOAL,
+            "rollout: careful",
+            "rollout: carefull",
+            f'{GOAL}:7:12: no RolloutStrategy "carefull"; did you mean "careful"?',
+        ),
+        (
+            GOAL,
+            "slice_us: 4000",
+            "slice_ms: 4",
+            f'{GOAL}:6:37: policy "fair" has no parameter "slice_ms"; did you mean "slice_us"?',
+        ),
+        (GOAL, "slice_us: 4000", "strict: 1", f"{GOAL}:6:45: `strict`: expected true or false, got 1"),
+        (
+            GOAL,
+            "slice_us: 4000",
+            "slice_us: yes",
+            f"{GOAL}:6:47: `slice_us`: expected a whole number, got true",
+        ),
+        (
+            GOAL,
+            "name: fair,",
+            "name: fair, variant: wdie,",
+            f'{GOAL}:6:33: policy "fair" has no variant "wdie"; did you mean "wide"?',
+        ),
+        (
+            GOAL,
+            "name: fair,",
+            "name: fair, variant: wide,",
+            f'{GOAL}:6:18: the lock has no variant "wide": run `fleetsched lock fair`',
+        ),
+        (
+            GOAL,
+            "name: fair,",
+            "name: kernel-default,",
+            f"{GOAL}:6:34: `kernel-default` has no parameters: remove it",
+        ),
+        (
+            "manifests/group.yaml",
+            "hosts: web",
+            'hosts: "web:!web-4"',
+            'manifests/group.yaml:4:15: host pattern "web:!web-4": no group or host "web-4"'
+            '; did you mean "web-3"?',
+        ),
+        (
+            POLICY,
+            "  summary",
+            "  timeout: 20s\n  summary",
+            f'{GOAL}:7:12: strategy "careful" bakes for 30s; policy "fair" needs 40s or more '
+            "(twice its time-out)",
+        ),
+        (
+            STRATEGY,
+            "trialDeadline: 2m",
+            "trialDeadline: 100s",
+            f"{STRATEGY}:10:18: trialDeadline of 100s: expected more than 100s "
+            "(initialDelay 10s + longest bake 60s + 30s)",
+        ),
+        (STRATEGY, "percent: 100%", "percent: 99%", f"{STRATEGY}:7:7: the last step must be `percent: 100%`"),
+        (STRATEGY, "bake: 30s", "", f"{STRATEGY}:6:7: field `bake` is missing"),
+        (
+            STRATEGY,
+            "{percent: 100%,",
+            "{percent: 100%, bake: 30s}\n    - {percent: 100%,",
+            f"{STRATEGY}:8:17: expected more than the 100 of the steps before",
+        ),
+        (
+            STRATEGY,
+            "interval: 2s",
+            "interval: 20s",
+            f"{STRATEGY}:12:7: this check can fail after 40s at the earliest "
+            "(initialDelay, then an interval between failures), but the shortest bake is 30s",
+        ),
+        (
+            POLICY,
+            "name: fair",
+            "name: fairly",
+            f'{POLICY}:3:18: expected "fair", the name of its folder, got "fairly"',
+        ),
+        (POLICY, "default: 3000", "default: 3", f"{POLICY}:8:46: `slice_us`: expected 250 to 50000, got 3"),
+        (POLICY, "min: 250,", "", f"{POLICY}:8:15: field `min` is missing in `slice_us`"),
+        (POLICY, "max: 50000", "max: 200", f"{POLICY}:8:67: `slice_us`: max 200 is below min 250"),
+        (
+            POLICY,
+            "max: 50000",
+            f"max: {2**64}",
+            f"{POLICY}:8:67: `slice_us`: {2**64} does not fit u64 (0 to {2**64 - 1})",
+        ),
+        (
+            "fleetsched.yaml",
+            "v1\n",
+            "v1\ndefaults: {strategy: carefull}\n",
+            'fleetsched.yaml:2:22: no RolloutStrategy "carefull"; did you mean "careful"?',
+        ),
+        (
+            "fleetsched.yaml",
+            "v1\n",
+            "v1\ntrust: {branch: mine}\n",
+            "fleetsched.yaml:2:1: `trust` belongs in the controller's own file "
+            "(/etc/fleetsched/config.yaml): a repository cannot vouch for itself",
+        ),
+    ],
+)
+def test_a_mistake_is_named_once_with_its_place(
+    tmp_path: Path, name: str, old: str, new: str, expected: str
+) -> None:
+    assert problems(write(tmp_path, edited(name, old, new))) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"policies/fair/policy.lock.yaml": None},
+            [f'{GOAL}:6:18: policy "fair" is not locked: run `fleetsched lock fair`'],
+        ),
+        (
+            {"policies/fair/fair.bpf.c": None},
+            [f"{POLICY}: has no source beside it: neither fair.bpf.c nor fair.bpf.c.j2"],
+        ),
+        (
+            {"policies/other/README.md": "x"},
+            ["policies/other/policy.yaml: missing: a folder under policies/ has a policy.yaml"],
+        ),
+        (
+            {"manifests/zz/again.yaml": FILES["manifests/group.yaml"]},
+            ['manifests/zz/again.yaml:3:18: HostGroup "web" is already defined at manifests/group.yaml:3:18'],
+        ),
+        (
+            {"manifests/second.yaml": FILES[GOAL].replace("name: latency", "name: second")},
+            [
+                'manifests/second.yaml:5:14: host "web-1" and 2 more already belongs to '
+                f'goal "latency" ({GOAL}:3:18)'
+            ],
+        ),
+        (
+            {
+                "manifests/a.yaml": "[]",
+                "manifests/b.yaml": "{}\n---\nkind: [x]\n---\nkind: Policy\n---\nkind: Workload\n",
+            },
+            [
+                "manifests/a.yaml:1:1: expected a manifest with apiVersion, kind, got a list",
+                "manifests/b.yaml:1:1: field `kind` is missing: one of "
+                "HostGroup, WorkloadGoal, RolloutStrategy",
+                "manifests/b.yaml:3:7: unknown kind a list; known: HostGroup, RolloutStrategy, WorkloadGoal",
+                "manifests/b.yaml:5:7: a Policy is written in policies/NAME/policy.yaml",
+                "manifests/b.yaml:7:7: `kind: Workload` is not supported yet by this version: remove it",
+            ],
+        ),
+        ({"fleetsched.yaml": ""}, ["fleetsched.yaml:1:1: field `apiVersion` is missing"]),
+        ({"policies/fair/policy.lock.yaml": ""}, ["policies/fair/policy.lock.yaml: is empty"]),
+    ],
+)
+def test_mistakes_between_files_are_named(
+    tmp_path: Path, changes: dict[str, str | None], expected: list[str]
+) -> None:
+    assert problems(write(tmp_path, changes)) == expected
+
+
+def test_a_reference_to_a_broken_document_is_no_further_mistake(tmp_path: Path) -> None:
+    changes = edited("manifests/group.yaml", "spec: {hosts: web}", "spec: {}") | edited(
+        POLICY, "summary", "sumary"
+    )
+    assert problems(write(tmp_path, changes)) == [
+        "manifests/group.yaml:4:7: field `hosts` is missing in `spec`",
+        f'{POLICY}:5:3: unknown field "sumary"; did you mean "summary"?',
+    ]
+
+
+def test_one_policy_can_be_loaded_by_itself(tmp_path: Path) -> None:
+    write(tmp_path)
+    assert load_policy(tmp_path / "policies" / "fair").name == "fair"
+    with pytest.raises(ProblemsError) as caught:
+        load_policy(tmp_path / "policies" / "none")
+    missing = f"{tmp_path}/policies/none/policy.yaml: missing: a folder under policies/ has a policy.yaml"
+    assert str(caught.value) == missing
