@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How planning grows with the fleet: simulated hosts, so only the controller's own work is measured.
 
-Prints seconds for 100 and 1,000 hosts, measured in turn five times, and the ratio of the medians: 10 is linear.
+Prints seconds for 100 and 1,000 hosts, measured in turn five times, and the ratio of the medians: 10 is
+linear.
 """
 
 from __future__ import annotations
