@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lab: real Debian virtual machines that stand in for a fleet.
+
+In: how many hosts, which kernel. Out: hosts that answer SSH on loopback, their inventory and host keys.
+`operations` calls it, and tests do; nothing here knows of policies, plans or the helper.
+"""
+
+from __future__ import annotations
+
+from fleetsched.lab.paths import is_lab_known_hosts
+
+__all__ = ["is_lab_known_hosts"]

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which Debian kernel a lab runs, and fetching it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from fleetsched.errors import LabError, UsageError
+from fleetsched.lab.cache import cached
+from fleetsched.lab.debian import Archive, open_archive
+from fleetsched.lab.paths import cache_folder
+from fleetsched.lab.run import run
+
+# Newest first, except that 7.2 is the best tried.
+# Never 7.1: 7.1.13 refuses every scheduler (malformed BTF of its kfuncs).
+PREFERRED = ("7.2", "7.3", "7.0", "6.19", "6.18")
+# trixie itself offers 6.12, without sched_ext: a host that must be refused.
+_SUITES = ("trixie-backports", "trixie")
+_RELEASE = re.compile(r"(\d+)\.(\d+)\.(\d+)\+deb\d+-cloud-amd64")
+_PACKAGE = r"^linux-image-[0-9.]+\+deb[0-9]+-cloud-amd64$"
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """One kernel in the cache.
+
+    Args:
+        release: as `uname -r` says it.
+        image: what the machine starts.
+        modules: a tar archive with usr/lib/modules/RELEASE and boot/config-RELEASE.
+    """
+
+    release: str
+    image: Path
+    modules: Path
+
+
+def version_of(release: str) -> tuple[int, ...]:
+    """7.2.12+deb13-cloud-amd64 as (7, 2, 12); empty when it is no Debian cloud kernel."""
+    match = _RELEASE.fullmatch(release)
+    return tuple(map(int, match.groups())) if match else ()
+
+
+def newest(releases: Iterable[str], wanted: str) -> str | None:
+    """The newest of `releases` that is `wanted` (`7.2` or `7.2.12`), or None."""
+    asked = tuple(map(int, wanted.split(".")))
+    fitting = [release for release in releases if asked and version_of(release)[: len(asked)] == asked]
+    return max(fitting, key=version_of, default=None)
+
+
+def find_kernel(wanted: str | None, say: Callable[[str], None]) -> Kernel:
+    """The kernel to boot; fetched when no fitting one is in the cache.
+
+    Args:
+        wanted: `7.2` for the newest 7.2, `7.2.12` for that one, None for the first of `PREFERRED` there is.
+        say: told before something is downloaded.
+
+    Raises:
+        UsageError: `wanted` is no version.
+        LabError: the archive has no such kernel or does not answer.
+    """
+    if wanted is not None and not re.fullmatch(r"\d+\.\d+(\.\d+)?", wanted):
+        raise UsageError(f"--kernel {wanted}: expected a version", remedy="For example: --kernel 7.2")
+    versions = (wanted,) if wanted else PREFERRED
+    folder = cache_folder() / "kernels"
+    here = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    for version in versions:
+        if release := newest(here, version):
+            return _kernel(folder / release)
+    return _fetch(versions, say)
+
+
+def _fetch(versions: tuple[str, ...], say: Callable[[str], None]) -> Kernel:
+    offered: list[str] = []
+    for suite in _SUITES:
+        with tempfile.TemporaryDirectory(prefix="fleetsched-apt-") as lists:
+            archive = open_archive(suite, Path(lists))
+            releases = [name.removeprefix("linux-image-") for name in archive.names(_PACKAGE)]
+            for version in versions:
+                if release := newest(releases, version):
+                    say(f"downloading kernel {release}")
+                    build = partial(_download, archive, release)
+                    return _kernel(cached("kernels", release, build))
+            offered += releases
+    numbers = sorted({version_of(release)[:2] for release in offered})
+    raise LabError(
+        f"no Debian cloud kernel {' or '.join(versions)} in {' or '.join(_SUITES)}",
+        remedy=f"Offered: {', '.join(f'{major}.{minor}' for major, minor in numbers)}.",
+    )
+
+
+def _kernel(folder: Path) -> Kernel:
+    return Kernel(folder.name, folder / "vmlinuz", folder / "modules.tar")
+
+
+def _download(archive: Archive, release: str, target: Path) -> None:
+    root = target / "root"
+    # From 6.19 on linux-image is empty and depends on three packages with the files.
+    split = archive.names(f"^linux-binary-{re.escape(release)}$")
+    names = ("linux-binary", "linux-modules", "linux-base") if split else ("linux-image",)
+    archive.download([f"{name}-{release}" for name in names], root)
+    modules = root / "usr/lib/modules" / release
+    if not modules.is_dir():
+        raise LabError(f"the packages of kernel {release} have no usr/lib/modules/{release}")
+    boot = root / "boot"
+    boot.mkdir(exist_ok=True)
+    for name in ("vmlinuz", "System.map", "config"):
+        inside = modules / name
+        if inside.is_file():
+            inside.rename(boot / f"{name}-{release}")
+    (boot / f"vmlinuz-{release}").rename(target / "vmlinuz")
+    run(["depmod", "-b", str(root / "usr"), release], timeout_s=300, what=f"list the modules of {release}")
+    content = [f"usr/lib/modules/{release}", f"boot/config-{release}"]
+    archive_file = target / "modules.tar"
+    run(
+        [
+            "tar",
+            "-C",
+            str(root),
+            "--owner=0",
+            "--group=0",
+            "--numeric-owner",
+            "-cf",
+            str(archive_file),
+            *content,
+        ],
+        timeout_s=300,
+        what=f"keep kernel {release}",
+    )
+    shutil.rmtree(root)
