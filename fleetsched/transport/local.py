@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from getpass import getuser
+from typing import IO
 
 from fleetsched.errors import UnreachableError
 from fleetsched.model.inventory import Host
@@ -83,11 +84,14 @@ class LocalChannel(Channel):
     """The standard streams of one process."""
 
     def __init__(self, name: str, process: subprocess.Popen[bytes], *, become: bool) -> None:
-        assert process.stdin and process.stdout and process.stderr
         self._name = name
         self._become = become
         self._process = process
-        self._stdin, self._stdout, self._stderr = process.stdin, process.stdout, process.stderr
+        self._stdin, self._stdout, self._stderr = (
+            _pipe(process.stdin),
+            _pipe(process.stdout),
+            _pipe(process.stderr),
+        )
         self._tail = b""
         self._silent = True  # nothing was received so far
         self._selector = selectors.DefaultSelector()
@@ -168,4 +172,10 @@ def _end(process: subprocess.Popen[bytes], patience_s: float) -> None:
     except subprocess.TimeoutExpired:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # what sudo started is not ours to kill
+            process.wait(_END_S)
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None, "every stream was asked for"
+    return stream
