@@ -100,16 +100,16 @@ def _modules(kernel: Kernel) -> Iterator[tuple[str, bytes]]:
 def _content(archive: tarfile.TarFile, name: str) -> bytes:
     file = archive.extractfile(name)
     if file is None:
-        raise LabError(f"{archive.name}: {name} is not a file")
+        raise LabError(f"{name} among the modules of the kernel is not a file")
     return file.read()
 
 
 def cpio(folders: tuple[str, ...], files: Mapping[str, bytes]) -> bytes:
     """An archive in the format `newc`: empty folders, and executable files, all owned by root."""
     out = io.BytesIO()
-    members = [(name, 0o040755, b"") for name in folders]
+    members: list[tuple[str, int, bytes]] = [(name, 0o040755, b"") for name in folders]
     members += [(name, 0o100755, content) for name, content in files.items()]
-    for number, (name, mode, content) in enumerate([*members, ("TRAILER!!!", 0, b"")], start=1):
+    for number, (name, mode, content) in enumerate([*members, ("TRAILER!!!", 0, b"")], 1):
         path = name.encode() + b"\0"
         # inode, mode, uid, gid, links, mtime, size, four device numbers, length of the name, no checksum
         fields = [number, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(path), 0]

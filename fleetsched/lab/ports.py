@@ -33,7 +33,7 @@ def free_ports(count: int, *, seed: int | None = None, candidates: Sequence[int]
             found.append(port)
     if len(found) < count:
         raise LabError(
-            f"only {len(found)} of {count} ports are free: {min(candidates)} to {max(candidates)} on 127.0.0.1"
+            f"only {len(found)} of {count} ports {candidates[0]} to {candidates[-1]} of 127.0.0.1 are free"
         )
     return found
 
