@@ -16,7 +16,7 @@ from fleetsched.transport.ssh_auth import log_in
 from fleetsched.transport.ssh_link import Link
 from fleetsched.transport.ssh_options import SshOptions
 
-# Seconds. A host under emulation, or one with a hundred connections at once, is slow even with its first line.
+# Seconds. A host under emulation, or one with a hundred connections at once, is slow to say its first line.
 BANNER_S = 60.0
 HANDSHAKE_S = 90.0
 OPEN_S = 60.0
