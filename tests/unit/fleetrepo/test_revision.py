@@ -111,7 +111,7 @@ def test_a_remote_that_cannot_be_asked_is_an_error(clone: Path, tmp_path: Path) 
     with pytest.raises(FleetschedError) as caught:
         head(clone, Trust(), fetch=True)
     assert str(caught.value) == (
-        f"cannot fetch main from origin in {clone} "
+        "cannot fetch main from the Git remote origin "
         f"('{tmp_path}/remote.git' does not appear to be a git repository)\n"
         "  without it nobody knows what is approved; check the remote and your access to it"
     )
