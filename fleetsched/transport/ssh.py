@@ -18,7 +18,7 @@ from fleetsched.model.inventory import Host
 from fleetsched.transport.interface import SEND_TIMEOUT_S, Channel, Completed, Connection, Transport
 from fleetsched.transport.known_hosts import KnownHosts
 from fleetsched.transport.ssh_link import Link, open_link
-from fleetsched.transport.ssh_options import SshDefaults, SshOptions, load_config, of_jump, resolve
+from fleetsched.transport.ssh_options import SshDefaults, SshOptions, UserConfig, of_jump, resolve
 from fleetsched.transport.ssh_session import OPEN_S, Session, Shown, open_session
 from fleetsched.transport.sudo import STDERR_TAIL, sudo_error, through_sudo
 
@@ -46,7 +46,7 @@ class SshTransport(Transport):
 
     def __init__(self, defaults: SshDefaults | None = None) -> None:
         self._defaults = defaults or SshDefaults()
-        self._config = load_config(self._defaults.config_file)
+        self._config = UserConfig(self._defaults.config_file)
         self._known_hosts = KnownHosts()
 
     def connect(self, host: Host) -> Connection:

@@ -62,7 +62,10 @@ def _files(options: SshOptions, notes: list[str]) -> Iterator[tuple[str, paramik
         except FileNotFoundError:
             if options.key_files_given:
                 notes.append(f"{path} (does not exist)")
-        except paramiko.PasswordRequiredException:
+        except (
+            paramiko.PasswordRequiredException,
+            TypeError,
+        ):  # paramiko 5.1 lets cryptography's own through
             notes.append(f"{path} (has a passphrase: add it to the agent)")
         except (paramiko.SSHException, UnknownKeyType, OSError, ValueError) as error:
             notes.append(f"{path} (cannot be read: {error})")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from getpass import getuser
@@ -94,20 +95,50 @@ class SshOptions:
     become: bool
 
 
-def load_config(file: Path) -> paramiko.SSHConfig:
-    """Read an SSH configuration; one that does not exist says nothing.
+class UserConfig:
+    """The user's SSH configuration. Threads may share it.
+
+    Args:
+        file: one that does not exist says nothing.
 
     Raises:
         InputError: it cannot be read.
     """
-    path = file.expanduser()
-    try:
-        return paramiko.SSHConfig.from_path(str(path)) if path.exists() else paramiko.SSHConfig()
-    except (paramiko.ConfigParseError, OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+
+    def __init__(self, file: Path) -> None:
+        path = file.expanduser()
+        self._lock = threading.Lock()
+        self._parsed: dict[str, paramiko.SSHConfig] = {}
+        try:
+            self._text = path.read_text(encoding="utf-8") if path.exists() else ""
+            self._with("")
+        except (paramiko.ConfigParseError, OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path} cannot be read: {error}") from error
+
+    def lookup(self, name: str, user: str | None, port: int | None) -> Mapping[str, object]:
+        """Return what it says about a host, every `%h`, `%p` and `%r` replaced.
+
+        The user and port that are given count before its own and stand for `%r` and `%p`, as if they had been
+        given to ssh on its command line.
+
+        Raises:
+            HostError: it cannot be used for this host.
+        """
+        given = [f"  User {user}\n"] if user else []
+        given += [f"  Port {port}\n"] if port else []
+        try:
+            return self._with("".join(["Host *\n", *given]) if given else "").lookup(name)
+        except (paramiko.SSHException, ValueError, ImportError) as error:
+            raise HostError(f"the SSH configuration cannot be used for {name}: {error}") from error
+
+    def _with(self, first: str) -> paramiko.SSHConfig:
+        with self._lock:
+            if first not in self._parsed:
+                self._parsed[first] = paramiko.SSHConfig.from_text(first + self._text)
+            return self._parsed[first]
 
 
-def resolve(host: Host, config: paramiko.SSHConfig, defaults: SshDefaults) -> SshOptions:
+def resolve(host: Host, config: UserConfig, defaults: SshDefaults) -> SshOptions:
     """Find out how to reach a host.
 
     Raises:
@@ -140,17 +171,15 @@ def resolve(host: Host, config: paramiko.SSHConfig, defaults: SshDefaults) -> Ss
 class _Wants:
     """What the places say about one host, by option."""
 
-    def __init__(self, host: Host, config: paramiko.SSHConfig, defaults: SshDefaults) -> None:
+    def __init__(self, host: Host, config: UserConfig, defaults: SshDefaults) -> None:
         self._host = host
         self._defaults = defaults
         self._given = host.ssh_options
-        # The name that is looked up is also what %h and %r become in the configuration's commands.
         name = _checked(_ADDRESS, host.address, "address", host)
-        try:
-            self._config: Mapping[str, object] = config.lookup(name)
-        except (paramiko.SSHException, ValueError, ImportError) as error:
-            message = f"{host.name}: the SSH configuration cannot be used for {name}: {error}"
-            raise HostError(message) from error
+        user = host.user or self._given.get("user")
+        if user:
+            _checked(_USER, user, "user", host)
+        self._config = config.lookup(name, user, host.port)
         if self._given.get("proxycommand", _NONE).lower() != _NONE:
             raise HostError(
                 f"{host.name}: a ProxyCommand in the inventory would run a program of the repository here",

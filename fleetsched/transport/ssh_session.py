@@ -132,7 +132,8 @@ def open_session(link: Link, options: SshOptions, known_hosts: KnownHosts, *, on
 def refused_key(options: SshOptions, shown: Shown, *, on_the_way: bool) -> HostKeyError:
     """Say what is wrong with a host's key."""
     host, name, key = options.host, options.key_name, shown.key
-    trust = f"`ssh {options.address}`" if on_the_way else f"`fleetsched hosts trust {host}`"
+    # What is called "bastion (on the way to web-1)" is no host of the inventory.
+    trust = f"`ssh {host.partition(' ')[0]}`" if on_the_way else f"`fleetsched hosts trust {host}`"
     if shown.verdict is Verdict.UNKNOWN:
         return HostKeyError(
             f"{host}: the key of {name} is not known: {key.type} {key.fingerprint}",
