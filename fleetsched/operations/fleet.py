@@ -51,14 +51,17 @@ def open_fleet(
         FleetschedError: the trusted branch cannot be fetched.
     """
     from fleetsched.transport.by_host import ByHostTransport
+    from fleetsched.transport.ssh import SshTransport
+    from fleetsched.transport.ssh_options import SshDefaults
 
     controller = load_controller(config)
+    ssh = controller.ssh
     return FleetAccess(
         fleet=load_fleet(root, inventory),
         revision=head(root, controller.trust, fetch=fetch),
-        transport=ByHostTransport(controller.ssh),
+        transport=ByHostTransport(SshTransport(SshDefaults(ssh.user, ssh.key_file, ssh.connect_timeout_s))),
         helper_files=_helper_files,
-        forks=forks or controller.ssh.forks,
+        forks=forks or ssh.forks,
     )
 
 

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each host by the way that the inventory names for it: SSH, or the controller itself."""
+
+from __future__ import annotations
+
+from fleetsched.model.inventory import Host
+from fleetsched.transport.interface import Connection, Transport
+from fleetsched.transport.local import LocalTransport
+from fleetsched.transport.ssh import SshTransport
+
+
+class ByHostTransport(Transport):
+    """Chooses by `ansible_connection`. Threads may share it."""
+
+    def __init__(self, ssh: SshTransport) -> None:
+        self._ssh = ssh
+        self._local = LocalTransport()
+
+    def connect(self, host: Host) -> Connection:
+        """Connect as the inventory says."""
+        chosen: Transport = self._local if host.connection == "local" else self._ssh
+        return chosen.connect(host)
