@@ -9,12 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "kernel.h"
 
 #define HISTORY_BYTES (256 << 10)	/* the file is turned over beyond this; one old file is kept */
-#define STATE_BYTES (4 << 20)
+#define SPACE_LEFT (512 << 10)		/* for the state and the history, beside an object */
 #define SPARE_OBJECTS 16		/* objects that nothing names, kept for a cheap return */
 
 static char base[256];
@@ -188,6 +189,15 @@ bool journal_has_object(const char *digest)
 
 	journal_object_path(digest, path, sizeof(path));
 	return !access(path, R_OK);
+}
+
+int journal_check_space(size_t size, struct failure *f)
+{
+	struct statvfs fs;
+
+	if (statvfs(base, &fs) || (uint64_t)fs.f_bavail * fs.f_frsize >= size + SPACE_LEFT)
+		return 0;
+	return cannot_write(f, -ENOSPC, "the object");
 }
 
 void *journal_read_object(const char *digest, size_t *size, struct failure *f)

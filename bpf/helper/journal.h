@@ -25,6 +25,7 @@ json_t *journal_history(size_t limit);
 
 void journal_object_path(const char *digest, char *path, size_t size);
 bool journal_has_object(const char *digest);
+int journal_check_space(size_t size, struct failure *f);	/* `disk-full` when an object of @size would not fit */
 void *journal_read_object(const char *digest, size_t *size, struct failure *f);
 int journal_write_object(const char *digest, const void *data, size_t size, struct failure *f);
 

@@ -14,6 +14,7 @@
 #define PROTOCOL 1
 #define HOUR_MS 3600000
 #define TEXT_CHARS 512
+#define ENVELOPE_BYTES 64	/* of an answer around its result */
 #define MOST_PARAMETERS 64
 #define TOKEN_MAX ((1LL << 53) - 1)	/* what every JSON library keeps exactly */
 
@@ -200,7 +201,8 @@ static json_t *verb_stage(struct connection *c, json_t *request, struct failure 
 	size_t size = (size_t)number(request, "size");
 	bool here = journal_has_object(digest);
 
-	(void)f;
+	if (!here && journal_check_space(size, f))
+		return NULL;
 	if (!here) {
 		c->staging = calloc(1, sizeof(*c->staging) + size);
 		checked(c->staging ? request : NULL);
@@ -219,6 +221,7 @@ static json_t *verb_try(struct connection *c, json_t *request, struct failure *f
 		.run = text(request, "run"),
 		.revision = text(request, "revision"),
 		.token = number(request, "token"),
+		.hold = text(request, "hold"),
 	};
 
 	(void)c;
@@ -241,13 +244,14 @@ static json_t *verb_confirm(struct connection *c, json_t *request, struct failur
 static json_t *verb_revert(struct connection *c, json_t *request, struct failure *f)
 {
 	(void)c;
-	return host_revert(text(request, "trial"), number(request, "token"), text(request, "why"), f);
+	return host_revert(text(request, "trial"), number(request, "token"), text(request, "why"),
+			   !json_is_false(json_object_get(request, "hold")), f);
 }
 
 static json_t *verb_stop(struct connection *c, json_t *request, struct failure *f)
 {
 	(void)c;
-	return host_stop_policy(number(request, "token"), text(request, "why"), f);
+	return host_stop_policy(number(request, "token"), text(request, "why"), text(request, "hold"), f);
 }
 
 static json_t *verb_history(struct connection *c, json_t *request, struct failure *f)
@@ -257,6 +261,7 @@ static json_t *verb_history(struct connection *c, json_t *request, struct failur
 }
 
 #define TOKEN_ARGUMENT { "token", INTEGER, true, 1, TOKEN_MAX }
+#define HOLD_ARGUMENT { .name = "hold", .type = TEXT, .optional = true }
 
 static const struct verb verbs[] = {
 	{ "hello", verb_hello, { { "protocol", INTEGER, false, INT32_MIN, INT32_MAX }, { .name = "client", .type = TEXT } } },
@@ -268,21 +273,38 @@ static const struct verb verbs[] = {
 	{ "stage", verb_stage, { { .name = "digest", .type = DIGEST }, { "size", INTEGER, false, 1, OBJECT_BYTES } } },
 	{ "try", verb_try,
 	  { { .name = "assignment", .type = ASSIGNMENT }, { "deadline_ms", INTEGER, false, 1000, HOUR_MS },
-	    { .name = "run", .type = TEXT }, { .name = "revision", .type = TEXT }, TOKEN_ARGUMENT } },
+	    { .name = "run", .type = TEXT }, { .name = "revision", .type = TEXT }, TOKEN_ARGUMENT, HOLD_ARGUMENT } },
 	{ "watch", verb_watch,
 	  { { "interval_ms", INTEGER, false, 100, HOUR_MS }, { "for_ms", INTEGER, false, 0, HOUR_MS },
 	    { .name = "pressure", .type = BOOLEAN }, { .name = "checks", .type = NAMES } } },
 	{ "confirm", verb_confirm, { { .name = "trial", .type = TEXT }, TOKEN_ARGUMENT } },
-	{ "revert", verb_revert, { { .name = "trial", .type = TEXT }, { .name = "why", .type = TEXT }, TOKEN_ARGUMENT } },
-	{ "stop", verb_stop, { { .name = "why", .type = TEXT }, TOKEN_ARGUMENT } },
+	{ "revert", verb_revert,
+	  { { .name = "trial", .type = TEXT }, { .name = "why", .type = TEXT }, TOKEN_ARGUMENT,
+	    { .name = "hold", .type = BOOLEAN, .optional = true } } },
+	{ "stop", verb_stop, { { .name = "why", .type = TEXT }, TOKEN_ARGUMENT, HOLD_ARGUMENT } },
 	{ "history", verb_history, { { "limit", INTEGER, false, 1, HISTORY_ENTRIES } } },
 };
 
 /* --- lines and chunks --- */
 
+/* A line has a limit: the oldest entries of a long list are left out, of the history or of what is held. */
+static void fit(json_t *result)
+{
+	json_t *list = json_object_get(result, "entries"), *holder = json_object_get(result, "status");
+	size_t size = json_dumpb(result, NULL, 0, JSON_COMPACT);
+
+	if (!list)
+		list = json_object_get(holder ? holder : result, "held");
+	while (size > LINE_BYTES - ENVELOPE_BYTES && json_array_size(list)) {
+		size -= json_dumpb(json_array_get(list, 0), NULL, 0, JSON_COMPACT) + 1;
+		json_array_remove(list, 0);
+	}
+}
+
 void answer(struct connection *c, json_int_t id, json_t *result)
 {
-	say(c, json_pack("{s:I, s:b, s:o}", "id", id, "ok", 1, "result", checked(result)));
+	fit(checked(result));
+	say(c, json_pack("{s:I, s:b, s:o}", "id", id, "ok", 1, "result", result));
 }
 
 void answer_failure(struct connection *c, json_int_t id, struct failure *f)

@@ -201,21 +201,30 @@ static int attach(struct policy *policy, json_t *assignment, struct failure *f)
 	return -1;
 }
 
-/* Detach what runs, whether or not the kernel has let it go already. Returns its exit record, or NULL. */
-static json_t *detach(void)
+/* Detach what runs, whether or not the kernel has let it go already. The policy is the caller's: it may hold a record. */
+static struct policy *let_go(void)
 {
+	struct policy *policy = now.policy;
 	struct kernel_now kernel;
-	json_t *exit;
 
-	lease_cancel();
-	policy_detach(now.policy);
+	policy_detach(policy);
 	settle(&kernel);
-	exit = policy_exit(now.policy, EXIT_WAIT_MS);
-	policy_free(now.policy);
 	json_decref(now.assignment);
 	json_decref(now.baseline);
 	now.policy = NULL;
 	now.assignment = now.baseline = NULL;
+	return policy;
+}
+
+/* Detach for good. Returns the exit record, or NULL. */
+static json_t *detach(void)
+{
+	struct policy *policy = let_go();
+	json_t *exit;
+
+	lease_cancel();
+	exit = policy_exit(policy, EXIT_WAIT_MS);
+	policy_free(policy);
 	set_real_time(false);
 	return exit;
 }
@@ -241,7 +250,7 @@ static void arm_trial(json_t *trial)
 
 /* --- holding, and the last known good --- */
 
-static void hold(json_t *assignment, const char *why, json_t *exit)
+static void set_held(json_t *assignment, const char *why, json_t *exit)
 {
 	json_t *held = state("held"), *entry;
 	char at[32];
@@ -261,6 +270,11 @@ static void hold(json_t *assignment, const char *why, json_t *exit)
 						      json_text(why, strlen(why)), "exit", copy_or_null(exit), "at", at)));
 	while (json_array_size(held) > MOST_HELD)
 		json_array_remove(held, 0);
+}
+
+static void hold(json_t *assignment, const char *why, json_t *exit)
+{
+	set_held(assignment, why, exit);
 	journal_add("held", assignment, NULL, exit, "%s", why);
 }
 
@@ -314,7 +328,7 @@ static void set_last_trial(json_t *trial, const char *outcome, json_t *exit)
 }
 
 /* The policy is detached already. Write it down, then attach the last known good, unless that is what failed. */
-static void end_trial(const char *outcome, json_t *exit, const char *why)
+static void end_trial(const char *outcome, json_t *exit, const char *why, bool blame)
 {
 	json_t *trial = json_incref(state("trial"));
 	bool faulty = number_of(exit, "kind") >= EXIT_ERROR;
@@ -322,7 +336,8 @@ static void end_trial(const char *outcome, json_t *exit, const char *why)
 	set_last_trial(trial, outcome, exit);
 	journal_add(!strcmp(outcome, "reverted") ? "revert" : outcome, assignment_of(trial), text_of(trial, "run"), exit, "%s",
 		    why);
-	hold(assignment_of(trial), why, exit);
+	if (blame)
+		hold(assignment_of(trial), why, exit);
 	if (faulty && json_equal(assignment_of(trial), assignment_of(state("last_known_good"))))
 		void_last_known_good(exit, why);
 	save_or_note();
@@ -354,7 +369,7 @@ static void restart_trial(json_t *assignment, json_t *exit)
 		journal_add("reattached", assignment, text_of(state("trial"), "run"), exit, "a CPU came or went");
 	} else {
 		snprintf(why, sizeof(why), "not attached again after a CPU came or went: %s", f.message);
-		end_trial("ejected", exit, why);
+		end_trial("ejected", exit, why, true);
 	}
 	failure_clear(&f);
 }
@@ -365,17 +380,17 @@ static void trial_ended(json_t *assignment, json_t *exit, bool guard_fired)
 
 	if (number_of(exit, "kind") >= EXIT_ERROR) {
 		snprintf(why, sizeof(why), "ejected by the kernel: %s: %s", reason_of(exit), text_of(exit, "message"));
-		end_trial("ejected", exit, why);
+		end_trial("ejected", exit, why, true);
 	} else if (guard_fired || is_our_lease(exit) || boottime_ms() >= number_of(state("trial"), "deadline_ms")) {
 		if (is_our_lease(exit))
-			end_trial("expired", exit, "not confirmed before its deadline; the kernel lease ended it");
+			end_trial("expired", exit, "not confirmed before its deadline; the kernel lease ended it", true);
 		else	/* the record says no more than that we detached */
-			end_trial("expired", NULL, "not confirmed before its deadline");
+			end_trial("expired", NULL, "not confirmed before its deadline", true);
 	} else if (may_restart(exit)) {
 		restart_trial(assignment, exit);
 	} else {
 		snprintf(why, sizeof(why), "ended by the kernel: %s", reason_of(exit));
-		end_trial("ejected", exit, why);
+		end_trial("ejected", exit, why, true);
 	}
 }
 
@@ -494,8 +509,8 @@ static int write_trial(const struct try_args *args, struct failure *f)
 
 	snprintf(id, sizeof(id), "t%lld", (long long)count);
 	journal_set("trial_count", json_integer(count));
-	journal_set("trial", json_pack("{s:s, s:o, s:s, s:s}", "id", id, "assignment", copy_or_null(args->assignment), "run",
-				       args->run, "revision", args->revision));
+	journal_set("trial", json_pack("{s:s, s:o, s:s, s:s, s:s*}", "id", id, "assignment", copy_or_null(args->assignment), "run",
+				       args->run, "revision", args->revision, "hold", args->hold));
 	if (!journal_save(f))
 		return 0;
 	journal_set("trial", NULL);
@@ -530,8 +545,9 @@ static json_t *begin(const struct try_args *args, int64_t window)
 
 json_t *host_try(const struct try_args *args, struct failure *f)
 {
-	struct policy *policy;
+	struct policy *policy, *old = NULL;
 	int64_t window = -1;
+	int err;
 
 	if (may_try(args, f))
 		return NULL;
@@ -543,13 +559,15 @@ json_t *host_try(const struct try_args *args, struct failure *f)
 		return NULL;
 	}
 	journal_add("try", args->assignment, args->run, NULL, "revision %s", args->revision);
-	if (now.policy) {
-		window = boottime_ms();
-		json_decref(detach());
-	}
 	/* Before the attach: a policy that starves this thread from its first moment is ended, too. */
 	lease_arm(args->deadline_ms + LEASE_GRACE_MS);
-	if (attach(policy, args->assignment, f)) {
+	if (now.policy) {
+		window = boottime_ms();
+		old = let_go();
+	}
+	err = attach(policy, args->assignment, f);
+	policy_free(old);
+	if (err) {
 		lease_cancel();
 		attach_refused(args, f);
 		return NULL;
@@ -584,19 +602,41 @@ static json_t *new_record(json_t *trial)
 				 "confirmed_at", at, "kernel_release", release, "cpus", cpus));
 }
 
+/* Make the last known good the previous one, and hold it when @why says so. Returns its assignment, owned, or NULL. */
+static json_t *retire(const char *why)
+{
+	json_t *old = state("last_known_good");
+
+	if (!old)
+		return NULL;
+	journal_set("previous", json_incref(old));
+	if (why)
+		set_held(assignment_of(old), why, NULL);
+	return json_incref(assignment_of(old));
+}
+
 /* Make the trial the last known good, on disk. Nothing changes when that fails. */
 static int seal(struct failure *f)
 {
-	json_t *before = checked(json_deep_copy(journal_state())), *old = state("last_known_good");
+	json_t *before = checked(json_deep_copy(journal_state())), *replaced = NULL;
 	json_t *trial = json_incref(state("trial"));
+	const char *why = json_string_value(json_object_get(trial, "hold"));
+	int err;
 
-	if (old && !json_equal(assignment_of(old), assignment_of(trial)))
-		journal_set("previous", json_incref(old));
+	if (!json_equal(assignment_of(state("last_known_good")), assignment_of(trial)))
+		replaced = retire(why);
 	journal_set("last_known_good", new_record(trial));
 	journal_set("voided", NULL);
 	set_last_trial(trial, "confirmed", NULL);
+	err = save_or_undo(before, f);
+	if (!err) {
+		journal_add("confirm", assignment_of(trial), text_of(trial, "run"), NULL, "revision %s", text_of(trial, "revision"));
+		if (replaced && why)
+			journal_add("held", replaced, NULL, NULL, "%s", why);
+	}
+	json_decref(replaced);
 	json_decref(trial);
-	return save_or_undo(before, f);
+	return err;
 }
 
 json_t *host_confirm(const char *id, json_int_t token, struct failure *f)
@@ -630,12 +670,10 @@ json_t *host_confirm(const char *id, json_int_t token, struct failure *f)
 		return NULL;
 	}
 	beat();
-	journal_add("confirm", now.assignment, text_of(state("last_known_good"), "run"), NULL, "revision %s",
-		    text_of(state("last_known_good"), "revision"));
 	return host_status();
 }
 
-json_t *host_revert(const char *id, json_int_t token, const char *why, struct failure *f)
+json_t *host_revert(const char *id, json_int_t token, const char *why, bool blame, struct failure *f)
 {
 	if (fence_check(token, "used", f) || find_trial(id, f))
 		return NULL;
@@ -645,31 +683,35 @@ json_t *host_revert(const char *id, json_int_t token, const char *why, struct fa
 		return NULL;
 	}
 	json_decref(detach());
-	end_trial("reverted", NULL, why);
+	end_trial("reverted", NULL, why, blame);
 	return host_status();
 }
 
-json_t *host_stop_policy(json_int_t token, const char *why, struct failure *f)
+json_t *host_stop_policy(json_int_t token, const char *why, const char *hold_why, struct failure *f)
 {
-	json_t *before, *stopped = NULL;
+	json_t *before, *replaced, *stopped = NULL;
 
 	if (fence_check(token, "used", f))
 		return NULL;
 	host_tick();
 	before = checked(json_deep_copy(journal_state()));
-	if (state("last_known_good"))
-		journal_set("previous", json_incref(state("last_known_good")));
+	replaced = retire(hold_why);
 	journal_set("last_known_good", NULL);
-	if (save_or_undo(before, f))
+	if (save_or_undo(before, f)) {
+		json_decref(replaced);
 		return NULL;
+	}
 	if (now.policy) {
 		stopped = json_incref(now.assignment);
 		guard_disarm();
 		json_decref(detach());
 	}
 	if (state("trial"))
-		end_trial("reverted", NULL, why);
+		end_trial("reverted", NULL, why, true);
 	journal_add("stop", stopped, NULL, NULL, "%s", why);
+	if (replaced && hold_why)
+		journal_add("held", replaced, NULL, NULL, "%s", hold_why);
+	json_decref(replaced);
 	json_decref(stopped);
 	return host_status();
 }

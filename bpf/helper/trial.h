@@ -11,6 +11,7 @@ struct try_args {
 	const char *run;
 	const char *revision;
 	json_int_t token;	/* 0: none */
+	const char *hold;	/* why the replaced last known good is held once this one is confirmed; NULL: it is not */
 };
 
 void host_start(void);			/* a lost trial is noted, the last known good attached if it may be */
@@ -26,8 +27,8 @@ const char *host_trial_id(void);	/* "" when there is none */
 /* The verbs: a result, or NULL and @f filled. */
 json_t *host_try(const struct try_args *args, struct failure *f);
 json_t *host_confirm(const char *trial, json_int_t token, struct failure *f);
-json_t *host_revert(const char *trial, json_int_t token, const char *why, struct failure *f);
-json_t *host_stop_policy(json_int_t token, const char *why, struct failure *f);
+json_t *host_revert(const char *trial, json_int_t token, const char *why, bool blame, struct failure *f);
+json_t *host_stop_policy(json_int_t token, const char *why, const char *hold_why, struct failure *f);
 json_t *host_release_held(json_t *assignment, struct failure *f);
 
 #endif

@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The helper's binary: the one in the wheel, else one in the cache, else one that is built now.
+
+Compiler and linker are the pinned PyPI package `ziglang`, the libraries are Debian's, unpacked into the
+cache: nothing of the machine goes into the bytes. `python -m fleetsched.helper.build [ARCH]` prints the path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from filelock import FileLock
+from platformdirs import user_cache_path
+
+from fleetsched.errors import BuildError
+from fleetsched.helper.wire import UNIT_NAME
+
+BINARY = "fleetsched-host"
+
+_SUITE = "trixie"
+_LIBRARIES = (
+    "libbpf-dev",
+    "libc6-dev",
+    "libelf-dev",
+    "libgcc-14-dev",
+    "libjansson-dev",
+    "libmd-dev",
+    "libzstd-dev",
+    "linux-libc-dev",
+    "zlib1g-dev",
+)
+# Debian's name of each architecture that the helper is built for.
+_DEBIAN_ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
+_UNPACK_S = 900.0
+_COMPILE_S = 300.0
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """Where the compiler, the libraries and the sources are.
+
+    Attributes:
+        zig: the compiler's executable.
+        zig_version: as its package says it.
+        sysroot: the unpacked Debian.
+        sources: the folder `bpf`, with `helper` and `include` in it.
+    """
+
+    zig: Path
+    zig_version: str
+    sysroot: Path
+    sources: Path
+
+
+def find_helper(arch: str = "x86_64") -> Path:
+    """Return the helper's binary: from the wheel, else from the cache, else built now.
+
+    Args:
+        arch: as `uname -m` says it.
+
+    Raises:
+        BuildError: it must be built and cannot be.
+    """
+    prebuilt = _PACKAGE / "_data" / "helper" / arch / BINARY
+    return prebuilt if prebuilt.is_file() else build_helper(arch)
+
+
+def find_unit() -> Path:
+    """Return the helper's systemd service.
+
+    Raises:
+        BuildError: neither the checkout nor the wheel has it.
+    """
+    return _sources() / "helper" / UNIT_NAME
+
+
+def build_helper(arch: str = "x86_64") -> Path:
+    """Return the helper built from these sources, from the cache when it was built before.
+
+    Args:
+        arch: as `uname -m` says it: x86_64 or aarch64.
+
+    Raises:
+        BuildError: another architecture, a missing tool, no Debian archive, or a compiler's error.
+    """
+    debian_arch = _DEBIAN_ARCH.get(arch)
+    if debian_arch is None:
+        raise BuildError(
+            f"there is no helper for {arch}", remedy=f"it is built for {' and '.join(sorted(_DEBIAN_ARCH))}"
+        )
+    zig, version = _zig()
+    toolchain = Toolchain(zig, version, _sysroot(debian_arch), _sources())
+    cache = user_cache_path("fleetsched") / "helper"
+    folder = _once(cache, build_key(toolchain, arch), lambda target: _compile(toolchain, arch, target))
+    return folder / BINARY
+
+
+def build_key(toolchain: Toolchain, arch: str) -> str:
+    """Return a name for everything that the binary's bytes depend on."""
+    installed = toolchain.sysroot / "var/lib/dpkg/status"
+    files = [
+        *sorted((toolchain.sources / "helper").glob("*")),
+        *sorted((toolchain.sources / "include").rglob("*.h")),
+    ]
+    digest = hashlib.sha256()
+    for part in (arch.encode(), toolchain.zig_version.encode(), _versions(installed).encode()):
+        digest.update(b"%d " % len(part) + part)
+    for file in filter(Path.is_file, files):
+        name = str(file.relative_to(toolchain.sources)).encode()
+        data = file.read_bytes()
+        digest.update(b"%d %d " % (len(name), len(data)) + name + data)
+    return digest.hexdigest()[:16]
+
+
+def _versions(status: Path) -> str:
+    """List a sysroot's packages; its status file also has what differs between two unpackings."""
+    text = status.read_text(encoding="utf-8") if status.is_file() else ""
+    return "\n".join(re.findall(r"^(?:Package|Version): .*$", text, re.MULTILINE))
+
+
+def _sources() -> Path:
+    for folder in (_PACKAGE / "_data" / "bpf", _PACKAGE.parent / "bpf"):
+        if (folder / "helper" / "Makefile").is_file():
+            return folder
+    raise BuildError(
+        "the helper's sources are not here", remedy="install fleetsched's wheel, or use a checkout"
+    )
+
+
+def _zig() -> tuple[Path, str]:
+    found = importlib.util.find_spec("ziglang")
+    if found is None or not found.submodule_search_locations:
+        raise BuildError(
+            "the helper cannot be built: the Python package ziglang is not installed",
+            remedy="pip install 'fleetsched[build]'",
+        )
+    return Path(found.submodule_search_locations[0]) / "zig", metadata.version("ziglang")
+
+
+def _sysroot(debian_arch: str) -> Path:
+    recipe = " ".join((_SUITE, debian_arch, *_LIBRARIES))
+    key = hashlib.sha256(recipe.encode()).hexdigest()[:16]
+    cache = user_cache_path("fleetsched") / "sysroots"
+    return _once(cache, key, lambda target: _unpack(debian_arch, target))
+
+
+def _unpack(debian_arch: str, target: Path) -> None:
+    """Unpack the libraries with all that they need, running none of their scripts."""
+    archive = target / "root.tar"
+    mirror = configured_mirror()
+    _run(
+        [
+            "mmdebstrap",
+            "--variant=extract",
+            f"--architectures={debian_arch}",
+            f"--include={','.join(_LIBRARIES)}",
+            "--format=tar",
+            _SUITE,
+            str(archive),
+            *([mirror] if mirror else []),
+        ],
+        timeout_s=_UNPACK_S,
+        what="the libraries of the helper cannot be fetched from Debian",
+        remedy="does this machine reach a Debian archive, and is mmdebstrap installed?",
+    )
+    wanted = ("./usr/include", "./usr/lib", "./var/lib/dpkg/status")
+    _run(
+        ["tar", "-C", str(target), "--no-same-owner", "-xf", str(archive), *wanted],
+        timeout_s=_UNPACK_S,
+        what="the libraries of the helper cannot be unpacked",
+        remedy="is the disk full?",
+    )
+    archive.unlink()
+
+
+def configured_mirror(os_release: Path = Path("/etc/os-release")) -> str | None:
+    """Return the Debian archive that apt uses here; None without one, and mmdebstrap's default will do."""
+    text = os_release.read_text(encoding="utf-8") if os_release.is_file() else ""
+    fields = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', text, re.MULTILINE))
+    if fields.get("ID") != "debian" or shutil.which("apt-get") is None:
+        return None
+    listing = _run(
+        [
+            "apt-get",
+            "indextargets",
+            "--format",
+            "$(REPO_URI) $(CODENAME) $(COMPONENT)",
+            "Created-By: Packages",
+        ],
+        timeout_s=60.0,
+        what="apt's configuration cannot be read",
+        remedy="try `apt-get indextargets`",
+    )
+    return first_mirror(listing, fields.get("VERSION_CODENAME", ""))
+
+
+def first_mirror(listing: str, codename: str) -> str | None:
+    """Return the first archive of `URI CODENAME COMPONENT` lines that has Debian's main component."""
+    lines = (line.split() for line in listing.splitlines())
+    return next(
+        (line[0] for line in lines if line[1:] == [codename, "main"] and line[0].startswith("http")), None
+    )
+
+
+def _compile(toolchain: Toolchain, arch: str, target: Path) -> None:
+    objects = target / "objects"
+    _run(
+        [
+            "make",
+            "-C",
+            str(toolchain.sources / "helper"),
+            f"ZIG={toolchain.zig}",
+            f"SYSROOT={toolchain.sysroot}",
+            f"OUT={objects}",
+            f"ARCH={arch}",
+        ],
+        timeout_s=_COMPILE_S,
+        what="the helper does not build",
+        remedy="is `make` installed?",
+        environment={"ZIG_GLOBAL_CACHE_DIR": str(target / "zig"), "ZIG_LOCAL_CACHE_DIR": str(target / "zig")},
+    )
+    (objects / BINARY).rename(target / BINARY)
+    shutil.rmtree(objects)
+    shutil.rmtree(target / "zig", ignore_errors=True)
+
+
+def _once(cache: Path, key: str, make: Callable[[Path], None]) -> Path:
+    """Return the folder `key` of `cache`, filled by `make` unless that was done to its end before."""
+    final = cache / key
+    if final.is_dir():
+        return final
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / ".lock"):
+        if final.is_dir():
+            return final
+        unfinished = cache / f".unfinished-{key}"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir()
+        try:
+            make(unfinished)
+            unfinished.rename(final)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    return final
+
+
+def _run(
+    argv: Sequence[str],
+    *,
+    timeout_s: float,
+    what: str,
+    remedy: str,
+    environment: Mapping[str, str] | None = None,
+) -> str:
+    try:
+        done = subprocess.run(
+            argv,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "LC_ALL": "C.UTF-8", **(environment or {})},
+        )
+    except FileNotFoundError as error:
+        raise BuildError(
+            f"{what}: {argv[0]} is not installed", remedy=f"install the package {argv[0]}"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise BuildError(f"{what}: {argv[0]} did not end within {timeout_s:g} s", remedy=remedy) from error
+    if done.returncode:
+        raise BuildError(f"{what}: {_last_words(done.stderr.splitlines())}", remedy=remedy)
+    return done.stdout
+
+
+def _last_words(lines: Iterable[str]) -> str:
+    """The compiler's errors if there are any, else the last lines."""
+    kept = [line for line in lines if line.strip()]
+    errors = [line for line in kept if "error:" in line]
+    return "\n".join((errors or kept)[-5:]) or "no message"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{build_helper(*sys.argv[1:2])}\n")
