@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from fleetsched.documents.node import Node, Opaque, shown
 from fleetsched.errors import Problem
@@ -179,24 +180,27 @@ class _Reader:
         return options
 
 
-def _arguments(text: str) -> Iterator[tuple[str, str]]:
+@cache  # a group's arguments are the same text for thousands of hosts
+def _arguments(text: str) -> tuple[tuple[str, str], ...]:
     """Read `-o Name=value`, `-J gate` and the like.
 
     Raises:
         ValueError: an argument is not understood; the message says which.
     """
     words = iter(shlex.split(text))
-    for word in words:
-        flag, attached = word[:2], word[2:]
-        if word in _FLAGS:
-            yield _FLAGS[word]
-        elif flag == "-o" or flag in _FLAGS_WITH_VALUE:
-            value = attached or next(words, "")
-            if not value:
-                raise ValueError(f"{flag} needs a value")
-            yield _checked(*_option(value)) if flag == "-o" else _checked(_FLAGS_WITH_VALUE[flag], value)
-        else:
-            raise ValueError(f"{shown(word)} is not understood; use `-o Name=value`")
+    return tuple(_argument(word, words) for word in words)
+
+
+def _argument(word: str, following: Iterator[str]) -> tuple[str, str]:
+    if word in _FLAGS:
+        return _FLAGS[word]
+    flag, value = word[:2], word[2:]
+    if flag != "-o" and flag not in _FLAGS_WITH_VALUE:
+        raise ValueError(f"{shown(word)} is not understood; use `-o Name=value`")
+    value = value or next(following, "")
+    if not value:
+        raise ValueError(f"{flag} needs a value")
+    return _checked(*_option(value)) if flag == "-o" else _checked(_FLAGS_WITH_VALUE[flag], value)
 
 
 def _checked(name: str, value: str) -> tuple[str, str]:
