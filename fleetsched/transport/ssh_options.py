@@ -72,7 +72,8 @@ class SshOptions:
         key_files: private keys to try, in this order; missing ones are passed over unless `key_files_given`.
         key_files_given: whether somebody named them, so that a missing one is an error.
         identities_only: whether the agent's other keys stay out.
-        known_hosts: files to look in, in this order; trust is written to the first.
+        known_hosts: files to look in, in this order.
+        trust_file: the one that new keys are written to; None = the configuration wants none to be kept.
         connect_timeout_s, keepalive_s: seconds; a keepalive of 0 sends none.
         jumps: hosts on the way, the first one first.
         proxy_command: from ~/.ssh/config only, names put in; empty = none.
@@ -88,6 +89,7 @@ class SshOptions:
     key_files_given: bool
     identities_only: bool
     known_hosts: tuple[Path, ...]
+    trust_file: Path | None
     connect_timeout_s: float
     keepalive_s: int
     jumps: tuple[Jump, ...]
@@ -150,6 +152,7 @@ def resolve(host: Host, config: UserConfig, defaults: SshDefaults) -> SshOptions
     proxy = wants.from_config("proxycommand")
     jumps = wants.jumps()
     key_files, given = wants.key_files()
+    users = wants.files("userknownhostsfile", DEFAULT_KNOWN_HOSTS)
     return SshOptions(
         host=host.name,
         address=address,
@@ -159,7 +162,8 @@ def resolve(host: Host, config: UserConfig, defaults: SshDefaults) -> SshOptions
         key_files=key_files,
         key_files_given=given,
         identities_only=wants.first("identitiesonly").lower() == "yes",
-        known_hosts=wants.known_hosts(),
+        known_hosts=(*users, *wants.files("globalknownhostsfile", GLOBAL_KNOWN_HOSTS)),
+        trust_file=users[0] if users else None,
         connect_timeout_s=float(wants.number("connecttimeout", round(defaults.connect_timeout_s), 1, 3_600)),
         keepalive_s=wants.number("serveraliveinterval", 15, 0, 3_600),
         jumps=jumps,
@@ -222,11 +226,6 @@ class _Wants:
                 return tuple(Path(name).expanduser() for name in names if name.lower() != _NONE), True
         return tuple(Path(name).expanduser() for name in DEFAULT_KEYS), False
 
-    def known_hosts(self) -> tuple[Path, ...]:
-        """Return the files with host keys."""
-        users = self._files("userknownhostsfile", DEFAULT_KNOWN_HOSTS)
-        return (*users, *self._files("globalknownhostsfile", GLOBAL_KNOWN_HOSTS))
-
     def jumps(self) -> tuple[Jump, ...]:
         """Return the hosts on the way."""
         text = self.first("proxyjump")
@@ -241,7 +240,8 @@ class _Wants:
         address = _checked(_ADDRESS, parts["address"].strip("[]"), "jump host", self._host)
         return Jump(address, parts["user"], int(parts["port"]) if parts["port"] else None)
 
-    def _files(self, option: str, default: tuple[str, ...]) -> tuple[Path, ...]:
+    def files(self, option: str, default: tuple[str, ...]) -> tuple[Path, ...]:
+        """Return a list of files, `none` left out."""
         text = self.first(option)
         names = shlex.split(text) if text else default
         return tuple(Path(name).expanduser() for name in names if name.lower() != _NONE)
