@@ -14,9 +14,9 @@ from fleetsched.errors import InputError, Problem, ProblemsError
 from fleetsched.fleetrepo import decode
 from fleetsched.fleetrepo.crosscheck import Declared, cross_problems
 from fleetsched.fleetrepo.manifests import read_manifests
-from fleetsched.fleetrepo.policies import POLICY_FILE, read_catalogue, read_policy
+from fleetsched.fleetrepo.policies import LOCK_FILE, POLICY_FILE, read_catalogue, read_lock, read_policy
 from fleetsched.inventory.read import read_inventory
-from fleetsched.model.manifests import BUILT_IN_STRATEGY, Fleet, Policy
+from fleetsched.model.manifests import BUILT_IN_STRATEGY, Fleet, Policy, PolicyLock
 from fleetsched.model.suggest import suggestion
 
 MARKER = "fleetsched.yaml"
@@ -72,6 +72,22 @@ def load_policy(folder: Path) -> Policy:
     if policy is None:
         raise ProblemsError(problems)
     return policy
+
+
+def load_lock(folder: Path) -> PolicyLock:
+    """Load and check `policy.lock.yaml` of one policy's folder.
+
+    Raises:
+        InputError: there is none.
+        ProblemsError: every mistake in it.
+    """
+    file = folder / LOCK_FILE
+    if not file.is_file():
+        raise InputError(f"policy {folder.name} is not locked", remedy=f"run `fleetsched lock {folder.name}`")
+    lock, problems = read_lock(folder, str(file))
+    if lock is None:
+        raise ProblemsError(problems)
+    return lock
 
 
 def _empty_groups(fleet: Fleet) -> list[Problem]:

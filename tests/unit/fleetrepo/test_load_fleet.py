@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fleetsched.errors import InputError, ProblemsError
-from fleetsched.fleetrepo.load import load_fleet, load_policy
+from fleetsched.fleetrepo.load import load_fleet, load_lock, load_policy
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.manifests import (
     BUILT_IN_STRATEGY,
@@ -312,6 +312,14 @@ def test_a_reference_to_a_broken_document_is_no_further_mistake(tmp_path: Path) 
         "manifests/group.yaml:4:7: field `hosts` is missing in `spec`",
         f'{POLICY}:5:3: unknown field "sumary"; did you mean "summary"?',
     ]
+
+
+def test_one_lock_can_be_loaded_by_itself(tmp_path: Path) -> None:
+    write(tmp_path)
+    assert load_lock(tmp_path / "policies" / "fair").variants == {"default": DIGEST}
+    with pytest.raises(InputError) as caught:
+        load_lock(tmp_path / "policies" / "none")
+    assert str(caught.value) == "policy none is not locked\n  run `fleetsched lock none`"
 
 
 def test_one_policy_can_be_loaded_by_itself(tmp_path: Path) -> None:
