@@ -7,6 +7,7 @@ import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fleetsched.fleetrepo.controller import load_controller
 from fleetsched.fleetrepo.load import load_fleet
@@ -15,7 +16,9 @@ from fleetsched.lab import is_lab_known_hosts
 from fleetsched.model.inventory import Host
 from fleetsched.model.manifests import Fleet
 from fleetsched.rollout.session import HelperFiles
-from fleetsched.transport.interface import Transport
+
+if TYPE_CHECKING:
+    from fleetsched.transport.by_host import ByHostTransport
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class FleetAccess:
 
     fleet: Fleet
     revision: Revision
-    transport: Transport
+    transport: ByHostTransport
     helper_files: Callable[[], HelperFiles]
     forks: int
 

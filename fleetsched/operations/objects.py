@@ -17,7 +17,7 @@ def build_objects(fleet: Fleet, plan: Plan) -> dict[str, bytes]:
     Raises:
         BuildError: a policy does not compile, or compiles to something else than its lock says.
     """
-    from fleetsched.build import compile_policy
+    from fleetsched.build.policy import compile_policy
 
     wanted = {
         host.desired.assignment
@@ -29,12 +29,12 @@ def build_objects(fleet: Fleet, plan: Plan) -> dict[str, bytes]:
         if assignment.digest in objects:
             continue
         policy = fleet.policies[assignment.policy]
-        built = compile_policy(policy.folder, assignment.variant, policy.variants[assignment.variant])
+        built = compile_policy(policy.folder, policy.variants[assignment.variant])
         if built.digest != assignment.digest:
             raise BuildError(
                 f"policy {assignment.policy}, variant {assignment.variant}: built {built.digest[:12]}, "
                 f"but its lock says {assignment.digest[:12]}",
                 remedy=f"look at what changed, then run `fleetsched lock {assignment.policy}`",
             )
-        objects[assignment.digest] = built.data
+        objects[assignment.digest] = built.image
     return objects

@@ -10,13 +10,13 @@ from fleetsched.transport.ssh import SshTransport
 
 
 class ByHostTransport(Transport):
-    """Chooses by `ansible_connection`. Threads may share it."""
+    """Chooses by `ansible_connection`. Threads may share it; `ssh` is the way to all other hosts."""
 
     def __init__(self, ssh: SshTransport) -> None:
-        self._ssh = ssh
+        self.ssh = ssh
         self._local = LocalTransport()
 
     def connect(self, host: Host) -> Connection:
         """Connect as the inventory says."""
-        chosen: Transport = self._local if host.connection == "local" else self._ssh
+        chosen: Transport = self._local if host.connection == "local" else self.ssh
         return chosen.connect(host)
