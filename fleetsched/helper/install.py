@@ -26,7 +26,7 @@ _MEANINGS = {
     ),
     "no-systemd": ("{host} is not run by systemd, which the helper's service needs", ""),
     "wrong-arch": (
-        "{host} is a {detail} machine and the helper was built for {arch}",
+        "{host} has the architecture {detail}, and the helper was built for {arch}",
         "bring a helper built for {detail}",
     ),
     "disk-full": ("{host} has a full disk: no room for the helper in {detail}", "free some space there"),

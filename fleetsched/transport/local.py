@@ -52,6 +52,8 @@ class LocalConnection(Connection):
             stdout, stderr = process.communicate(stdin, timeout=timeout_s)
         except subprocess.TimeoutExpired as error:
             _end(process, 0.0)
+            for stream in (process.stdin, process.stdout, process.stderr):
+                _pipe(stream).close()
             raise TimeoutError(f"{self._name}: `{command[0]}` took longer than {timeout_s:g} s") from error
         if self._become and process.returncode and not stdout:
             refused = sudo_error(self._name, getuser(), stderr.decode("utf-8", "replace"))

@@ -263,5 +263,5 @@ def of_jump(jump: Jump, host: Host) -> Host:
 
 def _checked(pattern: re.Pattern[str], text: str, what: str, host: Host) -> str:
     if not pattern.fullmatch(text):
-        raise HostError(f'{host.name}: "{text}" cannot be a {what}')
+        raise HostError(f'{host.name}: "{text}" is no {what}')
     return text
