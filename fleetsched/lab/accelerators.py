@@ -6,18 +6,17 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from fleetsched.errors import LabError
 from fleetsched.lab import qemu
-from fleetsched.lab.cache import recipe_digest
+from fleetsched.lab.cache import cached, recipe_digest
 from fleetsched.lab.images import Image
 from fleetsched.lab.initramfs import PROBE_ANSWER, PROBE_WORD
-from fleetsched.lab.paths import cache_folder
 
 _DEVICE = Path("/dev/kvm")
+_ANSWER = "works.json"
 _PROBE_S = 20.0  # under KVM a kernel needs one or two
 
 
@@ -31,20 +30,18 @@ def choose_accelerator(image: Image, say: Callable[[str], None]) -> qemu.Acceler
         if _DEVICE.exists():
             say(f"not using KVM, which is faster: no permission for {_DEVICE} (group kvm has it)")
         return qemu.TCG
-    answer = (
-        cache_folder()
-        / "kvm"
-        / recipe_digest([_machine_id(), cpu_model(), qemu.version(), image.kernel.release])
-    )
-    if not answer.exists():
+
+    def probe(target: Path) -> None:
         say("trying whether KVM works here")
-        works = _boots(image)
-        answer.parent.mkdir(parents=True, exist_ok=True)
-        answer.write_text(json.dumps(works), encoding="utf-8")
+        works = _boots(image, target / "console.log")
         say(
             "KVM works" if works else "KVM does not boot a kernel here; guests run under TCG, which is slower"
         )
-    return qemu.KVM if json.loads(answer.read_text(encoding="utf-8")) else qemu.TCG
+        (target / _ANSWER).write_text(json.dumps(works), encoding="utf-8")
+
+    key = recipe_digest([_machine_id(), cpu_model(), qemu.version(), image.kernel.release])
+    works = json.loads((cached("kvm", key, probe) / _ANSWER).read_text(encoding="utf-8"))
+    return qemu.KVM if works else qemu.TCG
 
 
 def cpu_model() -> str:
@@ -54,30 +51,27 @@ def cpu_model() -> str:
     return " ".join(line for line in lines if line.startswith(wanted))
 
 
-def _boots(image: Image) -> bool:
+def _boots(image: Image, console: Path) -> bool:
     """Whether a guest comes as far as its first program under KVM."""
-    with tempfile.TemporaryDirectory(prefix="fleetsched-kvm-") as folder:
-        console = Path(folder) / "console.log"
-        command = [
-            *qemu.boot_arguments(
-                qemu.KVM, image.kernel.image, image.initramfs, f"{qemu.KERNEL_ARGUMENTS} {PROBE_WORD}"
-            ),
-            *("-no-reboot", "-serial", f"file:{console}"),
-        ]
-        try:
-            # Its fate hangs on ours, and on the time limit: it must not boot for ever.
-            subprocess.run(
-                ["setpriv", "--pdeathsig", "KILL", "--", *command],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=False,
-                timeout=_PROBE_S,
-            )
-        except subprocess.TimeoutExpired:
-            pass
-        except FileNotFoundError as error:
-            raise LabError("cannot run setpriv", remedy="Install the package util-linux.") from error
-        return console.exists() and PROBE_ANSWER in console.read_text(encoding="utf-8", errors="replace")
+    arguments = f"{qemu.KERNEL_ARGUMENTS} {PROBE_WORD}"
+    command = [
+        *qemu.boot_arguments(qemu.KVM, image.kernel.image, image.initramfs, arguments),
+        *("-no-reboot", "-serial", f"file:{console}"),
+    ]
+    try:
+        # It ends with us, and at the time limit: a kernel that fails under KVM may hang or start again for ever.
+        subprocess.run(
+            ["setpriv", "--pdeathsig", "KILL", "--", *command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=_PROBE_S,
+        )
+    except subprocess.TimeoutExpired:
+        pass
+    except FileNotFoundError as error:
+        raise LabError("cannot run setpriv", remedy="Install the package util-linux.") from error
+    return console.exists() and PROBE_ANSWER in console.read_text(encoding="utf-8", errors="replace")
 
 
 def _machine_id() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -132,7 +133,7 @@ def extract(suite: str, packages: Sequence[str], target: Path) -> None:
     Raises:
         LabError: mmdebstrap or tar failed.
     """
-    with tempfile.TemporaryDirectory(prefix="fleetsched-extract-") as folder:
+    with tempfile.TemporaryDirectory(prefix=".extract-", dir=target.parent) as folder:
         archive = Path(folder) / "root.tar"
         bootstrap(suite, packages, archive, variant="extract")
         target.mkdir(parents=True)
@@ -180,20 +181,18 @@ class Archive:
         Raises:
             LabError: a package is not there or its signature chain is broken.
         """
-        with tempfile.TemporaryDirectory(prefix="fleetsched-download-", dir=self.folder) as folder:
-            run(
-                ["apt-get", *self.options, "-qq", "download", *packages],
-                timeout_s=_DOWNLOAD_S,
-                what=f"download {packages[0]}",
-                remedy=_REMEDY,
-                cwd=Path(folder),
-            )
-            for package in sorted(Path(folder).glob("*.deb")):
-                run(
-                    ["dpkg-deb", "-x", str(package), str(target)],
-                    timeout_s=300,
-                    what=f"unpack {package.name}",
-                )
+        packages_folder = target.with_suffix(".packages")
+        packages_folder.mkdir(parents=True)
+        run(
+            ["apt-get", *self.options, "-qq", "download", *packages],
+            timeout_s=_DOWNLOAD_S,
+            what=f"download {packages[0]}",
+            remedy=_REMEDY,
+            cwd=packages_folder,
+        )
+        for package in sorted(packages_folder.glob("*.deb")):
+            run(["dpkg-deb", "-x", str(package), str(target)], timeout_s=300, what=f"unpack {package.name}")
+        shutil.rmtree(packages_folder)
 
 
 def open_archive(suite: str, folder: Path) -> Archive:

@@ -33,12 +33,12 @@ def make_key(file: Path, kind: str, comment: str) -> None:
     run(argv, timeout_s=60, what=f"make the key {file.name}")
 
 
-def give_identity(agent: GuestAgent, name: str, authorized_key: str) -> list[str]:
-    """Make a restored template the host `name` and start its SSH server.
+def give_identity(agent: GuestAgent, folder: Path, authorized_key: str) -> list[str]:
+    """Make a restored template the host that `folder` is named after, and start its SSH server.
 
     Args:
         agent: of the guest.
-        name: the new host's name.
+        folder: the host's; its private keys are there for a moment.
         authorized_key: the public key that opens it.
 
     Returns:
@@ -47,13 +47,13 @@ def give_identity(agent: GuestAgent, name: str, authorized_key: str) -> list[str
     Raises:
         LabError: something failed inside the guest.
     """
-    with tempfile.TemporaryDirectory(prefix="fleetsched-keys-") as folder:
+    with tempfile.TemporaryDirectory(prefix="keys-", dir=folder) as keys:
         for kind in _HOST_KEY_KINDS:
-            make_key(Path(folder) / f"ssh_host_{kind}_key", kind, f"root@{name}")
-        public = [file.read_text(encoding="ascii") for file in sorted(Path(folder).glob("*.pub"))]
-        archive = _host_keys(Path(folder))
+            make_key(Path(keys) / f"ssh_host_{kind}_key", kind, f"root@{folder.name}")
+        public = [file.read_text(encoding="ascii") for file in sorted(Path(keys).glob("*.pub"))]
+        archive = _host_keys(Path(keys))
     variables = {
-        "name": name,
+        "name": folder.name,
         "machine_id": uuid.uuid4().hex,
         "boot_id": str(uuid.uuid4()),
         "entropy": os.urandom(_ENTROPY_BYTES).hex(),

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+from filelock import FileLock
 
 from fleetsched.errors import LabError, UsageError
 from fleetsched.lab.cache import cached
@@ -79,8 +80,10 @@ def find_kernel(wanted: str | None, say: Callable[[str], None]) -> Kernel:
 def _fetch(versions: tuple[str, ...], say: Callable[[str], None]) -> Kernel:
     offered: list[str] = []
     for suite in _SUITES:
-        with tempfile.TemporaryDirectory(prefix="fleetsched-apt-") as lists:
-            archive = open_archive(suite, Path(lists))
+        lists = cache_folder() / "apt" / suite
+        lists.mkdir(parents=True, exist_ok=True)
+        with FileLock(lists / ".lock"):
+            archive = open_archive(suite, lists)
             releases = [name.removeprefix("linux-image-") for name in archive.names(_PACKAGE)]
             for version in versions:
                 if release := newest(releases, version):

@@ -55,7 +55,7 @@ def look(name: str) -> LabStatus | None:
     Raises:
         LabError: a left-over machine does not end.
     """
-    if not lab_folder(name).exists():
+    if not lab_folder(name).exists() and not state.lock_file(name).exists():
         return None
     lab = state.load(name)
     if lab is None or lab.stage is Stage.STARTING:
@@ -168,7 +168,7 @@ def _start(template: Template, folder: Path, machine: Machine, authorized_key: s
         monitor.command("cont")
     say(f"{machine.name}: becoming a host of its own")
     with GuestAgent(own, timeout_s=_AGENT_S) as agent:
-        host_keys = give_identity(agent, machine.name, authorized_key)
+        host_keys = give_identity(agent, own, authorized_key)
     with known_hosts_file(folder).open("a", encoding="ascii") as file:
         file.writelines(f"[127.0.0.1]:{machine.port} {key}\n" for key in host_keys)
     wait_for_ssh(machine, timeout_s=_SSH_S)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -97,10 +96,13 @@ def load(name: str) -> Lab | None:
     )
 
 
-def names() -> Iterator[str]:
+def names() -> list[str]:
     """The labs of which anything is left, in order."""
-    if state_folder().is_dir():
-        yield from sorted(entry.name for entry in state_folder().iterdir() if entry.is_dir())
+    if not state_folder().is_dir():
+        return []
+    entries = list(state_folder().iterdir())
+    folders = {entry.name for entry in entries if entry.is_dir()}
+    return sorted(folders | {entry.stem[1:] for entry in entries if entry.suffix == ".lock"})
 
 
 def sweep(folder: Path) -> None:

@@ -62,7 +62,7 @@ def up(request: UpRequest, say: Callable[[str], None]) -> tuple[Lab, bool]:
         LabError: the lab of this name differs or is broken, or starting it failed and left nothing.
         InterruptedRunError: Ctrl-C or SIGTERM; nothing of it is left.
     """
-    folder = lab_folder(request.name)
+    lab_folder(request.name)  # refuses a name that cannot be one
     if not 1 <= request.hosts <= _MOST_HOSTS:
         raise UsageError(f"--hosts {request.hosts}: expected 1 to {_MOST_HOSTS}")
     if sys.platform != "linux" or platform.machine() != "x86_64":
@@ -76,7 +76,7 @@ def up(request: UpRequest, say: Callable[[str], None]) -> tuple[Lab, bool]:
         image = build_image(find_kernel(request.kernel, say), say)
         return build_template(image, choose_accelerator(image, say), say)
 
-    with _interruptible(f"lab {request.name} was not started; nothing of it is left in {folder.parent}"):
+    with _interruptible(f"lab {request.name} was not started, and nothing of it is left"):
         return labs.bring_up(request.name, request.hosts, prepare, target, say), True
 
 
@@ -86,7 +86,7 @@ def status(name: str | None) -> list[LabStatus]:
     Raises:
         LabError: what a killed `up` has left cannot be cleaned away.
     """
-    names = [name] if name else list(state.names())
+    names = [name] if name else state.names()
     return [found for found in map(labs.look, names) if found]
 
 

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fleetsched.errors import UsageError
+from fleetsched.lab import kernels
+from fleetsched.lab.kernels import Kernel, find_kernel, newest
+
+OFFERED = [
+    "6.18.9+deb13-cloud-amd64",
+    "6.18.15+deb13-cloud-amd64",
+    "7.1.13+deb13-cloud-amd64",
+    "7.2.9+deb13-cloud-amd64",
+    "7.2.12+deb13-cloud-amd64",
+    "7.20.1+deb13-cloud-amd64",
+    "7.2.99-custom",
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "release"),
+    [
+        ("7.2", "7.2.12+deb13-cloud-amd64"),
+        ("7.2.9", "7.2.9+deb13-cloud-amd64"),
+        ("6.18", "6.18.15+deb13-cloud-amd64"),
+        ("7.20", "7.20.1+deb13-cloud-amd64"),
+        ("6.19", None),
+    ],
+)
+def test_wanted_version_means_its_newest_release(wanted: str, release: str | None) -> None:
+    assert newest(OFFERED, wanted) == release
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache with two kernels, and no archive behind it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = tmp_path / "fleetsched" / "lab" / "kernels"
+    for release in ("6.18.15+deb13-cloud-amd64", "7.3.4+deb13-cloud-amd64", "7.1.13+deb13-cloud-amd64"):
+        (folder / release).mkdir(parents=True)
+    (folder / ".unfinished-7.2.12+deb13-cloud-amd64").mkdir()
+
+    def no_archive(versions: tuple[str, ...], say: object) -> Kernel:
+        raise AssertionError(f"the archive was asked for {versions}")
+
+    monkeypatch.setattr(kernels, "_fetch", no_archive)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("wanted", "release"), [("6.18", "6.18.15+deb13-cloud-amd64"), (None, "7.3.4+deb13-cloud-amd64")]
+)
+def test_cached_kernel_is_used_without_asking_the_archive(
+    cache: Path, wanted: str | None, release: str
+) -> None:
+    folder = cache / release
+    assert find_kernel(wanted, print) == Kernel(release, folder / "vmlinuz", folder / "modules.tar")
+
+
+def test_unfinished_kernel_is_not_used(cache: Path) -> None:
+    with pytest.raises(AssertionError, match=r"the archive was asked for \('7.2',\)"):
+        find_kernel("7.2", print)
+
+
+def test_7_1_is_never_the_labs_own_choice() -> None:
+    assert "7.1" not in kernels.PREFERRED
+
+
+@pytest.mark.parametrize("wanted", ["seven", "7", "7.2-rc1", "7.2.12.1", ""])
+def test_version_that_is_none_is_refused(wanted: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        find_kernel(wanted, print)
+    assert str(caught.value) == f"--kernel {wanted}: expected a version\n  For example: --kernel 7.2"
