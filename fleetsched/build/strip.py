@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Take the debugger's sections out of a BPF object.
 
-The compiler makes BTF only together with DWARF, which no loader reads and which is more than half of the file. What remains
-is a function of the input alone: sections in their order, names and symbols as before, indices renumbered.
+The compiler makes BTF only together with DWARF, which no loader reads and which is more than half of a file.
+What remains is a function of the input alone: sections in their order, names and symbols as before, indices
+renumbered.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class _Strings:
 
 
 def strip_debug(image: bytes) -> bytes:
-    """Return `image` (ELF64, little endian, relocatable) without the sections that only a debugger or linker reads.
+    """Return `image` (ELF64, little endian, relocatable) without what only a debugger or linker reads.
 
     Raises:
         BuildError: `image` is not such a file.

@@ -57,15 +57,19 @@ struct {
 	__type(value, struct task_ctx);
 } task_ctxs SEC(".maps");
 
+static u64 full_slice_ns(void)
+{
+	return clamp_u64(slice_us * NSEC_PER_USEC, SLICE_MIN_NS, SLICE_MAX_NS);
+}
+
 /*
  * The slice shrinks when the queue is long, so that a round through the whole queue stays near ROUND_NS.
  */
-static u64 slice_ns(void)
+static u64 queued_slice_ns(void)
 {
-	u64 slice = clamp_u64(slice_us * NSEC_PER_USEC, SLICE_MIN_NS, SLICE_MAX_NS);
 	s32 waiting = scx_bpf_dsq_nr_queued(QUEUE);
 
-	return clamp_u64(ROUND_NS / (waiting > 0 ? waiting + 1 : 1), SLICE_MIN_NS, slice);
+	return clamp_u64(ROUND_NS / (waiting > 0 ? waiting + 1 : 1), SLICE_MIN_NS, full_slice_ns());
 }
 
 s32 BPF_STRUCT_OPS(fair_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
@@ -75,7 +79,7 @@ s32 BPF_STRUCT_OPS(fair_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wak
 
 	/* An idle CPU found nothing in the queue that it may run, so nobody is passed over here. */
 	if (is_idle)
-		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_ns(), 0);
+		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, full_slice_ns(), 0);
 
 	return cpu;
 }
@@ -91,7 +95,7 @@ void BPF_STRUCT_OPS(fair_enqueue, struct task_struct *p, u64 enq_flags)
 	else if (vtime_before(latest, vtime))
 		vtime = latest;
 
-	scx_bpf_dsq_insert_vtime(p, QUEUE, slice_ns(), vtime, enq_flags);
+	scx_bpf_dsq_insert_vtime(p, QUEUE, queued_slice_ns(), vtime, enq_flags);
 }
 
 /* Tasks that may not run on this CPU are passed over by the kernel and stay for the others. */

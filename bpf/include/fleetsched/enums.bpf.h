@@ -25,6 +25,11 @@ enum scx_enq_flags {
 	SCX_ENQ_LAST = 0x20000000000ULL,
 };
 
+enum scx_deq_flags {
+	SCX_DEQ_SLEEP = 1ULL,
+	SCX_DEQ_CORE_SCHED_EXEC = 0x100000000ULL, /* makes the enum as wide as the kernel's */
+};
+
 enum scx_kick_flags {
 	SCX_KICK_IDLE = 1,
 	SCX_KICK_PREEMPT = 2,
@@ -51,6 +56,8 @@ enum scx_ops_flags {
 #define SCX_ENQ_HEAD fleetsched_enum_value(scx_enq_flags, SCX_ENQ_HEAD)
 #define SCX_ENQ_PREEMPT fleetsched_enum_value(scx_enq_flags, SCX_ENQ_PREEMPT)
 #define SCX_ENQ_LAST fleetsched_enum_value(scx_enq_flags, SCX_ENQ_LAST)
+
+#define SCX_DEQ_SLEEP fleetsched_enum_value(scx_deq_flags, SCX_DEQ_SLEEP)
 
 #define SCX_KICK_IDLE fleetsched_enum_value(scx_kick_flags, SCX_KICK_IDLE)
 #define SCX_KICK_PREEMPT fleetsched_enum_value(scx_kick_flags, SCX_KICK_PREEMPT)

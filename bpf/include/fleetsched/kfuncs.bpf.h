@@ -20,10 +20,11 @@ extern s32 scx_bpf_select_cpu_dfl(struct task_struct *p, s32 prev_cpu, u64 wake_
 extern bool scx_bpf_test_and_clear_cpu_idle(s32 cpu) __ksym;
 extern s32 scx_bpf_pick_idle_cpu(const struct cpumask *cpus_allowed, u64 flags) __ksym;
 extern s32 scx_bpf_task_cpu(const struct task_struct *p) __ksym;
-extern void scx_bpf_kick_cpu(s32 cpu, u64 flags) __ksym;
 extern u32 scx_bpf_nr_cpu_ids(void) __ksym;
 extern void scx_bpf_error_bstr(char *format, u64 *data, u32 data_size) __ksym;
 extern void scx_bpf_exit_bstr(s64 exit_code, char *format, u64 *data, u32 data_size) __ksym;
+extern const struct cpumask *scx_bpf_get_online_cpumask(void) __ksym;
+extern void scx_bpf_put_cpumask(const struct cpumask *cpumask) __ksym;
 extern bool bpf_cpumask_test_cpu(u32 cpu, const struct cpumask *cpumask) __ksym;
 
 /* Insertion: renamed in 6.13 (the old names went in 6.17), a result and argument structs in 6.19. */
@@ -102,6 +103,24 @@ static __always_inline void scx_bpf_task_set_dsq_vtime(struct task_struct *p, u6
 		scx_bpf_task_set_dsq_vtime___6_19(p, vtime);
 	else
 		p->scx.dsq_vtime = vtime;
+}
+
+extern void scx_bpf_kick_cpu___any(s32 cpu, u64 flags) __ksym;
+
+/**
+ * Make @cpu schedule: SCX_KICK_IDLE if it is idle, SCX_KICK_PREEMPT also from a running task.
+ *
+ * The kernel sends a kick by interrupt work of the CPU that asks. On a CPU that is on its way out that work is never
+ * done, later kicks from there are lost, and on 7.3 the policy can then not be detached any more: the kernel waits for
+ * that work for ever (seen on 7.3.4, hotplug under load). So nothing is sent from a CPU that is no longer online.
+ */
+static __always_inline void scx_bpf_kick_cpu(s32 cpu, u64 flags)
+{
+	const struct cpumask *online = scx_bpf_get_online_cpumask();
+
+	if (bpf_cpumask_test_cpu(bpf_get_smp_processor_id(), online))
+		scx_bpf_kick_cpu___any(cpu, flags);
+	scx_bpf_put_cpumask(online);
 }
 
 /**

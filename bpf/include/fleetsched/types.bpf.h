@@ -25,9 +25,10 @@ enum { false = 0, true = 1 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
-struct cpumask;
-struct cgroup;
-struct mm_struct;
+/* Defined and not only declared: an argument of an incomplete type is refused at load. */
+struct cpumask {
+	unsigned long bits[1];
+};
 
 struct sched_ext_entity {
 	u32 weight;	/* 1 to 10000, 100 is nice 0 */
@@ -40,7 +41,6 @@ struct task_struct {
 	s32 pid;
 	int nr_cpus_allowed;
 	const struct cpumask *cpus_ptr;
-	struct mm_struct *mm;
 	struct sched_ext_entity scx;
 };
 
@@ -73,6 +73,7 @@ struct scx_bpf_dsq_insert_vtime_args {
 
 #pragma clang attribute pop
 
+#define E2BIG 7
 #define ENOMEM 12
 #define EINVAL 22
 
