@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a policy's manifest declares against what its object has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fleetsched.build.objects import ObjectInfo
+from fleetsched.errors import BuildError
+
+_REQUIRED_LICENSE = "GPL"
+_SIZES = {"bool": 1, "u8": 1, "u16": 2, "u32": 4, "u64": 8, "s32": 4, "s64": 8}
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the manifest says of the object.
+
+    Attributes:
+        parameters: type and default by name.
+        timeout_ms: the watchdog's limit in milliseconds.
+    """
+
+    parameters: Mapping[str, tuple[str, int]]
+    timeout_ms: int
+
+
+def ops_name(policy: str) -> str:
+    """The name that the kernel shows for a policy: it refuses `-` in names."""
+    return policy.replace("-", "_")
+
+
+def check_object(info: ObjectInfo, policy: str, declared: Declared) -> None:
+    """Check that an object is what the manifest of `policy` says.
+
+    Raises:
+        BuildError: with everything that differs.
+    """
+    differences = []
+    if info.ops_name != ops_name(policy):
+        differences.append(f"its ops table is named {info.ops_name!r}, expected {ops_name(policy)!r}")
+    if info.timeout_ms != declared.timeout_ms:
+        differences.append(
+            f"its timeout_ms is {info.timeout_ms}, policy.yaml says {declared.timeout_ms} (`timeout`)"
+        )
+    if info.license != _REQUIRED_LICENSE:
+        differences.append(f"its license is {info.license!r}, expected {_REQUIRED_LICENSE!r}")
+    if not info.records_exit:
+        differences.append("it has no exit record: UEI_DEFINE(uei) and UEI_RECORD in ops.exit are missing")
+    for name, (type_, default) in declared.parameters.items():
+        found = info.rodata.get(name)
+        if found is None:
+            differences.append(f"parameter {name} is no `const volatile` variable of the source")
+        elif (found.type, found.size) != (type_, _SIZES[type_]):
+            differences.append(f"parameter {name} is {found.type} in the source, {type_} in policy.yaml")
+        elif found.value != default:
+            differences.append(
+                f"parameter {name} starts as {found.value} in the source, policy.yaml says {default}"
+            )
+    if differences:
+        raise BuildError(f"policy {policy!r}: " + "; ".join(differences))
