@@ -55,6 +55,9 @@ class Adapter(ABC):
         """Do one of `acts`."""
         raise NotImplementedError(name)
 
+    def restore(self) -> None:  # noqa: B027  nothing to undo is the usual case
+        """Undo what `act` has done; called after each case that acts."""
+
 
 @cache
 def cases() -> list[dict[str, Any]]:
@@ -77,7 +80,7 @@ def run_case(case: Mapping[str, Any], adapter: Adapter) -> None:
     for act in case.get("needs", []):
         if act not in adapter.acts:
             raise Unavailable(f"nothing here can {act}")
-    _clean(adapter)
+    clean(adapter, sched_ext=bool(staged) or case.get("sched_ext", False))
     conversation = _Conversation(adapter)
     try:
         for name in staged:
@@ -86,12 +89,20 @@ def run_case(case: Mapping[str, Any], adapter: Adapter) -> None:
             conversation.step(f"step {number}", step)
     finally:
         conversation.close()
+        if case.get("needs"):
+            adapter.restore()
 
 
-def _clean(adapter: Adapter) -> None:
-    """Bring the host to where each case starts, by the protocol alone."""
+def clean(adapter: Adapter, *, sched_ext: bool) -> None:
+    """Bring the host to where each case starts, by the protocol alone.
+
+    Raises:
+        Unavailable: `sched_ext` is needed and the host's kernel does not have it.
+    """
     conversation = _Conversation(adapter)
     try:
+        if sched_ext and not conversation.ask({"verb": "facts"})["sched_ext"]:
+            raise Unavailable("the kernel has no sched_ext")
         status = conversation.ask({"verb": "status"})
         deadline = time.monotonic() + _LEASE_S
         while status["lease"] and time.monotonic() < deadline:

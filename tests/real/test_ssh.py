@@ -20,6 +20,7 @@ import pytest
 from fleetsched.errors import BecomeError, HostError, HostKeyError, UnreachableError
 from fleetsched.helper.session import NoHelper, open_helper
 from fleetsched.helper.wire import HELPER_PATH
+from fleetsched.operations.hosts import TrustOutcome, trust
 from fleetsched.transport import ssh_session
 from fleetsched.transport.interface import Completed, Connection
 from fleetsched.transport.known_hosts import HostKey, Verdict
@@ -204,6 +205,17 @@ def test_a_key_can_be_asked_for_without_logging_in(server: Sshd, tmp_path: Path)
         fingerprint(server.host_keys["ed25519"]),
         Verdict.UNKNOWN,
     )
+
+
+def test_a_host_whose_key_was_trusted_can_be_reached(server: Sshd, tmp_path: Path) -> None:
+    host = server.host(ssh_options={"userknownhostsfile": str(tmp_path / "known_hosts")})
+    transport = server.transport()
+    with pytest.raises(HostKeyError):
+        transport.connect(host)
+    (result,) = trust([host], transport, confirm=lambda offer: True, replace=False, forks=1)
+    assert result.outcome is TrustOutcome.ADDED
+    with transport.connect(host) as connection:
+        assert connection.run(["true"], timeout_s=30).exit_code == 0
 
 
 # --- logging in ---

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The C helper on a real kernel keeps to the table that the simulated one keeps to."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleetsched.build.policy import compile_policy
+from fleetsched.errors import HostError
+from fleetsched.helper.build import find_helper, find_unit
+from fleetsched.helper.install import install
+from fleetsched.helper.session import RPC_COMMAND
+from fleetsched.inventory.read import read_inventory
+from fleetsched.transport.interface import Channel, Connection
+from fleetsched.transport.ssh import SshTransport
+from fleetsched.transport.ssh_options import SshDefaults
+from tests.conformance.runner import Adapter, Unavailable, cases, run_case
+from tests.real.conftest import PROJECT, RealLab
+
+pytestmark = pytest.mark.lab
+
+_FILLER = "/var/lib/fleetsched-filler"
+_FOREIGN = "/root/foreign.bpf.o"
+_FOREIGN_PIN = "/sys/fs/bpf/foreign"
+_HELPER_BACK_S = 60.0
+
+# Leaves the host as if no helper had ever been on it, for the tests that come after.
+_REMOVE = """
+systemctl disable --now fleetsched-host.service
+rm -rf /usr/libexec/fleetsched-host /etc/systemd/system/fleetsched-host.service /var/lib/fleetsched
+systemctl daemon-reload
+"""
+
+
+class LabAdapter(Adapter):
+    """The helper of one lab host, over one SSH connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        folders = [PROJECT / "policies" / "fair", *sorted((PROJECT / "tests" / "policies").iterdir())]
+        compiled = {folder.name: folder for folder in folders if folder.name in _OBJECTS}
+        self.objects = {name: compile_policy(folder, {}).image for name, folder in compiled.items()}
+        self.objects["noise"] = os.urandom(100_000)
+        self._acts: dict[str, Callable[[], None]] = {
+            "fill-disk": lambda: self.shell(f"dd if=/dev/zero of={_FILLER} bs=1M || true; sync"),
+            "attach-foreign": self._attach_foreign,
+            "detach-foreign": lambda: self.shell(f"rm -rf {_FOREIGN_PIN}"),
+            "kill-helper": self._kill_helper,
+        }
+        self.acts = frozenset(self._acts)
+
+    def connect(self) -> Channel:
+        return self._connection.open(RPC_COMMAND)
+
+    def act(self, name: str) -> None:
+        self._acts[name]()
+
+    def restore(self) -> None:
+        self.shell(f"rm -rf {_FILLER} {_FOREIGN_PIN} {_FOREIGN}")
+
+    def shell(self, command: str, stdin: bytes = b"") -> str:
+        """Run a command as root on the host."""
+        completed = self._connection.run(["sh", "-c", command], stdin=stdin, timeout_s=180)
+        assert completed.exit_code == 0, (command, completed)
+        return completed.stdout.decode()
+
+    def _attach_foreign(self) -> None:
+        self.shell(f"cat > {shlex.quote(_FOREIGN)}", self.objects["fair"])
+        self.shell(f"mkdir -p {_FOREIGN_PIN} && bpftool struct_ops register {_FOREIGN} {_FOREIGN_PIN}")
+
+    def _kill_helper(self) -> None:
+        before = self._main_pid()
+        self.shell("systemctl kill --signal=KILL fleetsched-host.service")
+        end = time.monotonic() + _HELPER_BACK_S
+        while time.monotonic() < end:
+            if self._main_pid() not in ("0", before):
+                return
+            time.sleep(0.2)
+        raise AssertionError("the helper's service was not started again")
+
+    def _main_pid(self) -> str:
+        return self.shell("systemctl show --property=MainPID --value fleetsched-host.service").strip()
+
+
+_OBJECTS = {name for case in cases() for key in ("objects", "objects_at_hand") for name in case.get(key, [])}
+
+
+@pytest.fixture(scope="module")
+def adapter(lab: RealLab) -> Iterator[LabAdapter]:
+    host = read_inventory([lab.inventory], lab.inventory.parent).inventory.hosts[lab.hosts[-1]]
+    transport = SshTransport(SshDefaults(config_file=Path("/nonexistent")))
+    with transport.connect(host) as connection:
+        install(connection, host.name, find_helper().read_bytes(), find_unit().read_bytes())
+        adapter = LabAdapter(connection)
+        yield adapter
+        adapter.shell(_REMOVE)
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case["name"])
+def test_helper(case: dict[str, Any], adapter: LabAdapter) -> None:
+    try:
+        run_case(case, adapter)
+    except Unavailable as error:
+        pytest.skip(str(error))
+
+
+def test_the_second_installation_changes_nothing(adapter: LabAdapter, lab: RealLab) -> None:
+    binary, unit = find_helper().read_bytes(), find_unit().read_bytes()
+    before = adapter.shell("systemctl show --property=MainPID fleetsched-host.service")
+    assert install(adapter._connection, "host", binary, unit) is False
+    assert adapter.shell("systemctl show --property=MainPID fleetsched-host.service") == before
+
+
+def test_a_helper_does_not_fit_on_a_full_disk(adapter: LabAdapter) -> None:
+    binary, unit = find_helper().read_bytes(), find_unit().read_bytes()
+    adapter.act("fill-disk")
+    try:
+        with pytest.raises(HostError, match=r"^host has a full disk: no room for the helper in /usr/libexec"):
+            install(adapter._connection, "host", binary + b"\0", unit)
+    finally:
+        adapter.restore()
+    assert adapter.shell("ls -A /usr/libexec | grep -c fleetsched") == "1\n"
