@@ -22,7 +22,7 @@ _DEFAULT_NAME = "lab"
 @app.command()
 def up(
     hosts: Annotated[int, typer.Option(help="How many hosts.")] = 3,
-    kernel: Annotated[str | None, typer.Option(help="Their kernel, for example 7.2 or 7.2.12.")] = None,
+    kernel: Annotated[str | None, typer.Option(help="Their kernel, for example 7.3 or 7.3.4.")] = None,
     name: NameOption = _DEFAULT_NAME,
     inventory: Annotated[
         Path | None, typer.Option(help="Write the inventory here, not into the fleet repository around you.")

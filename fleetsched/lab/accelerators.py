@@ -59,7 +59,7 @@ def _boots(image: Image, console: Path) -> bool:
         *("-no-reboot", "-serial", f"file:{console}"),
     ]
     try:
-        # It ends with us, and at the time limit: a kernel that fails under KVM may hang or start again for ever.
+        # It ends with us, and at the time limit: a kernel that fails under KVM may hang or restart for ever.
         subprocess.run(
             ["setpriv", "--pdeathsig", "KILL", "--", *command],
             stdin=subprocess.DEVNULL,

@@ -43,13 +43,13 @@ class Kernel:
 
 
 def version_of(release: str) -> tuple[int, ...]:
-    """7.2.12+deb13-cloud-amd64 as (7, 2, 12); empty when it is no Debian cloud kernel."""
+    """7.3.4+deb13-cloud-amd64 as (7, 3, 4); empty when it is no Debian cloud kernel."""
     match = _RELEASE.fullmatch(release)
     return tuple(map(int, match.groups())) if match else ()
 
 
 def newest(releases: Iterable[str], wanted: str) -> str | None:
-    """The newest of `releases` that is `wanted` (`7.2` or `7.2.12`), or None."""
+    """The newest of `releases` that is `wanted` (`7.3` or `7.3.4`), or None."""
     asked = tuple(map(int, wanted.split(".")))
     fitting = [release for release in releases if asked and version_of(release)[: len(asked)] == asked]
     return max(fitting, key=version_of, default=None)
@@ -59,7 +59,7 @@ def find_kernel(wanted: str | None, say: Callable[[str], None]) -> Kernel:
     """The kernel to boot; fetched when no fitting one is in the cache.
 
     Args:
-        wanted: `7.2` for the newest 7.2, `7.2.12` for that one, None for the first of `PREFERRED` there is.
+        wanted: `7.3` for the newest 7.3, `7.3.4` for that one, None for the first of `PREFERRED` there is.
         say: told before something is downloaded.
 
     Raises:
@@ -67,14 +67,24 @@ def find_kernel(wanted: str | None, say: Callable[[str], None]) -> Kernel:
         LabError: the archive has no such kernel or does not answer.
     """
     if wanted is not None and not re.fullmatch(r"\d+\.\d+(\.\d+)?", wanted):
-        raise UsageError(f"--kernel {wanted}: expected a version", remedy="For example: --kernel 7.2")
+        raise UsageError(f"--kernel {wanted}: expected a version", remedy="For example: --kernel 7.3")
     versions = (wanted,) if wanted else PREFERRED
+    if here := _cached(versions[:1]):
+        return here
+    try:
+        return _fetch(versions, say)
+    except LabError:
+        # Without an archive, the next best is better than none.
+        if here := _cached(versions):
+            return here
+        raise
+
+
+def _cached(versions: tuple[str, ...]) -> Kernel | None:
     folder = cache_folder() / "kernels"
     here = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-    for version in versions:
-        if release := newest(here, version):
-            return _kernel(folder / release)
-    return _fetch(versions, say)
+    releases = (newest(here, version) for version in versions)
+    return next((_kernel(folder / release) for release in releases if release), None)
 
 
 def _fetch(versions: tuple[str, ...], say: Callable[[str], None]) -> Kernel:

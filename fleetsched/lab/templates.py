@@ -47,11 +47,8 @@ def build_template(image: Image, accelerator: qemu.Accelerator, say: Callable[[s
         LabError: the guest does not come up.
     """
     script = guest_script("template.sh")
-    arguments = qemu.machine_arguments(accelerator, image, Path("/"))
     model = cpu_model() if accelerator == qemu.KVM else ""
-    key = recipe_digest(
-        [image.key, script, qemu.version(), model, [word for word in arguments if "/" not in word]]
-    )
+    key = recipe_digest([image.key, script, qemu.version(), model, _machine_shape(accelerator)])
 
     def build(target: Path) -> None:
         say(f"booting kernel {image.kernel.release} once under {accelerator.name} (tcg: a minute or two)")

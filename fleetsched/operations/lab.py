@@ -34,7 +34,7 @@ class UpRequest:
 
     Args:
         hosts: how many.
-        kernel: `7.2` or `7.2.12`; None for the lab's own choice.
+        kernel: `7.3` or `7.3.4`; None for the lab's own choice.
         name: of the lab.
         inventory: where to write the inventory; None for the fleet repository around `cwd`, if there is one.
         cwd: where the user stands.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetsched.errors import UsageError
+from fleetsched.errors import LabError, UsageError
 from fleetsched.lab import kernels
 from fleetsched.lab.kernels import Kernel, find_kernel, newest
 
@@ -36,32 +36,43 @@ def test_wanted_version_means_its_newest_release(wanted: str, release: str | Non
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache with two kernels, and no archive behind it."""
+    """A cache with three kernels, and no archive behind it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     folder = tmp_path / "fleetsched" / "lab" / "kernels"
-    for release in ("6.18.15+deb13-cloud-amd64", "7.3.4+deb13-cloud-amd64", "7.1.13+deb13-cloud-amd64"):
+    for release in ("6.18.15+deb13-cloud-amd64", "7.0.13+deb13-cloud-amd64", "7.1.13+deb13-cloud-amd64"):
         (folder / release).mkdir(parents=True)
     (folder / ".unfinished-7.2.12+deb13-cloud-amd64").mkdir()
 
     def no_archive(versions: tuple[str, ...], say: object) -> Kernel:
-        raise AssertionError(f"the archive was asked for {versions}")
+        raise LabError(f"no answer about {versions}")
 
     monkeypatch.setattr(kernels, "_fetch", no_archive)
     return folder
 
 
-@pytest.mark.parametrize(
-    ("wanted", "release"), [("6.18", "6.18.15+deb13-cloud-amd64"), (None, "7.3.4+deb13-cloud-amd64")]
-)
-def test_cached_kernel_is_used_without_asking_the_archive(
-    cache: Path, wanted: str | None, release: str
+def remembered(cache: Path, release: str) -> Kernel:
+    return Kernel(release, cache / release / "vmlinuz", cache / release / "modules.tar")
+
+
+@pytest.mark.parametrize("wanted", ["6.18", "6.18.15"])
+def test_cached_kernel_is_used_without_asking_the_archive(cache: Path, wanted: str) -> None:
+    assert find_kernel(wanted, print) == remembered(cache, "6.18.15+deb13-cloud-amd64")
+
+
+def test_archive_is_asked_for_a_better_kernel_than_the_cached_one(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = cache / release
-    assert find_kernel(wanted, print) == Kernel(release, folder / "vmlinuz", folder / "modules.tar")
+    best = remembered(cache, "7.3.4+deb13-cloud-amd64")
+    monkeypatch.setattr(kernels, "_fetch", lambda versions, say: best)
+    assert find_kernel(None, print) == best
+
+
+def test_without_an_archive_the_best_cached_kernel_is_used(cache: Path) -> None:
+    assert find_kernel(None, print) == remembered(cache, "7.0.13+deb13-cloud-amd64")
 
 
 def test_unfinished_kernel_is_not_used(cache: Path) -> None:
-    with pytest.raises(AssertionError, match=r"the archive was asked for \('7.2',\)"):
+    with pytest.raises(LabError, match=r"no answer about \('7.2',\)"):
         find_kernel("7.2", print)
 
 
@@ -73,4 +84,4 @@ def test_kernels_that_refuse_every_scheduler_are_never_the_labs_own_choice() -> 
 def test_version_that_is_none_is_refused(wanted: str) -> None:
     with pytest.raises(UsageError) as caught:
         find_kernel(wanted, print)
-    assert str(caught.value) == f"--kernel {wanted}: expected a version\n  For example: --kernel 7.2"
+    assert str(caught.value) == f"--kernel {wanted}: expected a version\n  For example: --kernel 7.3"
