@@ -14,7 +14,7 @@ from typer.exceptions import TyperException
 
 import fleetsched
 from fleetsched.cli import files, hosts, lab, runs
-from fleetsched.errors import ExitCode, FleetschedError
+from fleetsched.errors import ExitCode, FleetschedError, ProblemsError
 
 app = typer.Typer(
     name="fleetsched",
@@ -54,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except typer.Abort:
         typer.echo("interrupted", err=True)
         return ExitCode.INTERRUPTED
+    except ProblemsError as error:
+        typer.echo(str(error), err=True)  # as compilers do, so that editors can follow each line
+        return error.exit_code
     except FleetschedError as error:
         typer.echo(f"fleetsched: {error}", err=True)
         return error.exit_code

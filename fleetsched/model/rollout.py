@@ -19,7 +19,7 @@ from fleetsched.model.manifests import Count, FailureBudget, Percent, RolloutStr
 class Phase(StrEnum):
     """Where one host is in the rollout."""
 
-    WAITING = "waiting"
+    WAITING = "not started"
     WORKING = "working"
     CONFIRMED = "confirmed"
     FAILED = "failed"

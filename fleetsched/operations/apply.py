@@ -155,6 +155,6 @@ def _roll_out_all(run: Run, rollouts: list[_Rollout], planned: ExitCode) -> Appl
 
 def _results(goal: str | None, outcome: Outcome) -> list[HostResult]:
     return [
-        HostResult(host, goal, phase, outcome.details.get(host, "not started"))
+        HostResult(host, goal, phase, outcome.details.get(host, "not touched"))
         for host, phase in outcome.rollout.phases.items()
     ]

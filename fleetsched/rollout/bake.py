@@ -80,7 +80,7 @@ def try_and_confirm(
     )
     failure = _bake(helper, order, trial, abort, report)
     if failure is None:
-        return _confirm(helper, trial, token, report)
+        return _confirm(helper, trial, token)
     return _revert(helper, trial, token, failure, aborted=abort.is_set())
 
 
@@ -114,15 +114,14 @@ def _bake(
     return None
 
 
-def _confirm(helper: HelperClient, trial: Trial, token: int, report: Report) -> Ended:
+def _confirm(helper: HelperClient, trial: Trial, token: int) -> Ended:
     try:
         status = helper.confirm(trial.id, token=token)
     except HelperError as error:
         if error.code not in {"ejected", "no-trial"}:
             raise
         return _lost(helper.status().last_trial, trial)
-    report("confirmed", f"enable_seq {status.kernel.enable_seq}")
-    return Ended(Phase.CONFIRMED, f"{trial.assignment} confirmed, enable_seq {status.kernel.enable_seq}")
+    return Ended(Phase.CONFIRMED, f"{trial.assignment}, enable_seq {status.kernel.enable_seq}")
 
 
 def _revert(helper: HelperClient, trial: Trial, token: int, why: str, *, aborted: bool) -> Ended:

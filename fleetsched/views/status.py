@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What hosts say about themselves, as text for 80 columns, and as JSON records."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fleetsched.model.plan import Observed, running_now
+from fleetsched.model.state import Status
+from fleetsched.views.plan import JSON_VERSION
+
+
+def status_text(observed: Mapping[str, Observed]) -> str:
+    """A few lines a host: what the kernel runs, then what is recorded where it differs or matters."""
+    width = max((len(host) for host in observed), default=0)
+    return "\n".join(line for host, seen in observed.items() for line in _host(host.ljust(width), seen))
+
+
+def _host(host: str, seen: Observed) -> Iterator[str]:
+    if seen.helper_missing:
+        yield f"{host}  no helper"
+        return
+    if seen.status is None:
+        yield f"{host}  unknown: {seen.error}"
+        return
+    status, kernel = seen.status, seen.status.kernel
+    ops = f" {kernel.ops}" if kernel.ops else ""
+    yield f"{host}  {kernel.state}{ops}, enable_seq {kernel.enable_seq}: {running_now(status)}"
+    for line in _details(status):
+        yield f"{' ' * len(host)}  {line}"
+
+
+def _details(status: Status) -> Iterator[str]:
+    record = status.last_known_good
+    if record:
+        yield f"last known good {record.assignment}, run {record.run}"
+    if status.foreign:
+        yield f"foreign scheduler: {status.foreign}"
+    if status.trial:
+        left = status.trial.deadline_in_ms / 1000
+        yield f"on trial {status.trial.assignment}, ends by itself in {left:.0f} s"
+    if status.voided:
+        yield f"voided {status.voided.assignment}: {status.voided_exit}"
+    for held in status.held:
+        yield f"held {held.assignment}: {held.exit or held.why}"
+    if status.lease:
+        yield f"leased to {status.lease.owner} for {status.lease.expires_in_ms / 1000:.0f} s"
+
+
+def status_records(observed: Mapping[str, Observed]) -> Iterator[dict[str, Any]]:
+    """JSON records: first the version, then a record a host with everything that it said."""
+    yield {"type": "version", "format": "fleetsched-status", "version": JSON_VERSION}
+    for host, seen in observed.items():
+        yield {"type": "host", "host": host, **dataclasses.asdict(seen)}
