@@ -17,7 +17,7 @@ from fleetsched.errors import BuildError
 _EXECUTABLE = 0x4
 _OPS_SECTIONS = (".struct_ops.link", ".struct_ops")
 _OPS_TYPE = "sched_ext_ops"
-_CODE = ("struct_ops/", "struct_ops.s/")
+_CODE = ("struct_ops", "struct_ops.s")
 _SUBPROGRAMS = ".text"
 _EXIT_RECORD = "uei"
 
@@ -99,15 +99,19 @@ def _inspect(elf: Any) -> ObjectInfo:
 def _programs(elf: Any, sections: Mapping[str, Any]) -> tuple[str, ...]:
     for name, section in sections.items():
         code = section["sh_flags"] & _EXECUTABLE and section["sh_size"]
-        if code and name != _SUBPROGRAMS and not name.startswith(_CODE):
+        if code and name != _SUBPROGRAMS and not _holds_callbacks(name):
             raise BuildError(f"section {name} holds a program that is no callback of a scheduler")
     return tuple(
         symbol.name
         for symbol in sections[".symtab"].iter_symbols()
         if symbol["st_info"]["type"] == "STT_FUNC"
         and isinstance(symbol["st_shndx"], int)
-        and elf.get_section(symbol["st_shndx"]).name.startswith(_CODE)
+        and _holds_callbacks(elf.get_section(symbol["st_shndx"]).name)
     )
+
+
+def _holds_callbacks(section: str) -> bool:
+    return section.split("/")[0] in _CODE
 
 
 def _ops(btf: Btf, sections: Mapping[str, Any]) -> tuple[str, int]:

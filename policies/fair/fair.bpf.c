@@ -142,13 +142,14 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(fair_init_task, struct task_struct *p, struct scx_i
 	return bpf_task_storage_get(&task_ctxs, p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE) ? 0 : -ENOMEM;
 }
 
-/* Nothing here depends on which CPUs there are. Without these two the kernel would end the policy at each hotplug. */
+/* Without these two the kernel would end the policy at each hotplug. */
 void BPF_STRUCT_OPS(fair_cpu_online, s32 cpu)
 {
 }
 
 void BPF_STRUCT_OPS(fair_cpu_offline, s32 cpu)
 {
+	scx_bpf_release_cpu(QUEUE, cpu);
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(fair_init)

@@ -112,7 +112,7 @@ static u64 queued_slice_ns(void)
 /*
  * Return when @p should have its turn, in the queue's virtual time: note B.
  */
-static u64 task_deadline(struct task_struct *p, struct task_ctx *ctx)
+static __noinline u64 task_deadline(struct task_struct *p, struct task_ctx *ctx)
 {
 	u64 credit = clamp_u64(credit_us * NSEC_PER_USEC, 0, CREDIT_MAX_NS);
 	u64 earliest = vtime_now - credit, latest = vtime_now + DEBT_NS;
@@ -240,13 +240,14 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(interactive_init_task, struct task_struct *p, struc
 	return bpf_task_storage_get(&task_ctxs, p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE) ? 0 : -ENOMEM;
 }
 
-/* Nothing here depends on which CPUs there are. Without these two the kernel would end the policy at each hotplug. */
+/* Without these two the kernel would end the policy at each hotplug. */
 void BPF_STRUCT_OPS(interactive_cpu_online, s32 cpu)
 {
 }
 
 void BPF_STRUCT_OPS(interactive_cpu_offline, s32 cpu)
 {
+	scx_bpf_release_cpu(QUEUE, cpu);
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(interactive_init)

@@ -138,13 +138,14 @@ void BPF_STRUCT_OPS(throughput_dispatch, s32 cpu, struct task_struct *prev)
 	}
 }
 
-/* A queue whose CPU is gone is served by the others; without these two the kernel would end the policy at each hotplug. */
+/* Without these two the kernel would end the policy at each hotplug. */
 void BPF_STRUCT_OPS(throughput_cpu_online, s32 cpu)
 {
 }
 
 void BPF_STRUCT_OPS(throughput_cpu_offline, s32 cpu)
 {
+	scx_bpf_release_cpu(cpu, cpu);
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(throughput_init)

@@ -45,8 +45,8 @@ static void *(*const bpf_map_lookup_percpu_elem)(void *map, const void *key, u32
  * parameters:  `void BPF_STRUCT_OPS(fair_enqueue, struct task_struct *p, u64 enq_flags) { ... }`
  * A sleepable callback may allocate (init, init_task).
  */
-#define BPF_STRUCT_OPS(name, args...) fleetsched_callback("struct_ops/" #name, name, ##args)
-#define BPF_STRUCT_OPS_SLEEPABLE(name, args...) fleetsched_callback("struct_ops.s/" #name, name, ##args)
+#define BPF_STRUCT_OPS(name, args...) fleetsched_callback("struct_ops", name, ##args)
+#define BPF_STRUCT_OPS_SLEEPABLE(name, args...) fleetsched_callback("struct_ops.s", name, ##args)
 
 #define fleetsched_fifth(a, b, c, d, e, ...) e
 #define fleetsched_slots_0

@@ -10,6 +10,7 @@
 #define FLEETSCHED_KFUNCS_BPF_H
 
 #include <fleetsched/bpf.bpf.h>
+#include <fleetsched/enums.bpf.h>
 
 #define kfunc_exists(name) (&(name) != NULL)
 
@@ -121,6 +122,39 @@ static __always_inline void scx_bpf_kick_cpu(s32 cpu, u64 flags)
 	if (bpf_cpumask_test_cpu(bpf_get_smp_processor_id(), online))
 		scx_bpf_kick_cpu___any(cpu, flags);
 	scx_bpf_put_cpumask(online);
+}
+
+extern int bpf_iter_scx_dsq_new(struct bpf_iter_scx_dsq *walk, u64 dsq_id, u64 flags) __ksym;
+extern struct task_struct *bpf_iter_scx_dsq_next(struct bpf_iter_scx_dsq *walk) __ksym;
+extern void bpf_iter_scx_dsq_destroy(struct bpf_iter_scx_dsq *walk) __ksym;
+extern bool scx_bpf_dispatch_from_dsq___6_12(struct bpf_iter_scx_dsq *walk, struct task_struct *p, u64 dsq_id,
+					     u64 enq_flags) __ksym __weak;
+extern bool scx_bpf_dsq_move___6_13(struct bpf_iter_scx_dsq *walk, struct task_struct *p, u64 dsq_id,
+				    u64 enq_flags) __ksym __weak;
+
+/**
+ * Give the tasks of @cpu that wait in @dsq_id back to the kernel. For ops.cpu_offline, for each queue in which tasks of
+ * that CPU may wait.
+ *
+ * A CPU on its way out is not asked for work any more, and the kernel waits until all its tasks are gone. Those that may
+ * run only there are taken by nobody else: they would stall, and the hotplug with them (seen on 6.18.15). The global
+ * queue is the one from which the kernel still takes them, to run them elsewhere.
+ */
+static __always_inline void scx_bpf_release_cpu(u64 dsq_id, s32 cpu)
+{
+	struct bpf_iter_scx_dsq walk;
+	struct task_struct *p;
+
+	bpf_iter_scx_dsq_new(&walk, dsq_id, 0);
+	while ((p = bpf_iter_scx_dsq_next(&walk))) {
+		if (scx_bpf_task_cpu(p) != cpu)
+			continue;
+		if (kfunc_exists(scx_bpf_dsq_move___6_13))
+			scx_bpf_dsq_move___6_13(&walk, p, SCX_DSQ_GLOBAL, 0);
+		else
+			scx_bpf_dispatch_from_dsq___6_12(&walk, p, SCX_DSQ_GLOBAL, 0);
+	}
+	bpf_iter_scx_dsq_destroy(&walk);
 }
 
 /**

@@ -73,6 +73,11 @@ struct scx_bpf_dsq_insert_vtime_args {
 
 #pragma clang attribute pop
 
+/* A walk through a queue; what is in it is the kernel's business. */
+struct bpf_iter_scx_dsq {
+	u64 opaque[6];
+};
+
 #define E2BIG 7
 #define ENOMEM 12
 #define EINVAL 22
