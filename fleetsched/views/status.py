@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fleetsched.model.assignment import Assignment
 from fleetsched.model.plan import Observed, running_now
 from fleetsched.model.state import Status
 from fleetsched.views.plan import JSON_VERSION
@@ -44,9 +45,15 @@ def _details(status: Status) -> Iterator[str]:
     if status.voided:
         yield f"voided {status.voided.assignment}: {status.voided_exit}"
     for held in status.held:
-        yield f"held {held.assignment}: {held.exit or held.why}"
+        yield f"held {held.assignment}{_parameters(held.assignment)}: {held.exit or held.why}"
     if status.lease:
         yield f"leased to {status.lease.owner} for {status.lease.expires_in_ms / 1000:.0f} s"
+
+
+def _parameters(assignment: Assignment) -> str:
+    """Its parameters: an assignment may be held while the same object with others runs."""
+    values = ", ".join(f"{name} {value}" for name, value in assignment.parameters)
+    return f" ({values})" if values else ""
 
 
 def status_records(observed: Mapping[str, Observed]) -> Iterator[dict[str, Any]]:

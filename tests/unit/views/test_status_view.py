@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+
+from fleetsched.model.plan import Observed
+from fleetsched.model.state import HeldBy
+from fleetsched.views.status import status_records, status_text
+from tests.unit.builders import STALL, assignment, enabled, facts, held, record, running, status, trial
+
+FAIR = assignment("fair", slice_us=3000)
+OBSERVED = {
+    "web-1": Observed(
+        status(kernel=enabled("fair", 3), running=running(FAIR, 3), last_known_good=record(FAIR)), facts()
+    ),
+    "web-2": Observed(
+        status(
+            kernel=enabled("fair", 2),
+            running=running(FAIR, 2),
+            trial=trial(FAIR),
+            held=(held(assignment("batch", slice_us=20000)),),
+            lease=HeldBy("ann@desk", 90_000),
+        ),
+        facts(),
+    ),
+    "web-3": Observed(status(foreign="scx_rusty", kernel=enabled("scx_rusty")), facts()),
+    "web-4": Observed(status(voided=record(FAIR), voided_exit=STALL), facts()),
+    "web-5": Observed(error="web-5: no answer"),
+    "web-6": Observed(helper_missing=True),
+}
+
+
+def test_status_reads_as_agreed() -> None:
+    assert status_text(OBSERVED).splitlines() == [
+        "web-1  enabled fair, enable_seq 3: fair@aaaaaaaa",
+        "       last known good fair@aaaaaaaa, run run-1",
+        "web-2  enabled fair, enable_seq 2: fair@aaaaaaaa",
+        "       on trial fair@aaaaaaaa, ends by itself in 60 s",
+        f"       held batch@aaaaaaaa (slice_us 20000): {STALL}",
+        "       leased to ann@desk for 90 s",
+        "web-3  enabled scx_rusty, enable_seq 1: scx_rusty",
+        "       foreign scheduler: scx_rusty",
+        "web-4  disabled, enable_seq 0: the kernel's scheduler",
+        f"       voided fair@aaaaaaaa: {STALL}",
+        "web-5  unknown: web-5: no answer",
+        "web-6  no helper",
+    ]
+
+
+def test_json_holds_everything_a_host_said() -> None:
+    records = list(status_records(OBSERVED))
+
+    assert records[0] == {"type": "version", "format": "fleetsched-status", "version": "1.0"}
+    assert json.loads(json.dumps(records[1]))["status"]["kernel"]["ops"] == "fair"
