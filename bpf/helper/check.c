@@ -78,11 +78,10 @@ static pid_t start(const char *path, int output_fd)
 
 struct check *check_start(const char *name)
 {
-	struct check *check = calloc(1, sizeof(*check));
+	struct check *check = allocate(sizeof(*check));
 	char path[128];
 	int fds[2];
 
-	checked(check ? json_true() : NULL);
 	check->output_fd = -1;
 	check->status = judge(name, path, sizeof(path));
 	if (check->status)

@@ -53,10 +53,9 @@ static int cannot_write(struct failure *f, int err, const char *what)
 
 int journal_save(struct failure *f)
 {
-	char path[300], *text = json_dumps(state, JSON_INDENT(1));
+	char path[300], *text = json_line(state, JSON_INDENT(1));
 	int err;
 
-	checked(text ? state : NULL);
 	path_of(path, sizeof(path), "state.json");
 	err = write_durably(path, text, strlen(text));
 	free(text);
@@ -160,8 +159,7 @@ void journal_add(const char *event, json_t *assignment, const char *run, json_t 
 				  "boottime_ms", (json_int_t)boottime_ms(), "event", event, "assignment",
 				  copy_or_null(assignment), "run", run, "exit", copy_or_null(exit), "detail",
 				  json_text(detail, strlen(detail))));
-	line = json_dumps(entry, JSON_COMPACT);
-	checked(line ? entry : NULL);
+	line = json_line(entry, JSON_COMPACT);
 	note("%s: %s", event, detail);
 	write_entry(line);
 	free(line);

@@ -385,10 +385,9 @@ struct policy *policy_load(const void *data, size_t size, json_t *parameters, st
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "policy", .kernel_log_buf = verifier_log,
 		    .kernel_log_size = sizeof(verifier_log));
-	struct policy *p = calloc(1, sizeof(*p));
+	struct policy *p = allocate(sizeof(*p));
 	int err;
 
-	checked(p ? parameters : NULL);
 	complaints[0] = verifier_log[0] = 0;
 	p->object = bpf_object__open_mem(data, size, &opts);
 	if (!p->object) {

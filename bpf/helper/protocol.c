@@ -204,8 +204,7 @@ static json_t *verb_stage(struct connection *c, json_t *request, struct failure 
 	if (!here && journal_check_space(size, f))
 		return NULL;
 	if (!here) {
-		c->staging = calloc(1, sizeof(*c->staging) + size);
-		checked(c->staging ? request : NULL);
+		c->staging = allocate(sizeof(*c->staging) + size);
 		c->staging->id = number(request, "id");
 		c->staging->size = size;
 		memcpy(c->staging->digest, digest, sizeof(c->staging->digest));

@@ -52,10 +52,9 @@ static void want(struct connection *c)
 
 void say(struct connection *c, json_t *message)
 {
-	char *text = json_dumps(checked(message), JSON_COMPACT | JSON_REAL_PRECISION(6));
+	char *text = json_line(message, JSON_COMPACT | JSON_REAL_PRECISION(6));
 	size_t n;
 
-	checked(text ? message : NULL);
 	json_decref(message);
 	n = strlen(text);
 	if (c->out_used + n + 1 > OUTPUT_BYTES) {
@@ -151,9 +150,8 @@ static void welcome(void)
 	}
 	c->fd = fd;
 	c->used = true;
-	c->in = malloc(INPUT_BYTES);
-	c->out = malloc(OUTPUT_BYTES);
-	checked(c->in && c->out ? json_true() : NULL);
+	c->in = allocate(INPUT_BYTES);
+	c->out = allocate(OUTPUT_BYTES);
 	ev.data.ptr = c;
 	epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &ev);
 }

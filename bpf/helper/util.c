@@ -245,11 +245,9 @@ static size_t utf8_length(const unsigned char *p, size_t left)
 
 json_t *json_text(const char *bytes, size_t size)
 {
-	char *copy = malloc(size + 1);
+	char *copy = allocate(size + 1);
 	json_t *text;
 
-	if (!copy)
-		return checked(NULL);
 	for (size_t i = 0; i < size;) {
 		size_t n = utf8_length((const unsigned char *)bytes + i, size - i);
 
@@ -265,19 +263,41 @@ json_t *json_text(const char *bytes, size_t size)
 	return text;
 }
 
+static void die_without_memory(void)
+{
+	note("out of memory");
+	abort();
+}
+
+void *allocate(size_t size)
+{
+	void *memory = calloc(1, size);
+
+	if (!memory)
+		die_without_memory();
+	return memory;
+}
+
 json_t *checked(json_t *value)
 {
-	if (!value) {
-		note("out of memory");
-		abort();
-	}
+	if (!value)
+		die_without_memory();
 	return value;
+}
+
+char *json_line(json_t *value, size_t flags)
+{
+	char *text = json_dumps(value, flags);
+
+	if (!text)
+		die_without_memory();
+	return text;
 }
 
 void put(json_t *object, const char *key, json_t *value)
 {
 	if (json_object_set_new(object, key, checked(value)))
-		checked(NULL);
+		die_without_memory();
 }
 
 json_t *copy_or_null(json_t *value)

@@ -53,11 +53,14 @@ bool is_name(const char *text, const char *extra);	/* [a-z0-9 and @extra]{1,63} 
 /* A JSON string of bytes that may be anything: invalid UTF-8 and control characters but tab and newline become '?'. */
 json_t *json_text(const char *bytes, size_t size);
 
-/* Own @value as @key of @object; a NULL @value means out of memory and ends the process: the link closes, the kernel
- * goes back to its own scheduler, which is the safe outcome.
+/*
+ * Without memory the process ends: the link closes and the kernel goes back to its own scheduler, which is the safe
+ * outcome. So none of these ever returns NULL.
  */
-void put(json_t *object, const char *key, json_t *value);
-json_t *checked(json_t *value);
+void *allocate(size_t size) __attribute__((malloc, returns_nonnull));	/* zeroed */
+json_t *checked(json_t *value) __attribute__((returns_nonnull));	/* @value, which is NULL without memory */
+char *json_line(json_t *value, size_t flags) __attribute__((returns_nonnull));
+void put(json_t *object, const char *key, json_t *value);		/* @object owns @value then */
 json_t *copy_or_null(json_t *value);	/* deep copy, JSON null for NULL */
 
 #endif

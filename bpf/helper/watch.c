@@ -44,9 +44,8 @@ static bool is_same(const struct visible *a, const struct visible *b)
 
 struct watch *watch_start(json_t *request)
 {
-	struct watch *w = calloc(1, sizeof(*w));
+	struct watch *w = allocate(sizeof(*w));
 
-	checked(w ? request : NULL);
 	w->id = json_integer_value(json_object_get(request, "id"));
 	w->interval_ms = json_integer_value(json_object_get(request, "interval_ms"));
 	w->pressure = json_is_true(json_object_get(request, "pressure"));

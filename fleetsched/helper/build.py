@@ -85,14 +85,28 @@ def find_unit() -> Path:
     return _sources() / "helper" / UNIT_NAME
 
 
-def build_helper(arch: str = "x86_64") -> Path:
+def build_helper(arch: str = "x86_64", *, sanitized: bool = False) -> Path:
     """Return the helper built from these sources, from the cache when it was built before.
 
     Args:
         arch: as `uname -m` says it: x86_64 or aarch64.
+        sanitized: with AddressSanitizer and UndefinedBehaviorSanitizer, for Debian trixie only.
 
     Raises:
         BuildError: another architecture, a missing tool, no Debian archive, or a compiler's error.
+    """
+    toolchain = find_toolchain(arch)
+    cache = user_cache_path("fleetsched") / "helper"
+    key = build_key(toolchain, arch) + ("-sanitized" if sanitized else "")
+    folder = _once(cache, key, lambda target: compile_helper(toolchain, arch, target, sanitized=sanitized))
+    return folder / BINARY
+
+
+def find_toolchain(arch: str) -> Toolchain:
+    """Return what builds the helper; the libraries are fetched when they are not in the cache.
+
+    Raises:
+        BuildError: another architecture than those it is built for, a missing tool, or no Debian archive.
     """
     debian_arch = _DEBIAN_ARCH.get(arch)
     if debian_arch is None:
@@ -100,10 +114,7 @@ def build_helper(arch: str = "x86_64") -> Path:
             f"there is no helper for {arch}", remedy=f"it is built for {' and '.join(sorted(_DEBIAN_ARCH))}"
         )
     zig, version = _zig()
-    toolchain = Toolchain(zig, version, _sysroot(debian_arch), _sources())
-    cache = user_cache_path("fleetsched") / "helper"
-    folder = _once(cache, build_key(toolchain, arch), lambda target: _compile(toolchain, arch, target))
-    return folder / BINARY
+    return Toolchain(zig, version, _sysroot(debian_arch), _sources())
 
 
 def build_key(toolchain: Toolchain, arch: str) -> str:
@@ -213,7 +224,12 @@ def first_mirror(listing: str, codename: str) -> str | None:
     )
 
 
-def _compile(toolchain: Toolchain, arch: str, target: Path) -> None:
+def compile_helper(toolchain: Toolchain, arch: str, target: Path, *, sanitized: bool = False) -> None:
+    """Write the binary into the folder `target`.
+
+    Raises:
+        BuildError: `make` is missing, or the compiler's errors.
+    """
     objects = target / "objects"
     _run(
         [
@@ -224,13 +240,14 @@ def _compile(toolchain: Toolchain, arch: str, target: Path) -> None:
             f"SYSROOT={toolchain.sysroot}",
             f"OUT={objects}",
             f"ARCH={arch}",
+            "asan" if sanitized else "all",
         ],
         timeout_s=_COMPILE_S,
         what="the helper does not build",
         remedy="is `make` installed?",
         environment={"ZIG_GLOBAL_CACHE_DIR": str(target / "zig"), "ZIG_LOCAL_CACHE_DIR": str(target / "zig")},
     )
-    (objects / BINARY).rename(target / BINARY)
+    (objects / "asan" / BINARY if sanitized else objects / BINARY).rename(target / BINARY)
     shutil.rmtree(objects)
     shutil.rmtree(target / "zig", ignore_errors=True)
 
