@@ -229,9 +229,11 @@ class _Conversation:
         if len(line) >= MAX_LINE:
             raise MismatchError(f"an answer of {len(line)} bytes")
         answer: dict[str, Any] = json.loads(line)
+        # The part that says most comes first: of an answer as a whole only its alternatives can be told.
+        for part, name in (("event", "sample"), ("error", "error"), ("result", f"result-{self.verb}")):
+            if part in answer and (validated or part != "result"):
+                _validate(answer[part], name)
         _validate(answer, "answer")
-        if validated and "result" in answer:
-            _validate(answer["result"], f"result-{self.verb}")
         return answer
 
     def _fill(self, value: Any) -> Any:

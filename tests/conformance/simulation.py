@@ -15,7 +15,7 @@ BEHAVIOURS = {
     "fair": Behaviour(parameters={"slice_us": "u64"}),
     "stall": Behaviour(parameters={}, ejected_after_ms=6_000),
     "init-fails": Behaviour(parameters={}, init_exit=EXIT_ERROR),
-    "verifier-fails": Behaviour(parameters={}, load_log="R1 invalid mem access 'scalar'"),
+    "verifier-rejects": Behaviour(parameters={}, load_log="R1 invalid mem access 'scalar'"),
     "noise": Behaviour(refused="the object is no ELF file"),
 }
 

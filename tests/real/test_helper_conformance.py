@@ -29,6 +29,7 @@ pytestmark = pytest.mark.lab
 _FILLER = "/var/lib/fleetsched-filler"
 _FOREIGN = "/root/foreign.bpf.o"
 _FOREIGN_PIN = "/sys/fs/bpf/foreign"
+_UNTIL_DISABLED = "timeout 60 sh -c 'until grep -q disabled /sys/kernel/sched_ext/state; do sleep 0.1; done'"
 _HELPER_BACK_S = 60.0
 
 # Leaves the host as if no helper had ever been on it, for the tests that come after.
@@ -51,7 +52,7 @@ class LabAdapter(Adapter):
         self._acts: dict[str, Callable[[], None]] = {
             "fill-disk": lambda: self.shell(f"dd if=/dev/zero of={_FILLER} bs=1M || true; sync"),
             "attach-foreign": self._attach_foreign,
-            "detach-foreign": lambda: self.shell(f"rm -rf {_FOREIGN_PIN}"),
+            "detach-foreign": lambda: self.shell(f"rm -rf {_FOREIGN_PIN}; {_UNTIL_DISABLED}"),
             "kill-helper": self._kill_helper,
         }
         self.acts = frozenset(self._acts)
@@ -76,16 +77,17 @@ class LabAdapter(Adapter):
         self.shell(f"mkdir -p {_FOREIGN_PIN} && bpftool struct_ops register {_FOREIGN} {_FOREIGN_PIN}")
 
     def _kill_helper(self) -> None:
-        before = self._main_pid()
+        before = self.main_pid()
         self.shell("systemctl kill --signal=KILL fleetsched-host.service")
         end = time.monotonic() + _HELPER_BACK_S
         while time.monotonic() < end:
-            if self._main_pid() not in ("0", before):
+            if self.main_pid() not in ("0", before):
                 return
             time.sleep(0.2)
         raise AssertionError("the helper's service was not started again")
 
-    def _main_pid(self) -> str:
+    def main_pid(self) -> str:
+        """Return the process that serves now."""
         return self.shell("systemctl show --property=MainPID --value fleetsched-host.service").strip()
 
 
@@ -93,14 +95,24 @@ _OBJECTS = {name for case in cases() for key in ("objects", "objects_at_hand") f
 
 
 @pytest.fixture(scope="module")
-def adapter(lab: RealLab) -> Iterator[LabAdapter]:
+def files() -> tuple[bytes, bytes]:
+    """The helper and its unit, the same for all tests."""
+    return find_helper().read_bytes(), find_unit().read_bytes()
+
+
+@pytest.fixture(scope="module")
+def connection(lab: RealLab) -> Iterator[Connection]:
     host = read_inventory([lab.inventory], lab.inventory.parent).inventory.hosts[lab.hosts[-1]]
-    transport = SshTransport(SshDefaults(config_file=Path("/nonexistent")))
-    with transport.connect(host) as connection:
-        install(connection, host.name, find_helper().read_bytes(), find_unit().read_bytes())
-        adapter = LabAdapter(connection)
-        yield adapter
-        adapter.shell(_REMOVE)
+    with SshTransport(SshDefaults(config_file=Path("/nonexistent"))).connect(host) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def adapter(connection: Connection, files: tuple[bytes, bytes]) -> Iterator[LabAdapter]:
+    assert install(connection, "host", *files) is True
+    adapter = LabAdapter(connection)
+    yield adapter
+    adapter.shell(_REMOVE)
 
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case["name"])
@@ -111,19 +123,22 @@ def test_helper(case: dict[str, Any], adapter: LabAdapter) -> None:
         pytest.skip(str(error))
 
 
-def test_the_second_installation_changes_nothing(adapter: LabAdapter, lab: RealLab) -> None:
-    binary, unit = find_helper().read_bytes(), find_unit().read_bytes()
-    before = adapter.shell("systemctl show --property=MainPID fleetsched-host.service")
-    assert install(adapter._connection, "host", binary, unit) is False
-    assert adapter.shell("systemctl show --property=MainPID fleetsched-host.service") == before
+def test_the_second_installation_changes_nothing(
+    adapter: LabAdapter, connection: Connection, files: tuple[bytes, bytes]
+) -> None:
+    before = adapter.main_pid()
+    assert install(connection, "host", *files) is False
+    assert adapter.main_pid() == before
 
 
-def test_a_helper_does_not_fit_on_a_full_disk(adapter: LabAdapter) -> None:
-    binary, unit = find_helper().read_bytes(), find_unit().read_bytes()
+def test_a_helper_does_not_fit_on_a_full_disk(
+    adapter: LabAdapter, connection: Connection, files: tuple[bytes, bytes]
+) -> None:
+    binary, unit = files
     adapter.act("fill-disk")
     try:
         with pytest.raises(HostError, match=r"^host has a full disk: no room for the helper in /usr/libexec"):
-            install(adapter._connection, "host", binary + b"\0", unit)
+            install(connection, "host", binary + b"\0", unit)
     finally:
         adapter.restore()
     assert adapter.shell("ls -A /usr/libexec | grep -c fleetsched") == "1\n"

@@ -140,12 +140,10 @@ class SimulatedHost:
         with self.lock:
             self.settle()
             self.lives += 1
-            self._lose_trial()
             if self.attached:
                 self.attached = None
                 self.kernel.disable()
-            self.log("service-start")
-            self.restore()
+            self._start()
 
     def reboot(self, kernel_release: str | None = None) -> None:
         """The host starts again, perhaps with another kernel."""
@@ -153,14 +151,12 @@ class SimulatedHost:
             self.settle()
             self.lives += 1
             self.boots += 1
-            self._lose_trial()
             self.attached = None
             self.lease = None
             self.kernel_release = kernel_release or self.kernel_release
             self.kernel = SimulatedKernel(sched_ext=self.sched_ext)
             self._booted_at = self.clock.now_ms() - 30_000
-            self.log("service-start")
-            self.restore()
+            self._start()
 
     # Time.
 
@@ -309,9 +305,14 @@ class SimulatedHost:
         self.log("voided", assignment, record["run"], exit_)
         self.hold(assignment, f"ejected after it was confirmed: {exit_.reason}", exit_)
 
-    def _lose_trial(self) -> None:
+    def _start(self) -> None:
+        """The helper starts, and finds out what its predecessor left."""
+        self.log("service-start")
         if self.trial:
-            self._forget_trial("lost", None)
+            trial = self._forget_trial("lost", None)
+            why = "the helper or the host went down during the trial"
+            self.log("lost", trial.attached.assignment, trial.run, detail=why)
+        self.restore()
 
     def _forget_trial(self, outcome: str, exit_: Exit | None) -> OnTrial:
         assert self.trial
