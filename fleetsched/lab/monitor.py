@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import socket
 import time
 from pathlib import Path
@@ -19,9 +20,25 @@ from fleetsched.errors import LabError
 
 QMP_SOCKET = "qmp.sock"
 AGENT_SOCKET = "agent.sock"
+CONSOLE_LOG = "console.log"
 
 _DELIMITER = b"\xff"  # the agent starts its answer to guest-sync-delimited with it
 _POLL_S = 0.1
+_LAST_LINES = 8
+# Colours and cursor movements of terminals, and bare control characters.
+_CONTROL = re.compile(r"\x1b\[[0-9;?!]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+
+
+def last_words(folder: Path) -> str:
+    """The end of a machine's console, for messages: the file itself may go with the machine."""
+    log = folder / CONSOLE_LOG
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    lines = [line.strip() for line in _CONTROL.sub("", text).splitlines() if line.strip()]
+    return (
+        "\n  ".join(["The end of its console:", *lines[-_LAST_LINES:]])
+        if lines
+        else "Its console says nothing."
+    )
 
 
 class _Channel:
@@ -79,9 +96,7 @@ class _Channel:
         return message
 
     def _gone(self) -> LabError:
-        return LabError(
-            f"{self._folder.name}: the machine ended", remedy=f"Its console: {self._folder / 'console.log'}"
-        )
+        return LabError(f"{self._folder.name}: the machine ended", remedy=last_words(self._folder))
 
     def _result(self, execute: str, timeout_s: float) -> Any:
         end = time.monotonic() + timeout_s
@@ -111,6 +126,10 @@ class Monitor(_Channel):
         """
         self._send(execute, arguments)
         return self._result(execute, timeout_s)
+
+    def quit(self) -> None:
+        """Tell QEMU to end. It may be gone before its answer comes, so none is awaited."""
+        self._send("quit", {})
 
     def wait_for(self, query: str, wanted: str, failed: str, *, timeout_s: float) -> None:
         """Ask until the status is `wanted`.
@@ -144,7 +163,7 @@ class GuestAgent(_Channel):
                     return
         raise LabError(
             f"{self._folder.name}: no sign of life from inside the guest in {timeout_s:.0f} s",
-            remedy=f"Its console: {self._folder / 'console.log'}",
+            remedy=last_words(self._folder),
         )
 
     def clock_ns(self) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fleetsched.lab.images import Image
-from fleetsched.lab.monitor import AGENT_SOCKET, QMP_SOCKET
+from fleetsched.lab.monitor import AGENT_SOCKET, CONSOLE_LOG, QMP_SOCKET
 from fleetsched.lab.run import run
 
 PROGRAM = "qemu-system-x86_64"
@@ -104,7 +104,7 @@ def machine_arguments(
         *("-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"),
         *(
             "-chardev",
-            f"file,id=console,path={_escaped(folder / 'console.log')},append=on",
+            f"file,id=console,path={_escaped(folder / CONSOLE_LOG)},append=on",
             "-serial",
             "chardev:console",
         ),
