@@ -4,7 +4,8 @@
     python -m tests.conformance --command "ssh root@host fleetsched-host rpc" --objects DIR
     python -m tests.conformance --socket /run/fleetsched/host.sock --objects DIR --only trial
 
-DIR has the policies' objects, NAME.bpf.o: fair, stall, init-fails, verifier-rejects. They are run for real.
+DIR has the policies' objects, NAME.bpf.o: fair, stall, init-fails, verifier-rejects, exits-late. They are
+run for real.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fleetsched.helper.session import RPC_COMMAND
-from fleetsched.helper.simulated import EXIT_ERROR, Behaviour, SimulatedHost, SimulatedTransport
+from fleetsched.helper.simulated import EXIT_BPF, EXIT_ERROR, Behaviour, SimulatedHost, SimulatedTransport
 from fleetsched.model.inventory import Host
 from fleetsched.transport.interface import Channel
 from tests.conformance.runner import Adapter
@@ -16,6 +16,7 @@ BEHAVIOURS = {
     "stall": Behaviour(parameters={}, ejected_after_ms=6_000),
     "init-fails": Behaviour(parameters={}, init_exit=EXIT_ERROR),
     "verifier-rejects": Behaviour(parameters={}, load_log="R1 invalid mem access 'scalar'"),
+    "exits-late": Behaviour(parameters={"after_ms": "u64"}, ejected_after_ms=20_000, exit=EXIT_BPF),
     "noise": Behaviour(refused="the object is no ELF file"),
 }
 
