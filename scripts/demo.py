@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -97,7 +98,7 @@ def bind_stalling_policy(folder: Path) -> None:
     run(folder, "lock", "stall")
     manifest = folder / "manifests" / "lab.yaml"
     text = manifest.read_text(encoding="utf-8")
-    changed = text.replace("name: fair", "name: stall")
+    changed = re.sub(r"name: fair\n +parameters: .*\n", "name: stall\n", text)
     if changed == text:
         raise DemoError(f"{manifest} does not bind the policy `fair`")
     manifest.write_text(changed, encoding="utf-8")

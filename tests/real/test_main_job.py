@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from fleetsched.build.policy import compile_policy
 from tests.real.conftest import FLEETSCHED, PROJECT, RealLab, wait_until
 
 pytestmark = pytest.mark.lab
@@ -32,7 +35,7 @@ class FleetRepository:
         subprocess.run([*GIT, "init", "-q", "--bare", "-b", "main", origin], check=True)
         self._git("remote", "add", "origin", str(origin))
         shutil.copy(lab.inventory, folder / "inventory" / "lab.yaml")
-        self.publish()
+        self.bind_fair()
 
     def run(
         self, *arguments: str, expect: int = 0, cwd: Path | None = None
@@ -57,18 +60,28 @@ class FleetRepository:
         self._git("commit", "-q", "--allow-empty", "-m", "Another revision")
         self._git("push", "-q", "origin", "HEAD:main")
 
-    def edit(self, old: str, new: str) -> None:
-        """Change the manifest."""
+    def write_binding(self, policy: str = "fair", slice_us: int | None = None) -> None:
+        """Bind the goal to a policy, in the work tree only."""
         manifest = self.folder / "manifests" / "lab.yaml"
-        text = manifest.read_text(encoding="utf-8")
-        assert old in text
-        manifest.write_text(text.replace(old, new), encoding="utf-8")
+        parameters = f"    parameters: {{slice_us: {slice_us}}}\n" if slice_us else ""
+        text, count = re.subn(
+            r"    name: \w+\n(    parameters: .*\n)?(?=  rollout)",
+            f"    name: {policy}\n{parameters}",
+            manifest.read_text(encoding="utf-8"),
+        )
+        assert count == 1, manifest
+        manifest.write_text(text, encoding="utf-8")
 
     def bind(self, policy: str, source: Path) -> None:
         """Bind the goal to another policy, and publish."""
         shutil.copytree(source, self.folder / "policies" / policy, dirs_exist_ok=True)
         self.run("lock", policy)
-        self.edit("name: fair", f"name: {policy}")
+        self.write_binding(policy)
+        self.publish()
+
+    def bind_fair(self) -> None:
+        """Go back to what the hosts run."""
+        self.write_binding()
         self.publish()
 
     def status(self) -> dict[str, Any]:
@@ -122,13 +135,13 @@ def test_hosts_themselves_say_what_helper_and_kernel_say(fleet: FleetRepository)
 
 
 def test_changed_parameter_plans_replace_on_the_goals_hosts_only(fleet: FleetRepository) -> None:
-    fleet.edit("name: fair", "name: fair, parameters: {slice_us: 7000}")
+    fleet.write_binding(slice_us=7000)
     try:
         assert fleet.actions() == dict.fromkeys(fleet.lab.hosts, "replace")
         refused = fleet.run("apply", "--yes", expect=8)
         assert "NOT APPROVED: dirty" in refused.stderr
     finally:
-        fleet.edit("name: fair, parameters: {slice_us: 7000}", "name: fair")
+        fleet.write_binding()
 
 
 def test_stalling_revision_is_undone_on_the_canary_and_touches_no_other_host(fleet: FleetRepository) -> None:
@@ -145,8 +158,7 @@ def test_stalling_revision_is_undone_on_the_canary_and_touches_no_other_host(fle
             assert after[host]["kernel"]["enable_seq"] == before[host]["kernel"]["enable_seq"]
         assert fleet.actions() == dict.fromkeys(fleet.lab.hosts, "held")
     finally:
-        fleet.edit("name: stall", "name: fair")
-        fleet.publish()
+        fleet.bind_fair()
     assert set(fleet.actions().values()) == {"none"}
 
 
@@ -178,20 +190,37 @@ def test_controller_killed_in_mid_trial_leaves_a_host_that_reverts_by_itself(fle
         history = fleet.status()[canary]["last_trial"]
         assert history["outcome"] == "expired"
     finally:
-        fleet.edit("name: interactive", "name: fair")
-        fleet.publish()
+        fleet.bind_fair()
 
 
-def test_foreign_scheduler_is_shown_by_name_and_not_thrown_out(
-    fleet: FleetRepository, tmp_path: Path
-) -> None:
+def test_foreign_scheduler_is_shown_by_name_and_not_thrown_out(fleet: FleetRepository) -> None:
     host = fleet.lab.hosts[1]
-    fleet.lab.ssh(host, "echo S > /proc/sysrq-trigger")
-    wait_until(
-        lambda: fleet.lab.ssh(host, "cat /sys/kernel/sched_ext/state").strip() == "disabled",
-        within_s=30,
-        what="the policy is off",
-    )
+    load_by_hand(fleet.lab, host, PROJECT / "policies" / "throughput")
+    try:
+        answer = fleet.run("plan", expect=0)
+        assert fleet.actions()[host] == "adopt"
+        assert "drift: throughput runs, not fair@" in answer.stdout
+        refused = fleet.run("apply", "--yes", expect=3)
+        assert "fleetsched does not throw out what it did not start" in " ".join(refused.stdout.split())
+        assert fleet.lab.ssh(host, "cat /sys/kernel/sched_ext/root/ops").strip() == "throughput"
+    finally:
+        fleet.lab.ssh(
+            host, "bpftool link detach pinned /sys/fs/bpf/by-hand/throughput; rm -r /sys/fs/bpf/by-hand"
+        )
     assert fleet.actions()[host] == "heal"
     fleet.run("apply", "--yes")
     assert kernel_of(fleet.status(), host) == ("enabled", "fair")
+
+
+def load_by_hand(lab: RealLab, host: str, policy: Path) -> None:
+    """Turn off what runs and attach a policy with bpftool, as an administrator might."""
+    image = base64.b64encode(compile_policy(policy, {}).image).decode()
+    lab.ssh(host, "echo S > /proc/sysrq-trigger")
+    wait_until(
+        lambda: lab.ssh(host, "cat /sys/kernel/sched_ext/state").strip() == "disabled",
+        within_s=30,
+        what="the policy is off",
+    )
+    lab.ssh(host, f"echo {image} | base64 -d > /tmp/by-hand.bpf.o")
+    lab.ssh(host, "bpftool struct_ops register /tmp/by-hand.bpf.o /sys/fs/bpf/by-hand")
+    assert lab.ssh(host, "cat /sys/kernel/sched_ext/root/ops").strip() == policy.name
