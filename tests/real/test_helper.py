@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The C helper on a real kernel when things go wrong: killed, stopped, restarted, switched off, out of time.
+
+Points in time are the host's own: its kernel's log, and the history that the helper keeps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from fleetsched.build.policy import compile_policy
+from fleetsched.errors import HelperError
+from fleetsched.helper import build
+from fleetsched.helper.build import build_helper, find_unit
+from fleetsched.helper.client import HelperClient, WatchEnd
+from fleetsched.helper.install import install
+from fleetsched.helper.session import NoHelper, open_helper
+from fleetsched.inventory.read import read_inventory
+from fleetsched.model.assignment import Assignment
+from fleetsched.model.state import HistoryEntry, Status
+from fleetsched.transport.interface import Connection
+from fleetsched.transport.ssh import SshTransport
+from fleetsched.transport.ssh_options import SshDefaults
+from tests.conformance.runner import cases, run_case
+from tests.real.conftest import PROJECT, RealLab, wait_until
+from tests.real.test_helper_conformance import _REMOVE, LabAdapter
+
+_CONFIRM_S = 11.0  # twice the policies' timeout_ms of 5000, and a second
+_POLICIES = {
+    "fair": "policies/fair",
+    "stall": "tests/policies/stall",
+    "exits-late": "tests/policies/exits-late",
+}
+_NOW = "cut -d' ' -f1 /proc/uptime"
+_PID = "$(systemctl show --property=MainPID --value fleetsched-host.service)"
+
+
+@dataclass
+class ManagedHost:
+    """One host with its helper; `start` brings it to where each test begins."""
+
+    connection: Connection
+    objects: dict[str, bytes]
+    digests: dict[str, str] = field(default_factory=dict)
+
+    def client(self) -> HelperClient:
+        client = open_helper(self.connection, "host")
+        assert not isinstance(client, NoHelper)
+        return client
+
+    def shell(self, command: str, stdin: bytes = b"") -> str:
+        completed = self.connection.run(["sh", "-c", command], stdin=stdin, timeout_s=180)
+        assert completed.exit_code == 0, (command, completed)
+        return completed.stdout.decode()
+
+    def uptime_s(self) -> float:
+        return float(self.shell(_NOW))
+
+    def assignment(self, policy: str, **parameters: int) -> Assignment:
+        return Assignment.of(policy, "default", self.digests[policy], parameters)
+
+    def start(self) -> None:
+        """Nothing attached, nothing remembered, every object staged."""
+        self.shell(
+            "systemctl stop fleetsched-host.service && rm -rf /var/lib/fleetsched /etc/fleetsched"
+            " && systemctl start fleetsched-host.service && dmesg --clear"
+        )
+        with self.client() as client:
+            for name, image in self.objects.items():
+                self.digests[name] = hashlib.sha256(image).hexdigest()
+                client.stage(self.digests[name], image)
+
+    def confirm(self, assignment: Assignment) -> Status:
+        with self.client() as client:
+            tried = client.try_(assignment, deadline_s=60, run="run-1", revision="abc")
+            watch(client, _CONFIRM_S)
+            return client.confirm(tried.trial.id)
+
+    def status(self) -> Status:
+        with self.client() as client:
+            return client.status()
+
+    def history(self) -> tuple[HistoryEntry, ...]:
+        with self.client() as client:
+            return client.history()
+
+    def wait_for(self, event: str, *, after: float = 0.0, within_s: float = 60) -> HistoryEntry:
+        """The first entry of this kind that is newer than `after` (seconds of uptime)."""
+
+        def first() -> HistoryEntry | None:
+            try:
+                entries = self.history()
+            except HelperError:  # it is just being started again
+                return None
+            return next((e for e in entries if e.event == event and e.boottime_ms > after * 1000), None)
+
+        entry = wait_until(first, within_s=within_s, what=f"{event} in the history")
+        assert isinstance(entry, HistoryEntry)
+        return entry
+
+    def disabled_at(self, name: str) -> list[tuple[float, str]]:
+        """When and why the kernel let go of this scheduler, by its log."""
+        pattern = rf'\[ *([\d.]+)\] sched_ext: BPF scheduler "{name}" disabled \((.*)\)'
+        return [(float(time), why) for time, why in re.findall(pattern, self.shell("dmesg"))]
+
+
+def watch(client: HelperClient, for_s: float, checks: tuple[str, ...] = ()) -> WatchEnd:
+    """Look on until the time is over or the trial ends."""
+    *_, end = client.watch(interval_s=max(for_s, 1.0), for_s=for_s, checks=checks)
+    assert isinstance(end, WatchEnd)
+    return end
+
+
+@pytest.fixture(scope="module")
+def installed(lab: RealLab) -> Iterator[ManagedHost]:
+    host = read_inventory([lab.inventory], lab.inventory.parent).inventory.hosts[lab.hosts[-1]]
+    transport = SshTransport(SshDefaults(config_file=Path("/nonexistent")))
+    objects = {name: compile_policy(PROJECT / folder, {}).image for name, folder in _POLICIES.items()}
+    with transport.connect(host) as connection:
+        install(connection, host.name, build_helper().read_bytes(), find_unit().read_bytes())
+        managed = ManagedHost(connection, objects)
+        yield managed
+        managed.shell(_REMOVE + "rm -rf /etc/fleetsched")
+
+
+@pytest.fixture
+def host(installed: ManagedHost) -> ManagedHost:
+    installed.start()
+    return installed
+
+
+@pytest.mark.lab
+def test_a_killed_helper_gives_the_host_back_at_once_and_then_returns(host: ManagedHost) -> None:
+    host.confirm(host.assignment("fair"))
+
+    killed = float(host.shell(f"{_NOW}; kill -KILL {_PID}"))
+
+    host.wait_for("reattached", after=killed)
+    ((ended, why),) = host.disabled_at("fair")
+    assert ended - killed < 1.0, why
+    assert [e.event for e in host.history() if e.boottime_ms > killed * 1000] == [
+        "service-start",
+        "reattached",
+    ]
+    running = host.status().running
+    assert running is not None
+    assert running.assignment == host.assignment("fair")
+
+
+@pytest.mark.lab
+def test_a_helper_killed_in_a_trial_loses_it_and_goes_back_to_the_last_known_good(host: ManagedHost) -> None:
+    host.confirm(host.assignment("fair"))
+    with host.client() as client:
+        client.try_(host.assignment("fair", slice_us=7000), deadline_s=60, run="run-2", revision="abd")
+
+    killed = float(host.shell(f"{_NOW}; kill -KILL {_PID}"))
+
+    host.wait_for("reattached", after=killed)
+    status = host.status()
+    assert status.running is not None
+    assert status.running.assignment == host.assignment("fair")
+    assert status.last_trial is not None
+    assert (status.last_trial.outcome, status.held) == ("lost", ())
+
+
+@pytest.mark.lab
+def test_a_stopped_helper_does_not_keep_a_trial_beyond_its_deadline(host: ManagedHost) -> None:
+    host.confirm(host.assignment("fair"))
+    with host.client() as client:
+        tried = client.try_(host.assignment("fair", slice_us=7000), deadline_s=4, run="run-2", revision="abd")
+    began = tried.trial.started_ms / 1000
+
+    host.shell(f"kill -STOP {_PID}")
+    ended, why = wait_until(
+        lambda: [end for end in host.disabled_at("fair") if end[0] > began],
+        within_s=60,
+        what="the lease ends the trial",
+    )[0]
+    continued = float(host.shell(f"kill -CONT {_PID}; {_NOW}"))
+
+    assert why == "unregistered from BPF"
+    assert 3.5 < ended - began < 6.5  # two clocks of the kernel
+    back = host.wait_for("reattached", after=began)
+    assert back.boottime_ms / 1000 - continued < 5
+    last = host.status().last_trial
+    assert last is not None
+    assert last.exit is not None
+    assert (last.outcome, last.exit.message) == ("expired", "the fleetsched lease ran out")
+
+
+@pytest.mark.lab
+def test_a_helper_stopped_for_long_lets_go_of_what_was_confirmed_and_takes_it_back(host: ManagedHost) -> None:
+    host.confirm(host.assignment("fair"))
+
+    stopped = float(host.shell(f"{_NOW}; kill -STOP {_PID}"))
+    ended, why = wait_until(lambda: host.disabled_at("fair"), within_s=120, what="the lease ends the policy")[
+        0
+    ]
+    host.shell(f"kill -CONT {_PID}")
+
+    assert (why, 15 < ended - stopped < 33) == ("unregistered from BPF", True)
+    host.wait_for("reattached", after=stopped)
+    status = host.status()
+    assert (status.voided, status.held) == (None, ())
+    assert status.running is not None
+
+
+@pytest.mark.lab
+def test_a_trial_that_starves_everything_is_reverted_at_its_deadline(host: ManagedHost) -> None:
+    host.confirm(host.assignment("fair"))
+    with host.client() as client:
+        tried = client.try_(host.assignment("stall"), deadline_s=2, run="run-2", revision="abd")
+        began = tried.trial.started_ms / 1000
+        end = watch(client, 60)
+
+    ((ended, why),) = host.disabled_at("stall")
+    assert (end.ended, why) == ("trial", "unregistered from user space")
+    assert 1.5 < ended - began < 3.5  # two clocks of the kernel
+    back = host.wait_for("reattached", after=began)
+    assert back.boottime_ms / 1000 - began < 2 + 5
+    assert [(held.assignment.policy, held.why) for held in host.status().held] == [
+        ("stall", "not confirmed before its deadline")
+    ]
+
+
+@pytest.mark.lab
+def test_a_confirmed_policy_that_fails_is_voided_and_stays_off(host: ManagedHost) -> None:
+    assignment = host.assignment("exits-late", after_ms=20_000)
+    host.confirm(assignment)
+
+    host.wait_for("voided")
+    host.shell("systemctl restart fleetsched-host.service")
+
+    status = host.status()
+    assert (status.running, status.last_known_good) == (None, None)
+    assert status.voided is not None
+    assert status.voided.assignment == assignment
+    assert status.voided_exit is not None
+    assert status.voided_exit.message == "exits late, as it was made to"
+    with host.client() as client, pytest.raises(HelperError) as refused:
+        client.try_(assignment, deadline_s=60, run="run-2", revision="abc")
+    assert refused.value.code == "held"
+
+
+@pytest.mark.lab
+def test_after_two_unclean_boots_the_last_known_good_stays_off(host: ManagedHost) -> None:
+    host.confirm(host.assignment("fair"))
+    host.shell("systemctl stop fleetsched-host.service")
+    state = json.loads(host.shell("cat /var/lib/fleetsched/state.json"))
+    now = host.shell("date -u +%Y-%m-%dT%H:%M:%SZ").strip()
+    state["boots"] = [{"boot_id": name, "at": now} for name in ("one", "two")]
+    host.shell("cat > /var/lib/fleetsched/state.json", json.dumps(state).encode())
+
+    host.shell("systemctl start fleetsched-host.service")
+
+    voided = host.wait_for("voided")
+    assert voided.detail == (
+        "twice within 24 hours the host went down uncleanly after this policy was attached at boot"
+    )
+    assert host.status().kernel.state == "disabled"
+
+
+@pytest.mark.lab
+def test_a_host_that_is_switched_off_attaches_nothing(host: ManagedHost) -> None:
+    host.confirm(host.assignment("fair"))
+    host.shell("mkdir -p /etc/fleetsched && touch /etc/fleetsched/off")
+
+    host.shell("systemctl restart fleetsched-host.service")
+
+    assert host.wait_for("attach-failed").detail == (
+        "the last known good stays off: switched off by /etc/fleetsched/off"
+    )
+    with host.client() as client, pytest.raises(HelperError) as refused:
+        client.try_(host.assignment("fair"), deadline_s=60, run="run-2", revision="abc")
+    assert str(refused.value) == (
+        "host: fleetsched is switched off on this host (fleetsched.off or /etc/fleetsched/off)\n"
+        "  remove /etc/fleetsched/off, or boot without fleetsched.off"
+    )
+
+
+@pytest.mark.lab
+def test_checks_are_roots_own_and_have_ten_seconds(host: ManagedHost) -> None:
+    host.shell(
+        "mkdir -p /etc/fleetsched/checks.d && cd /etc/fleetsched/checks.d && umask 022"
+        " && printf '#!/bin/sh\\necho fine\\n' > good && printf '#!/bin/sh\\necho bad >&2; exit 3\\n' > bad"
+        " && printf '#!/bin/sh\\nsleep 60\\n' > slow && cp good open && cp good plain"
+        " && chmod 755 good bad slow && chmod 777 open"
+    )
+    names = ("good", "bad", "slow", "open", "plain", "absent")
+    with host.client() as client:
+        first, *_ = client.watch(interval_s=60, for_s=0, checks=names)
+
+    assert not isinstance(first, WatchEnd)
+    assert {name: (result.status, result.exit_code, result.output) for name, result in first.checks} == {
+        "good": ("ok", 0, "fine\n"),
+        "bad": ("failed", 3, "bad\n"),
+        "slow": ("timeout", None, ""),
+        "open": ("refused", None, ""),
+        "plain": ("refused", None, ""),
+        "absent": ("missing", None, ""),
+    }
+    assert host.shell("pgrep -c sleep || true").strip() == "0"
+
+
+@pytest.mark.lab
+def test_no_thread_of_the_helper_is_a_task_of_the_policy(host: ManagedHost) -> None:
+    host.confirm(host.assignment("fair"))
+    threads = host.shell(f"ps -L -o cls=,rtprio= -p {_PID}").split("\n")
+    assert sorted(line.split() for line in threads if line) == [["FF", "1"], ["FF", "90"]]
+
+
+@pytest.mark.lab
+def test_the_sanitizers_find_nothing(host: ManagedHost) -> None:
+    """The table's short cases and one ejection, against the helper with AddressSanitizer and UBSan."""
+    binary = build_helper(sanitized=True).read_bytes()
+    host.shell("cat > /usr/libexec/fleetsched-host.new && chmod 755 /usr/libexec/fleetsched-host.new", binary)
+    host.shell(
+        "mv /usr/libexec/fleetsched-host /usr/libexec/fleetsched-host.plain"
+        " && mv /usr/libexec/fleetsched-host.new /usr/libexec/fleetsched-host"
+        " && systemctl restart fleetsched-host.service"
+    )
+    adapter = LabAdapter(host.connection)
+    try:
+        for case in cases():
+            waits = sum(step.get("send", {}).get("for_ms", 0) for step in case["steps"])
+            if not case.get("needs") and (waits < 13_000 or "stalls" in case["name"]):
+                run_case(case, adapter)
+        host.shell("systemctl stop fleetsched-host.service")
+        journal = host.shell("journalctl --no-pager -u fleetsched-host.service -o cat")
+    finally:
+        host.shell("mv /usr/libexec/fleetsched-host.plain /usr/libexec/fleetsched-host")
+    assert re.findall(r".*(?:\.c:\d+:\d+: runtime error:|Sanitizer).*", journal) == []
+
+
+def test_the_helper_has_the_same_bytes_from_two_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = build_helper()
+    shutil.copytree(PROJECT / "bpf", tmp_path / "deep" / "bpf")
+    monkeypatch.setattr(build, "_PACKAGE", tmp_path / "deep" / "fleetsched")
+    target = tmp_path / "out"
+    target.mkdir()
+    toolchain = build.find_toolchain("x86_64")
+    build.compile_helper(toolchain, "x86_64", target)
+    assert (target / build.BINARY).read_bytes() == here.read_bytes()
+    assert here.stat().st_size < 2_500_000
