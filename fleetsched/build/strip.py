@@ -20,6 +20,7 @@ _REL = struct.Struct("<QQ")
 
 _SHT_SYMTAB, _SHT_STRTAB, _SHT_NOBITS, _SHT_REL = 2, 3, 8, 9
 _SHN_LORESERVE = 0xFF00
+_MAX_ALIGN = 4096
 _DROPPED = (".debug_", ".rel.debug_", ".rel.BTF", ".llvm_addrsig")
 """`.rel.BTF*` are for linkers; the loader finds the same values in place."""
 
@@ -60,7 +61,7 @@ def strip_debug(image: bytes) -> bytes:
     """
     try:
         return _strip(image)
-    except (struct.error, IndexError, UnicodeDecodeError, ValueError) as error:
+    except (struct.error, LookupError, StopIteration, OverflowError, ValueError) as error:
         raise BuildError(f"the compiler's output is not a BPF object: {error}") from error
 
 
@@ -68,6 +69,8 @@ def _strip(image: bytes) -> bytes:
     if image[:6] != b"\x7fELF\x02\x01":
         raise ValueError("no ELF64 header")
     sections = _read(image)
+    if any(section.align > _MAX_ALIGN for section in sections):
+        raise ValueError("a section with an alignment that no compiler asks for")
     kept = [i for i, section in enumerate(sections) if not section.name.startswith(_DROPPED)]
     number = {old: new for new, old in enumerate(kept)}
     strings = _Strings()

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every policy of the catalogue, and every broken one of the tests, keeps to."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fleetsched.build.objects import inspect_object
+from fleetsched.build.policy import compile_policy
+from fleetsched.errors import BuildError
+from fleetsched.fleetrepo.load import load_policy
+from fleetsched.operations.lock import lock
+
+PROJECT = Path(__file__).resolve().parents[3]
+CATALOGUE = sorted(file.parent for file in PROJECT.glob("policies/*/policy.yaml"))
+BROKEN = sorted(file.parent for file in PROJECT.glob("tests/policies/*/policy.yaml"))
+DOES_NOT_COMPILE = "does-not-compile"
+COMPILING = [folder for folder in CATALOGUE + BROKEN if folder.name != DOES_NOT_COMPILE]
+SIZE_LIMIT = 25_000
+
+
+def name(folder: Path) -> str:
+    return folder.name
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A fleet repository with the broken policies that compile."""
+    ignored = shutil.ignore_patterns(DOES_NOT_COMPILE)
+    shutil.copytree(PROJECT / "tests" / "policies", tmp_path / "policies", ignore=ignored)
+    return tmp_path
+
+
+def test_the_catalogue_is_complete() -> None:
+    assert list(map(name, CATALOGUE)) == ["fair", "interactive", "throughput"]
+    assert list(map(name, BROKEN)) == [
+        DOES_NOT_COMPILE,
+        "exits-late",
+        "forbidden-cpu",
+        "init-fails",
+        "stall",
+        "verifier-rejects",
+    ]
+
+
+def test_locks_are_up_to_date() -> None:
+    assert [result.outcome for result in lock(PROJECT, [], check=True)] == ["unchanged"] * len(CATALOGUE)
+
+
+def test_locks_of_the_broken_policies_are_up_to_date(repository: Path) -> None:
+    assert [result.lock.policy for result in lock(repository, [], check=True)] == [
+        folder.name for folder in BROKEN if folder.name != DOES_NOT_COMPILE
+    ]
+
+
+@pytest.mark.parametrize(
+    "folder", [each for each in CATALOGUE + BROKEN if each.name != DOES_NOT_COMPILE], ids=name
+)
+def test_objects_are_small_and_without_warnings(folder: Path, cache: Path) -> None:
+    compiled = compile_policy(folder, {}, cache=cache)
+    assert compiled.diagnostics == ()
+    assert len(compiled.image) < SIZE_LIMIT
+
+
+@pytest.mark.parametrize("folder", CATALOGUE, ids=name)
+def test_policies_survive_hotplug(folder: Path, cache: Path) -> None:
+    programs = inspect_object(compile_policy(folder, {}, cache=cache).image).programs
+    assert {f"{folder.name}_cpu_online", f"{folder.name}_cpu_offline"} <= set(programs)
+
+
+@pytest.mark.parametrize("folder", CATALOGUE, ids=name)
+def test_readmes_explain_every_parameter_and_why_nothing_starves(folder: Path) -> None:
+    text = (folder / "README.md").read_text()
+    documented = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|", text, re.MULTILINE))
+    declared = load_policy(folder).parameters
+    assert documented == {parameter: str(each.default) for parameter, each in declared.items()}
+    assert "**Nothing starves.**" in text
+
+
+@pytest.mark.parametrize("folder", CATALOGUE, ids=name)
+def test_sources_say_what_keeps_tasks_from_starving(folder: Path) -> None:
+    source = (folder / f"{folder.name}.bpf.c").read_text()
+    assert source.startswith(f"// SPDX-License-Identifier: GPL-2.0-only\n/*\n * {folder.name}: ")
+    assert " * Nobody starves: " in source
+
+
+def test_what_does_not_compile_says_where(cache: Path) -> None:
+    with pytest.raises(BuildError) as caught:
+        compile_policy(PROJECT / "tests" / "policies" / DOES_NOT_COMPILE, {}, cache=cache)
+    assert caught.value.message == (
+        "policies/does-not-compile/does-not-compile.bpf.c:13:40: error: "
+        "use of undeclared identifier 'slice_that_nobody_declared'"
+    )

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fleetsched.build.policy import compile_policy
+from fleetsched.build.render import render
+from fleetsched.errors import BuildError
+from tests.unit.build.conftest import MINIMAL, MakePolicy
+
+TEMPLATE = """\
+{# what a variant chooses #}
+#include <fleetsched/policy.bpf.h>
+{% if fifo %}
+/* first in,
+   first out */
+{% endif %}
+{% for name in names %}
+static u64 nr_{{ name }};
+{% endfor %}
+int last;
+"""
+
+
+def message(folder: Path, inputs: dict[str, object]) -> str:
+    with pytest.raises(BuildError) as caught:
+        render(folder, inputs)
+    return caught.value.message
+
+
+def test_plain_source_is_taken_as_it_is(make_policy: MakePolicy) -> None:
+    assert render(make_policy(), {}) == MINIMAL
+
+
+def test_template_gets_the_variants_inputs(make_policy: MakePolicy) -> None:
+    text = render(make_policy(TEMPLATE, end=".j2"), {"fifo": False, "names": ["a", "b"]})
+    code = [line for line in text.split("\n") if line and not line.startswith("#line")]
+    assert code == ["#include <fleetsched/policy.bpf.h>", "static u64 nr_a;", "static u64 nr_b;", "int last;"]
+
+
+@pytest.mark.parametrize("fifo", [True, False])
+@pytest.mark.parametrize("names", [[], ["a"], ["a", "b", "c"]])
+def test_compile_errors_name_the_templates_lines(
+    make_policy: MakePolicy, cache: Path, fifo: bool, names: list[str]
+) -> None:
+    folder = make_policy(TEMPLATE.replace("int last;", "int last = nothing;"), end=".j2")
+    with pytest.raises(BuildError) as caught:
+        compile_policy(folder, {"fifo": fifo, "names": names}, cache=cache)
+    assert caught.value.message == (
+        "policies/small/small.bpf.c.j2:10:12: error: use of undeclared identifier 'nothing'"
+    )
+
+
+def test_macros_over_several_lines_stay_whole(make_policy: MakePolicy, cache: Path) -> None:
+    template = "#define TWO \\\n\t{{ a }} \\\n\t{% if b %}+ 1{% endif %} \\\n\t+ 0\n" + MINIMAL
+    compile_policy(make_policy(template, end=".j2"), {"a": 1, "b": True}, cache=cache)
+
+
+def test_variants_make_different_objects_with_equal_names(make_policy: MakePolicy, cache: Path) -> None:
+    folder = make_policy(MINIMAL.replace("5000", "{{ slice_us }}"), end=".j2")
+    short, long = (compile_policy(folder, {"slice_us": value}, cache=cache) for value in (1000, 9000))
+    assert short.digest != long.digest
+
+
+@pytest.mark.parametrize(
+    ("template", "problem"),
+    [
+        ("int x;\nint y = {{ missing }};\n", "2: error: 'missing' is undefined"),
+        (
+            "{% if true %}\nint x;\n{% endif %}\n{% if missing.field %}{% endif %}\n",
+            "4: error: 'missing' is undefined",
+        ),
+        ("int x;\n{% for %}\n", "2: error: Expected an expression, got 'end of statement block'"),
+        ("\n\n{{ 1 / 0 }}\n", "3: error: division by zero"),
+        ("{{ ''.__class__ }}", "1: error: access to attribute '__class__' of 'str' object is unsafe."),
+        ("\n{% include '/etc/passwd' %}", "2: error: no loader for this environment specified"),
+    ],
+)
+def test_mistakes_of_templates_have_their_line(make_policy: MakePolicy, template: str, problem: str) -> None:
+    assert message(make_policy(template, end=".j2"), {}) == f"policies/small/small.bpf.c.j2:{problem}"
+
+
+def test_inputs_need_a_template(make_policy: MakePolicy) -> None:
+    with pytest.raises(BuildError) as caught:
+        render(make_policy(), {"fifo": True})
+    assert str(caught.value) == (
+        "policies/small/small.bpf.c: a variant has inputs (fifo), and the source is no template\n"
+        "  rename the source to small.bpf.c.j2"
+    )
+
+
+def test_source_is_utf_8(make_policy: MakePolicy) -> None:
+    folder = make_policy()
+    (folder / "small.bpf.c").write_bytes(b"/* \xff */")
+    assert message(folder, {}) == "policies/small/small.bpf.c: error: not UTF-8 (byte 3)"
+
+
+def test_there_is_one_source(make_policy: MakePolicy) -> None:
+    folder = make_policy()
+    make_policy(end=".j2")
+    assert message(folder, {}) == (
+        "policy 'small': expected one source, policies/small/small.bpf.c or small.bpf.c.j2, found 2"
+    )
+    for file in folder.iterdir():
+        file.unlink()
+    assert message(folder, {}) == (
+        "policy 'small': expected one source, policies/small/small.bpf.c or small.bpf.c.j2, found none"
+    )
