@@ -193,8 +193,12 @@ static int attach(struct policy *policy, json_t *assignment, struct failure *f)
 	}
 	exit = err ? NULL : policy_exit(policy, EXIT_WAIT_MS);
 	f->detail = checked(json_pack("{s:o}", "exit", copy_or_null(exit)));
-	fail(f, "attach-failed", NULL, "%s did not come up: %s%s%s", text_of(assignment, "policy"),
-	     err ? strerror(-err) : reason_of(exit), exit ? ": " : "", exit ? text_of(exit, "message") : "");
+	if (!strcmp(after.state, "enabled"))
+		fail(f, "attach-failed", "stop its loader first", "%s did not come up: the scheduler %s took its place",
+		     text_of(assignment, "policy"), after.ops);
+	else
+		fail(f, "attach-failed", NULL, "%s did not come up: %s%s%s", text_of(assignment, "policy"),
+		     err ? strerror(-err) : reason_of(exit), exit ? ": " : "", exit ? text_of(exit, "message") : "");
 	json_decref(exit);
 	policy_free(policy);
 	set_real_time(false);
@@ -520,12 +524,14 @@ static int write_trial(const struct try_args *args, struct failure *f)
 static void attach_refused(const struct try_args *args, struct failure *f)
 {
 	json_t *exit = json_object_get(f->detail, "exit");
-	char why[600];
+	char why[600], foreign[128];
 
 	snprintf(why, sizeof(why), "%s", f->message);
 	journal_set("trial", NULL);
 	journal_add("attach-failed", args->assignment, args->run, exit, "%s", why);
-	hold(args->assignment, why, json_is_null(exit) ? NULL : exit);
+	find_foreign(foreign, sizeof(foreign));
+	if (!foreign[0])	/* else it is not the policy's fault */
+		hold(args->assignment, why, json_is_null(exit) ? NULL : exit);
 	save_or_note();
 	reattach("the new policy did not come up");
 }
