@@ -41,6 +41,10 @@ def last_words(folder: Path) -> str:
     )
 
 
+class MachineEndedError(LabError):
+    """QEMU hung up."""
+
+
 class _Channel:
     """JSON lines on the socket `name` in a machine's folder."""
 
@@ -95,8 +99,8 @@ class _Channel:
         message: dict[str, Any] = json.loads(line.rpartition(_DELIMITER)[2])
         return message
 
-    def _gone(self) -> LabError:
-        return LabError(f"{self._folder.name}: the machine ended", remedy=last_words(self._folder))
+    def _gone(self) -> MachineEndedError:
+        return MachineEndedError(f"{self._folder.name}: the machine ended", remedy=last_words(self._folder))
 
     def _result(self, execute: str, timeout_s: float) -> Any:
         end = time.monotonic() + timeout_s
@@ -127,9 +131,15 @@ class Monitor(_Channel):
         self._send(execute, arguments)
         return self._result(execute, timeout_s)
 
-    def quit(self) -> None:
-        """Tell QEMU to end. It may be gone before its answer comes, so none is awaited."""
+    def quit(self, *, timeout_s: float = 30.0) -> None:
+        """Tell QEMU to end, and listen until it hangs up: it drops what a closed connection has said."""
         self._send("quit", {})
+        try:
+            while self._receive(timeout_s) is not None:
+                pass
+        except MachineEndedError:
+            return
+        raise LabError(f"{self._folder.name}: does not end when told to")
 
     def wait_for(self, query: str, wanted: str, failed: str, *, timeout_s: float) -> None:
         """Ask until the status is `wanted`.

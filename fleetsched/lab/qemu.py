@@ -30,7 +30,8 @@ class Accelerator:
         if self.name == "kvm":
             return ["-accel", "kvm", "-cpu", "host"]
         # Multi-threaded TCG panicked guests when a scheduler was attached under load; `-cpu max` is slower.
-        return ["-accel", "tcg,thread=single", "-cpu", "Nehalem"]
+        # Left alone, the translated code of one guest grows to more than 1 GiB.
+        return ["-accel", "tcg,thread=single,tb-size=256", "-cpu", "Nehalem"]
 
 
 KVM = Accelerator("kvm")

@@ -107,14 +107,7 @@ def ssh_command(name: str, host: str, command: Sequence[str]) -> list[str]:
         raise UsageError(f"lab {name} has no host {wanted}", remedy=f"It has: {known}.")
     return [
         *("ssh", "-F", "none", *ssh_options(lab.folder)),
-        *(
-            "-o",
-            f"HostKeyAlias=[127.0.0.1]:{machine.port}",
-            "-o",
-            "ConnectTimeout=60",
-            "-o",
-            "LogLevel=ERROR",
-        ),
+        *("-o", "ConnectTimeout=60", "-o", "LogLevel=ERROR"),
         *("-i", str(state.key_file(lab.folder)), "-p", str(machine.port), f"{user or 'root'}@127.0.0.1"),
         *command,
     ]

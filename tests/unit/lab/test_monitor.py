@@ -124,3 +124,21 @@ def test_script_that_fails_in_the_guest_says_why(tmp_path: Path) -> None:
     ):
         agent.run("false", timeout_s=30)
     assert str(caught.value) == "lab-1: readying the guest failed: no ssh"
+
+
+def test_quit_waits_until_the_machine_hangs_up(tmp_path: Path) -> None:
+    answers = {"qmp_capabilities": [{"return": {}}]}
+    with peer(tmp_path, QMP_SOCKET, [GREETING], answers) as came, Monitor(tmp_path) as monitor:
+        monitor.quit(timeout_s=30)
+        assert came == ["qmp_capabilities", "quit"]
+
+
+def test_machine_that_does_not_quit_is_an_error(tmp_path: Path) -> None:
+    folder = tmp_path / "lab-1"
+    answers = {"qmp_capabilities": [{"return": {}}], "quit": [{"return": {}}]}
+    with (
+        peer(folder, QMP_SOCKET, [GREETING], answers),
+        Monitor(folder) as monitor,
+        pytest.raises(LabError, match="lab-1: does not end when told to"),
+    ):
+        monitor.quit(timeout_s=0.2)

@@ -29,7 +29,7 @@ def test_template_is_not_reachable_at_all() -> None:
 
 def test_tcg_has_one_thread_and_its_clock_is_the_controllers() -> None:
     arguments = qemu.machine_arguments(qemu.TCG, IMAGE, FOLDER)
-    assert words_after("-accel", arguments) == ["tcg,thread=single"]
+    assert words_after("-accel", arguments) == ["tcg,thread=single,tb-size=256"]
     assert words_after("-cpu", arguments) == ["Nehalem"]
     assert "-icount" not in arguments
 
