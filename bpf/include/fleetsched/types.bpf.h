@@ -75,7 +75,7 @@ struct scx_bpf_dsq_insert_vtime_args {
 
 /* A walk through a queue; what is in it is the kernel's business. */
 struct bpf_iter_scx_dsq {
-	u64 opaque[6];
+	u64 __opaque[6];
 };
 
 #define E2BIG 7
