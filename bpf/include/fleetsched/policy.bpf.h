@@ -53,16 +53,20 @@ struct user_exit_info {
 	})
 
 /*
- * The ops table and the licence. @name is the policy's name, with "_" for "-" (the kernel refuses "-" in names).
+ * The ops table and the licence. @policy is the policy's name, with "_" for "-" (the kernel refuses "-" in names).
  * timeout_ms: a task that waits longer has the policy ejected. 5000 is the catalogue's limit; the kernel's is 30000.
+ * @callbacks may set it to something else.
  */
 #define FLEETSCHED_OPS_DEFINE(policy, callbacks...)                                                         \
 	char _license[] SEC("license") = "GPL";                                                             \
+	_Pragma("clang diagnostic push")                                                                    \
+	_Pragma("clang diagnostic ignored \"-Winitializer-overrides\"")                                     \
 	SEC(".struct_ops.link")                                                                             \
 	struct sched_ext_ops policy##_ops = {                                                               \
-		callbacks,                                                                                  \
-		.timeout_ms = 5000,                                                                         \
 		.name = #policy,                                                                            \
-	}
+		.timeout_ms = 5000,                                                                         \
+		callbacks                                                                                   \
+	}                                                                                                   \
+	_Pragma("clang diagnostic pop")
 
 #endif /* FLEETSCHED_POLICY_BPF_H */

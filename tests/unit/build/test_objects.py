@@ -168,3 +168,9 @@ def test_an_object_without_an_exit_record_is_named(make_policy: MakePolicy, cach
     assert caught.value.message == (
         "policy 'small': it has no exit record: UEI_DEFINE(uei) and UEI_RECORD in ops.exit are missing"
     )
+
+
+def test_a_policy_may_have_its_own_time_out(make_policy: MakePolicy, cache: Path) -> None:
+    source = MINIMAL.replace(".enqueue = ", ".timeout_ms = 4000, .enqueue = ")
+    assert inspected(make_policy, cache, source).timeout_ms == 4000
+    assert compile_policy(make_policy(source), {}, cache=cache).diagnostics == ()
