@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import secrets
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
-from fleetsched.errors import ExitCode, HelperError, HostError, LeaseHeldError, RefusedError
+from fleetsched.errors import ExitCode, FleetschedError, HostError, InterruptedRunError, RefusedError
 from fleetsched.model.manifests import BUILT_IN_STRATEGY, Fleet, RolloutStrategy
 from fleetsched.model.plan import CHANGING, Action, HostPlan, Plan
 from fleetsched.model.run import Applied, HostResult
@@ -22,6 +23,7 @@ from fleetsched.operations.objects import build_objects
 from fleetsched.operations.plan import Planned
 from fleetsched.rollout.engine import LEASE_MARGIN_S, HostEvent, Outcome, Run, roll_out
 from fleetsched.rollout.journal import Journal
+from fleetsched.rollout.session import HostSession
 
 _SEVERITY = (
     ExitCode.NOT_ROLLED_BACK,
@@ -65,6 +67,7 @@ def apply(
     Raises:
         BuildError: a policy does not build to what its lock says; nothing was changed.
         LeaseHeldError: another run holds a host; nothing was changed.
+        InterruptedRunError: a second Ctrl-C; hosts on trial go back by themselves.
     """
     objects = build_objects(access.fleet, planned.plan)
     run = new_run(access, planned, objects, journals, report)
@@ -74,9 +77,16 @@ def apply(
         try:
             _take_leases(run, rollouts)
             applied = _roll_out_all(run, rollouts, planned.plan.exit_code(detailed=False))
-        finally:
-            for session in run.sessions.values():
-                session.drop_lease()
+        except KeyboardInterrupt:
+            # Workers still use their sessions: whoever leaves now closes them, and the leases run out.
+            raise InterruptedRunError(
+                f"run {run.id} was left in the middle",
+                remedy="hosts on trial go back by themselves; `fleetsched plan` shows what runs where",
+            ) from None
+        except FleetschedError:
+            drop_leases(run)
+            raise
+        drop_leases(run)
         run.journal.write("end", exit_code=int(applied.exit_code))
     return applied
 
@@ -124,18 +134,25 @@ def _rollouts(plan: Plan, fleet: Fleet) -> list[_Rollout]:
 
 def _take_leases(run: Run, rollouts: list[_Rollout]) -> None:
     """Take the lease of every host that already has a helper, before anything is changed."""
-    for rollout in rollouts:
-        for name, plan in rollout.hosts.items():
-            if plan.action in CHANGING and not plan.install_helper and not plan.problem:
-                try:
-                    run.sessions[name].take_lease(
-                        run.owner, rollout.strategy.trial_deadline_s + LEASE_MARGIN_S
-                    )
-                except HelperError as error:
-                    if error.code == "lease-held":
-                        raise LeaseHeldError(error.message, remedy=error.remedy) from error
-                except HostError:
-                    continue  # its own work will say so, and the failure budget decides
+    wanted = [
+        (name, rollout.strategy.trial_deadline_s + LEASE_MARGIN_S)
+        for rollout in rollouts
+        for name, plan in rollout.hosts.items()
+        if plan.action in CHANGING and not plan.install_helper and not plan.problem
+    ]
+
+    def take(name: str, ttl_s: float) -> None:
+        # A host that does not answer any more will say so when its own work begins; the budget decides then.
+        with contextlib.suppress(HostError):
+            run.sessions[name].take_lease(run.owner, ttl_s)
+
+    for taken in [run.executor.submit(take, *want) for want in wanted]:
+        taken.result()
+
+
+def drop_leases(run: Run) -> None:
+    """Give all leases back; for the end of a run, when no worker uses a session any more."""
+    list(run.executor.map(HostSession.drop_lease, run.sessions.values()))
 
 
 def _roll_out_all(run: Run, rollouts: list[_Rollout], planned: ExitCode) -> Applied:

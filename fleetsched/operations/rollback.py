@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from fleetsched.errors import ExitCode, HostError, InputError
+from fleetsched.errors import ExitCode, HostError, InputError, LeaseHeldError
 from fleetsched.model.plan import Action, HostPlan, Observed, describe
 from fleetsched.model.rollout import Phase
 from fleetsched.model.run import Applied, HostResult, Undo
 from fleetsched.model.state import Status
-from fleetsched.operations.apply import new_run
+from fleetsched.operations.apply import drop_leases, new_run
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.plan import Planned
 from fleetsched.rollout.engine import LEASE_MARGIN_S, HostEvent, Run, put_back
@@ -65,11 +65,8 @@ def rollback(
     run = new_run(access, planned, {}, journals, report)
     with run.journal:
         run.journal.write("rollback-run", run=run.id, owner=run.owner, undoes=undo.run)
-        try:
-            results = tuple(run.executor.map(lambda plan: _put_back(run, plan), undo.hosts))
-        finally:
-            for session in run.sessions.values():
-                session.drop_lease()
+        results = tuple(run.executor.map(lambda plan: _put_back(run, plan), undo.hosts))
+        drop_leases(run)
         failed = any(result.phase is not Phase.ROLLED_BACK for result in results)
         code = ExitCode.NOT_ROLLED_BACK if failed else ExitCode.OK
         run.journal.write("end", exit_code=int(code))
@@ -81,7 +78,7 @@ def _put_back(run: Run, plan: HostPlan) -> HostResult:
         token = run.sessions[plan.host].take_lease(run.owner, _DEADLINE_S + LEASE_MARGIN_S)
         ended = put_back(run, plan, token, "rolled back by hand", _DEADLINE_S)
         result = HostResult(plan.host, plan.desired.goal, ended.phase, ended.detail)
-    except HostError as error:
+    except (HostError, LeaseHeldError) as error:
         result = HostResult(plan.host, plan.desired.goal, Phase.NOT_ROLLED_BACK, error.message)
     run.journal.write("host", host=plan.host, phase=result.phase, detail=result.detail)
     run.report(HostEvent(plan.host, str(result.phase), result.detail))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fleetsched.errors import HelperError, HostError
+from fleetsched.errors import HelperError, HostError, LeaseHeldError
 from fleetsched.helper.client import HelperClient
 from fleetsched.helper.install import install
 from fleetsched.helper.session import NoHelper, open_helper
@@ -100,7 +100,7 @@ class HostSession:
         token, self.token = self.token, None
         try:
             self._helper.release_lease(token)
-        except HostError:
+        except (HostError, LeaseHeldError):
             self.close()
 
     def reconnect(self) -> HelperClient:
