@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""plan, apply, rollback and retry over simulated hosts, from a real fleet repository with real objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from fleetsched.errors import BuildError, ExitCode, LeaseHeldError, RefusedError, UnreachableError
+from fleetsched.fleetrepo.load import load_fleet
+from fleetsched.fleetrepo.revision import Revision
+from fleetsched.helper.simulated import Behaviour, SimulatedHost, SimulatedTransport
+from fleetsched.model.run import Applied
+from fleetsched.operations.apply import apply, check_allowed
+from fleetsched.operations.fleet import FleetAccess
+from fleetsched.operations.init import init
+from fleetsched.operations.plan import plan
+from fleetsched.operations.rollback import plan_rollback, retry, rollback
+from tests.unit.rollout.test_engine import HELPER
+
+NAMES = ("lab-1", "lab-2", "lab-3")
+Actions = dict[str, str]
+
+
+@dataclass
+class Controller:
+    """A fleet repository, its simulated hosts, and the operations on them."""
+
+    root: Path
+    hosts: dict[str, SimulatedHost]
+
+    def access(self, *objections: str) -> FleetAccess:
+        revision = Revision("c" * 40, objections)
+        return FleetAccess(load_fleet(self.root), revision, SimulatedTransport(self.hosts), lambda: HELPER, 4)
+
+    def actions(self, limit: str | None = None) -> Actions:
+        with plan(self.access(), limit=limit) as planned:
+            return {host.host: host.words for host in planned.plan.hosts}
+
+    def apply(self) -> Applied:
+        access = self.access()
+        with plan(access) as planned:
+            return apply(access, planned, journals=self.root.parent / "runs", report=lambda event: None)
+
+    def rollback(self) -> Applied:
+        access = self.access()
+        with plan(access) as planned:
+            observed = {name: session.look() for name, session in planned.reached.sessions.items()}
+            undo = plan_rollback(planned, observed, None)
+            journals = self.root.parent / "runs"
+            return rollback(access, planned, undo, journals=journals, report=lambda event: None)
+
+    def retry(self) -> list[tuple[str, str]]:
+        with plan(self.access()) as planned:
+            return retry(planned)
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        path = self.root / file
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def ops(self) -> dict[str, str | None]:
+        return {name: host.kernel.ops for name, host in self.hosts.items()}
+
+
+@pytest.fixture
+def controller(tmp_path: Path) -> Controller:
+    root = tmp_path / "fleet"
+    init(root)
+    lines = "".join(f"        {name}:\n" for name in NAMES)
+    (root / "inventory" / "lab.yaml").write_text(f"all:\n  children:\n    lab:\n      hosts:\n{lines}")
+    return Controller(root, {name: SimulatedHost(name, installed=False) for name in NAMES})
+
+
+def all_hosts(action: str) -> Actions:
+    return dict.fromkeys(NAMES, action)
+
+
+def test_plan_apply_plan_is_changes_done_nothing(controller: Controller) -> None:
+    assert controller.actions() == all_hosts("install-helper, attach")
+
+    applied = controller.apply()
+
+    assert applied.exit_code is ExitCode.OK
+    assert controller.ops() == dict.fromkeys(NAMES, "fair")
+    assert controller.actions() == all_hosts("none")
+
+
+def test_changed_parameter_is_a_replace_and_can_be_rolled_back_by_hand(controller: Controller) -> None:
+    controller.apply()
+    controller.edit("manifests/lab.yaml", "slice_us: 5000", "slice_us: 7000")
+    assert controller.actions() == all_hosts("replace")
+    controller.apply()
+    assert controller.actions() == all_hosts("none")
+
+    undone = controller.rollback()
+
+    assert undone.exit_code is ExitCode.OK
+    assert controller.actions() == all_hosts("held")
+    assert {name for name, _ in controller.retry()} == set(NAMES)
+    assert controller.actions() == all_hosts("replace")
+
+
+def test_rollback_of_the_first_run_gives_the_kernels_scheduler_back(controller: Controller) -> None:
+    controller.apply()
+
+    controller.rollback()
+
+    assert controller.ops() == dict.fromkeys(NAMES)
+
+
+def test_goal_that_is_gone_removes_the_policy(controller: Controller) -> None:
+    controller.apply()
+    text = (controller.root / "manifests" / "lab.yaml").read_text(encoding="utf-8")
+    documents = [part for part in text.split("---\n") if "WorkloadGoal" not in part]
+    (controller.root / "manifests" / "lab.yaml").write_text("---\n".join(documents), encoding="utf-8")
+
+    assert controller.actions() == all_hosts("remove")
+    assert controller.apply().exit_code is ExitCode.OK
+    assert controller.ops() == dict.fromkeys(NAMES)
+
+
+def test_stalling_policy_fails_on_the_canary_and_is_held_everywhere(controller: Controller) -> None:
+    controller.apply()
+    controller.hosts["lab-1"].behaviours = {"fair": Behaviour(ejected_after_ms=6000)}
+    controller.edit("manifests/lab.yaml", "slice_us: 5000", "slice_us: 7000")
+
+    applied = controller.apply()
+
+    assert applied.exit_code is ExitCode.ROLLED_BACK
+    assert "runnable task stall" in applied.hosts[0].detail
+    assert [result.detail for result in applied.hosts[1:]] == ["not touched", "not touched"]
+    assert controller.actions() == all_hosts("held")
+
+
+def test_host_of_another_run_stops_this_one_before_it_changes_anything(controller: Controller) -> None:
+    controller.apply()
+    controller.edit("manifests/lab.yaml", "slice_us: 5000", "slice_us: 7000")
+    last = controller.hosts["lab-3"]
+    last.disk.last_token += 1
+    last.lease = ("ann@desk", last.disk.last_token, last.clock.now_ms() + 60_000)
+
+    with pytest.raises(LeaseHeldError, match="lab-3: the lease is held by ann@desk") as caught:
+        controller.apply()
+
+    assert caught.value.exit_code is ExitCode.LEASE_HELD
+    assert {name: host.kernel.enable_seq for name, host in controller.hosts.items()} == dict.fromkeys(
+        NAMES, 1
+    )
+    assert controller.hosts["lab-1"].lease is None
+
+
+def test_unreachable_host_is_told_and_named_by_the_exit_code(controller: Controller) -> None:
+    controller.apply()
+    controller.hosts["lab-2"].connect_error = UnreachableError("lab-2: no answer")
+
+    assert controller.actions()["lab-2"] == "unknown"
+    with plan(controller.access()) as planned:
+        assert planned.plan.exit_code(detailed=True) is ExitCode.UNREACHABLE
+
+
+def test_limit_leaves_the_other_hosts_out(controller: Controller) -> None:
+    assert controller.actions(limit="lab-2") == {"lab-2": "install-helper, attach"}
+
+
+def test_source_that_no_longer_matches_its_lock_changes_nothing(controller: Controller) -> None:
+    controller.edit("policies/fair/fair.bpf.c", "slice_us = 5000", "slice_us = 6000")
+
+    with pytest.raises(BuildError, match="its lock says") as caught:
+        controller.apply()
+
+    assert "fleetsched lock fair" in caught.value.remedy
+    assert controller.ops() == dict.fromkeys(NAMES)
+
+
+def test_each_host_costs_one_connection_and_one_exec(controller: Controller) -> None:
+    controller.apply()
+    access = controller.access()
+
+    with plan(access):
+        pass
+
+    assert sorted(access.transport.connects) == sorted(NAMES)
+    assert len(access.transport.commands) == len(NAMES)
+
+
+@pytest.mark.parametrize("unreviewed", [False, True])
+def test_unapproved_revision_is_refused_on_hosts_that_are_no_lab(
+    controller: Controller, unreviewed: bool
+) -> None:
+    access = controller.access("dirty: not as committed: x")
+
+    with (
+        plan(access) as planned,
+        pytest.raises(RefusedError, match="NOT APPROVED: dirty: not as committed: x"),
+    ):
+        check_allowed(access, planned, unreviewed=unreviewed)
+
+
+def test_lab_may_run_what_nobody_approved_when_asked(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    known_hosts = tmp_path / "fleetsched" / "lab" / "lab" / "known_hosts"
+    known_hosts.parent.mkdir(parents=True)
+    known_hosts.touch()
+    (controller.root / "inventory" / "groups.yaml").write_text(
+        "all:\n  vars:\n    ansible_host: 127.0.0.1\n"
+        f"    ansible_ssh_common_args: -o UserKnownHostsFile={known_hosts}\n"
+    )
+    access = controller.access("dirty: not as committed: x")
+
+    with plan(access) as planned:
+        with pytest.raises(RefusedError, match="or add --unreviewed for this lab"):
+            check_allowed(access, planned, unreviewed=False)
+        check_allowed(access, planned, unreviewed=True)
