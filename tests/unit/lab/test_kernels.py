@@ -39,7 +39,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache with three kernels, and no archive behind it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     folder = tmp_path / "fleetsched" / "lab" / "kernels"
-    for release in ("6.18.15+deb13-cloud-amd64", "7.0.13+deb13-cloud-amd64", "7.1.13+deb13-cloud-amd64"):
+    for release in ("6.19.14+deb13-cloud-amd64", "7.0.13+deb13-cloud-amd64", "7.1.13+deb13-cloud-amd64"):
         (folder / release).mkdir(parents=True)
     (folder / ".unfinished-7.2.12+deb13-cloud-amd64").mkdir()
 
@@ -54,21 +54,21 @@ def remembered(cache: Path, release: str) -> Kernel:
     return Kernel(release, cache / release / "vmlinuz", cache / release / "modules.tar")
 
 
-@pytest.mark.parametrize("wanted", ["6.18", "6.18.15"])
+@pytest.mark.parametrize("wanted", ["6.19", "6.19.14"])
 def test_cached_kernel_is_used_without_asking_the_archive(cache: Path, wanted: str) -> None:
-    assert find_kernel(wanted, print) == remembered(cache, "6.18.15+deb13-cloud-amd64")
+    assert find_kernel(wanted, print) == remembered(cache, "6.19.14+deb13-cloud-amd64")
 
 
 def test_archive_is_asked_for_a_better_kernel_than_the_cached_one(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    best = remembered(cache, "7.3.4+deb13-cloud-amd64")
+    best = remembered(cache, "6.18.15+deb13-cloud-amd64")
     monkeypatch.setattr(kernels, "_fetch", lambda versions, say: best)
     assert find_kernel(None, print) == best
 
 
 def test_without_an_archive_the_best_cached_kernel_is_used(cache: Path) -> None:
-    assert find_kernel(None, print) == remembered(cache, "7.0.13+deb13-cloud-amd64")
+    assert find_kernel(None, print) == remembered(cache, "6.19.14+deb13-cloud-amd64")
 
 
 def test_unfinished_kernel_is_not_used(cache: Path) -> None:
