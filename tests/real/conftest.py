@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from fleetsched.lab.lock import machine_lock
+
 FLEETSCHED = Path(sys.executable).with_name("fleetsched")
 PROJECT = Path(__file__).resolve().parents[2]
 LAB = f"test-{os.getpid()}"
@@ -44,7 +46,12 @@ class RealLab:
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[RealLab]:
-    """Three hosts, up for the whole test run."""
+    """Three hosts, up for the whole test run; no other lab of this machine starts in the meantime."""
+    with machine_lock(print):
+        yield from _lab()
+
+
+def _lab() -> Iterator[RealLab]:
     try:
         subprocess.run(
             [FLEETSCHED, "lab", "up", "--name", LAB, "--hosts", "3"], check=True, cwd="/", timeout=1500
