@@ -18,8 +18,8 @@ from fleetsched.lab.debian import Archive, open_archive
 from fleetsched.lab.paths import cache_folder
 from fleetsched.lab.run import run
 
-# 6.18 is a long-term kernel and the best tried here. Never 7.1 or 7.2: Debian's 7.1.13 and 7.2.12 refuse every
-# scheduler, since their BTF shows the implicit argument of kfuncs.
+# 6.18 is a long-term kernel and the best tried here. Never 7.1 or 7.2: Debian's 7.1.13 and 7.2.12 refuse
+# every scheduler, since their BTF shows the implicit argument of kfuncs.
 PREFERRED = ("6.18", "6.19", "7.3", "7.0")
 # trixie itself offers 6.12, without sched_ext: a host that must be refused.
 _SUITES = ("trixie-backports", "trixie")

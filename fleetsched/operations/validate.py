@@ -8,10 +8,11 @@ from pathlib import Path
 
 from fleetsched.fleetrepo.load import load_fleet
 from fleetsched.model.manifests import Fleet
+from fleetsched.operations.lock import lock
 
 
 def validate(root: Path, inventory: Sequence[Path] | None = None) -> Fleet:
-    """Load and check a fleet repository as it lies in the folder; no host is asked.
+    """Load and check a fleet repository as it lies in the folder, and rebuild its policies; no host is asked.
 
     Args:
         root: the folder with `fleetsched.yaml`.
@@ -20,5 +21,8 @@ def validate(root: Path, inventory: Sequence[Path] | None = None) -> Fleet:
     Raises:
         InputError: the folder is no fleet repository.
         ProblemsError: every mistake of every file.
+        BuildError: a policy does not compile, or not to what its lock says.
     """
-    return load_fleet(root, inventory)
+    fleet = load_fleet(root, inventory)
+    lock(root, sorted(fleet.locks), check=True)
+    return fleet
