@@ -82,9 +82,9 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        if self.line:
-            return f"{self.file}:{self.line}:{self.column}: {self.message}"
-        return f"{self.file}: {self.message}"
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        # What a file says must not reach a terminal as control characters.
+        return "".join(letter if letter.isprintable() else "?" for letter in f"{place}: {self.message}")
 
 
 class ProblemsError(InputError):
