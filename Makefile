@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test test-fast check helper bench clean
+.PHONY: help setup demo test test-fast test-faults check helper bench clean
 
 help:  ## list what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,7 +16,10 @@ demo: setup  ## watch the main job on a lab of three real virtual machines (KEEP
 	@$(BIN)/python scripts/demo.py
 
 test: check  ## check, plus the tests on real parts: kernels, virtual machines, sshd
-	$(PYTEST) tests/real
+	$(PYTEST) tests/real -m "not faults"
+
+test-faults: setup  ## the helper killed, stopped, starved and rebooted on a real host (not in CI)
+	$(PYTEST) tests/real -m faults
 
 test-fast: setup  ## unit, property and golden tests: no network, root or virtual machine
 	$(PYTEST) tests/unit

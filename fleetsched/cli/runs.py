@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,9 +16,11 @@ from fleetsched.cli.options import Config, Forks, Inventory, Json, Limit, Reposi
 from fleetsched.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+    from types import FrameType
 
     from fleetsched.model.run import Applied
+    from fleetsched.rollout.engine import StopRequest
 
 app = typer.Typer()
 
@@ -71,9 +75,12 @@ def apply(
             raise typer.Exit(planned.plan.exit_code(detailed=False))
         operation.check_allowed(access, planned, unreviewed=unreviewed)
         _ask(yes, "Apply this plan?")
-        applied = _with_progress(
-            lambda report: operation.apply(access, planned, journals=_journals(), report=report)
-        )
+        with stop_on_signals() as stop:
+            applied = _with_progress(
+                lambda report: operation.apply(
+                    access, planned, journals=_journals(), report=report, stop=stop
+                )
+            )
     typer.echo(run_text(applied))
     raise typer.Exit(applied.exit_code)
 
@@ -157,6 +164,26 @@ def _ask(yes: bool, question: str) -> None:
     if input(f"{question} Only `yes` is accepted: ").strip() != "yes":
         typer.echo("nothing was changed")
         raise typer.Exit(ExitCode.ERROR)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[StopRequest]:
+    """The first Ctrl-C or SIGTERM asks the run to stop at a safe point; the second leaves at once."""
+    from fleetsched.rollout.engine import StopRequest
+
+    stop = StopRequest()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if stop.requested:
+            raise KeyboardInterrupt
+        stop.request()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _with_progress(work: Any) -> Applied:

@@ -21,7 +21,7 @@ from fleetsched.model.run import Applied, HostResult
 from fleetsched.operations.fleet import FleetAccess, may_skip_review
 from fleetsched.operations.objects import build_objects
 from fleetsched.operations.plan import Planned
-from fleetsched.rollout.engine import LEASE_MARGIN_S, HostEvent, Outcome, Run, roll_out
+from fleetsched.rollout.engine import LEASE_MARGIN_S, HostEvent, Outcome, Run, StopRequest, roll_out
 from fleetsched.rollout.journal import Journal
 from fleetsched.rollout.session import HostSession
 
@@ -60,17 +60,22 @@ def check_allowed(access: FleetAccess, planned: Planned, *, unreviewed: bool) ->
 
 
 def apply(
-    access: FleetAccess, planned: Planned, *, journals: Path, report: Callable[[HostEvent], None]
+    access: FleetAccess,
+    planned: Planned,
+    *,
+    journals: Path,
+    report: Callable[[HostEvent], None],
+    stop: StopRequest | None = None,
 ) -> Applied:
     """Carry out `planned`, goal by goal. Call `check_allowed` first.
 
     Raises:
         BuildError: a policy does not build to what its lock says; nothing was changed.
         LeaseHeldError: another run holds a host; nothing was changed.
-        InterruptedRunError: a second Ctrl-C; hosts on trial go back by themselves.
+        InterruptedRunError: KeyboardInterrupt, whatever `stop` says; hosts on trial go back by themselves.
     """
     objects = build_objects(access.fleet, planned.plan)
-    run = new_run(access, planned, objects, journals, report)
+    run = new_run(access, planned, objects, journals, report, stop)
     with run.journal:
         run.journal.write("run", run=run.id, owner=run.owner, revision=run.revision)
         rollouts = _rollouts(planned.plan, access.fleet)
@@ -97,6 +102,7 @@ def new_run(
     objects: Mapping[str, bytes],
     journals: Path,
     report: Callable[[HostEvent], None],
+    stop: StopRequest | None = None,
 ) -> Run:
     """Name a run and open its journal."""
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
@@ -109,6 +115,7 @@ def new_run(
         executor=planned.reached.executor,
         journal=Journal(journals / f"{run_id}.jsonl", lambda: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"),
         report=report,
+        stop=stop or StopRequest(),
     )
 
 

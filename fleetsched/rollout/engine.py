@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from typing import Any
 
 from fleetsched.errors import ExitCode, HelperError, HostError, LeaseHeldError
 from fleetsched.model.manifests import RolloutStrategy, SchedulerCheck
@@ -30,6 +31,24 @@ class HostEvent:
     detail: str
 
 
+class StopRequest:
+    """A person's wish to stop at the next safe point. `request` may be called from a signal handler."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._inbox: queue.SimpleQueue[None] | None = None
+
+    def request(self) -> None:
+        """Ask for it, once or more often."""
+        self.requested = True
+        if self._inbox is not None:
+            self._inbox.put(None)
+
+    def tell(self, inbox: queue.SimpleQueue[Any]) -> None:
+        """Wake up whoever waits on this inbox when the wish comes; None is what it gets."""
+        self._inbox = inbox
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """What every part of one run shares.
@@ -39,6 +58,7 @@ class Run:
         owner: who holds the leases, for whoever is refused by them: `user@machine, run ID`.
         objects: the policies' bytes by digest.
         revision: the commit that the plan was made of.
+        stop: set when a person wants the run to end early.
     """
 
     id: str
@@ -49,6 +69,7 @@ class Run:
     executor: Executor
     journal: Journal
     report: Callable[[HostEvent], None]
+    stop: StopRequest = field(default_factory=StopRequest)
 
 
 @dataclass(slots=True)
@@ -59,7 +80,7 @@ class _Work:
     strategy: RolloutStrategy
     plans: Mapping[str, HostPlan]
     abort: threading.Event = field(default_factory=threading.Event)
-    results: queue.SimpleQueue[tuple[str, Ended]] = field(default_factory=queue.SimpleQueue)
+    results: queue.SimpleQueue[tuple[str, Ended] | None] = field(default_factory=queue.SimpleQueue)
     details: dict[str, str] = field(default_factory=dict)
 
 
@@ -78,8 +99,7 @@ def roll_out(run: Run, plans: Mapping[str, HostPlan], strategy: RolloutStrategy)
     A host whose action is `unknown`, or that has a problem, counts in the failure budget from the start
     and is not touched.
 
-    A first Ctrl-C lets the step that is under way end and starts no other; a second one raises
-    KeyboardInterrupt at once, and the hosts on trial revert by themselves.
+    When `run.stop` is requested, the step that is under way goes on to its end and no other starts.
     """
     work = _Work(run, strategy, plans, details=_refused(plans))
     rollout = Rollout.begin(
@@ -88,6 +108,9 @@ def roll_out(run: Run, plans: Mapping[str, HostPlan], strategy: RolloutStrategy)
         failed=[host for host in work.details if plans[host].action is not Action.UNKNOWN],
         unreachable=[host for host in work.details if plans[host].action is Action.UNKNOWN],
     )
+    run.stop.tell(work.results)
+    if run.stop.requested:
+        rollout = rollout.interrupt()
     for host, detail in work.details.items():
         run.report(HostEvent(host, str(rollout.phases[host]), detail))
     while True:
@@ -123,19 +146,15 @@ def _refused(plans: Mapping[str, HostPlan]) -> dict[str, str]:
 
 
 def _collect(work: _Work, rollout: Rollout) -> Rollout:
-    """Wait for one host to report."""
-    try:
-        host, ended = work.results.get()
-    except KeyboardInterrupt:
-        if rollout.interrupted:
-            raise
+    """Wait for one host to report, or for the wish to stop."""
+    result = work.results.get()
+    if result is None:
         work.run.journal.write("interrupt")
         work.run.report(
-            HostEvent(
-                "", "interrupted", "letting this step end; hosts on trial revert at once on a second Ctrl-C"
-            )
+            HostEvent("", "interrupted", "this step goes on to its end; interrupt again to leave at once")
         )
         return rollout.interrupt()
+    host, ended = result
     work.details[host] = ended.detail
     work.run.journal.write("host", host=host, phase=ended.phase, detail=ended.detail)
     work.run.report(HostEvent(host, str(ended.phase), ended.detail))

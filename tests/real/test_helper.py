@@ -33,6 +33,8 @@ from tests.conformance.runner import cases, run_case
 from tests.real.conftest import PROJECT, RealLab, wait_until
 from tests.real.test_helper_conformance import _REMOVE, LabAdapter
 
+pytestmark = [pytest.mark.lab, pytest.mark.faults]
+
 _CONFIRM_S = 11.0  # twice the policies' timeout_ms of 5000, and a second
 _POLICIES = {
     "fair": "policies/fair",
@@ -137,7 +139,6 @@ def host(installed: ManagedHost) -> ManagedHost:
     return installed
 
 
-@pytest.mark.lab
 def test_a_killed_helper_gives_the_host_back_at_once_and_then_returns(host: ManagedHost) -> None:
     host.confirm(host.assignment("fair"))
 
@@ -155,7 +156,6 @@ def test_a_killed_helper_gives_the_host_back_at_once_and_then_returns(host: Mana
     assert running.assignment == host.assignment("fair")
 
 
-@pytest.mark.lab
 def test_a_helper_killed_in_a_trial_loses_it_and_goes_back_to_the_last_known_good(host: ManagedHost) -> None:
     host.confirm(host.assignment("fair"))
     with host.client() as client:
@@ -171,7 +171,6 @@ def test_a_helper_killed_in_a_trial_loses_it_and_goes_back_to_the_last_known_goo
     assert (status.last_trial.outcome, status.held) == ("lost", ())
 
 
-@pytest.mark.lab
 def test_a_stopped_helper_does_not_keep_a_trial_beyond_its_deadline(host: ManagedHost) -> None:
     host.confirm(host.assignment("fair"))
     with host.client() as client:
@@ -196,7 +195,6 @@ def test_a_stopped_helper_does_not_keep_a_trial_beyond_its_deadline(host: Manage
     assert (last.outcome, last.exit.message) == ("expired", "the fleetsched lease ran out")
 
 
-@pytest.mark.lab
 def test_a_helper_stopped_for_long_lets_go_of_what_was_confirmed_and_takes_it_back(host: ManagedHost) -> None:
     host.confirm(host.assignment("fair"))
 
@@ -213,7 +211,6 @@ def test_a_helper_stopped_for_long_lets_go_of_what_was_confirmed_and_takes_it_ba
     assert status.running is not None
 
 
-@pytest.mark.lab
 def test_a_trial_that_starves_everything_is_reverted_at_its_deadline(host: ManagedHost) -> None:
     host.confirm(host.assignment("fair"))
     with host.client() as client:
@@ -231,7 +228,6 @@ def test_a_trial_that_starves_everything_is_reverted_at_its_deadline(host: Manag
     ]
 
 
-@pytest.mark.lab
 def test_a_confirmed_policy_that_fails_is_voided_and_stays_off(host: ManagedHost) -> None:
     assignment = host.assignment("exits-late", after_ms=20_000)
     host.confirm(assignment)
@@ -250,7 +246,6 @@ def test_a_confirmed_policy_that_fails_is_voided_and_stays_off(host: ManagedHost
     assert refused.value.code == "held"
 
 
-@pytest.mark.lab
 def test_after_two_unclean_boots_the_last_known_good_stays_off(host: ManagedHost) -> None:
     host.confirm(host.assignment("fair"))
     host.shell("systemctl stop fleetsched-host.service")
@@ -268,7 +263,6 @@ def test_after_two_unclean_boots_the_last_known_good_stays_off(host: ManagedHost
     assert host.status().kernel.state == "disabled"
 
 
-@pytest.mark.lab
 def test_a_host_that_is_switched_off_attaches_nothing(host: ManagedHost) -> None:
     host.confirm(host.assignment("fair"))
     host.shell("mkdir -p /etc/fleetsched && touch /etc/fleetsched/off")
@@ -286,7 +280,6 @@ def test_a_host_that_is_switched_off_attaches_nothing(host: ManagedHost) -> None
     )
 
 
-@pytest.mark.lab
 def test_checks_are_roots_own_and_have_ten_seconds(host: ManagedHost) -> None:
     host.shell(
         "mkdir -p /etc/fleetsched/checks.d && cd /etc/fleetsched/checks.d && umask 022"
@@ -310,14 +303,12 @@ def test_checks_are_roots_own_and_have_ten_seconds(host: ManagedHost) -> None:
     assert host.shell("pgrep -c sleep || true").strip() == "0"
 
 
-@pytest.mark.lab
 def test_no_thread_of_the_helper_is_a_task_of_the_policy(host: ManagedHost) -> None:
     host.confirm(host.assignment("fair"))
     threads = host.shell(f"ps -L -o cls=,rtprio= -p {_PID}").split("\n")
     assert sorted(line.split() for line in threads if line) == [["FF", "1"], ["FF", "90"]]
 
 
-@pytest.mark.lab
 def test_the_sanitizers_find_nothing(host: ManagedHost) -> None:
     """The table's short cases and one ejection, against the helper with AddressSanitizer and UBSan."""
     binary = build_helper(sanitized=True).read_bytes()

@@ -212,6 +212,22 @@ def test_foreign_scheduler_is_shown_by_name_and_not_thrown_out(fleet: FleetRepos
     assert kernel_of(fleet.status(), host) == ("enabled", "fair")
 
 
+def test_rebooted_host_comes_back_with_its_policy(fleet: FleetRepository) -> None:
+    host = fleet.lab.hosts[1]
+    boot = "cat /proc/sys/kernel/random/boot_id"
+    before = fleet.lab.ssh(host, boot)
+    # The connection ends with the machine, so its exit code says nothing.
+    fleet.lab.ssh(host, "systemctl reboot", check=False)
+
+    wait_until(lambda: fleet.lab.ssh(host, boot) != before, within_s=300, what="the host has rebooted")
+    wait_until(
+        lambda: fleet.lab.ssh(host, "cat /sys/kernel/sched_ext/root/ops", check=False).strip() == "fair",
+        within_s=180,
+        what="the policy is back",
+    )
+    assert fleet.actions()[host] == "none"
+
+
 def load_by_hand(lab: RealLab, host: str, policy: Path) -> None:
     """Turn off what runs and attach a policy with bpftool, as an administrator might."""
     image = base64.b64encode(compile_policy(policy, {}).image).decode()

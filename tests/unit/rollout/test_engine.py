@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from fleetsched.model.inventory import Host
 from fleetsched.model.manifests import HostCheck, RolloutStrategy, SchedulerCheck, Step
 from fleetsched.model.plan import Claim, Desired, plan_hosts
 from fleetsched.model.rollout import Phase
-from fleetsched.rollout.engine import HostEvent, Outcome, Run, roll_out
+from fleetsched.rollout.engine import HostEvent, Outcome, Run, StopRequest, roll_out
 from fleetsched.rollout.journal import Journal
 from fleetsched.rollout.session import HelperFiles, HostSession
 
@@ -42,9 +42,15 @@ class Fleet:
     folder: Path
     hosts: dict[str, SimulatedHost]
     events: list[HostEvent] = field(default_factory=list)
+    report: Callable[[HostEvent], None] | None = None
     run_number: int = 0
 
-    def apply(self, assignment: Assignment | None, strategy: RolloutStrategy = STRATEGY) -> Outcome:
+    def apply(
+        self,
+        assignment: Assignment | None,
+        strategy: RolloutStrategy = STRATEGY,
+        stop: StopRequest | None = None,
+    ) -> Outcome:
         transport = SimulatedTransport(self.hosts)
         sessions = {name: HostSession(Host(name, name), transport, lambda: HELPER) for name in self.hosts}
         desired = {name: Desired(Claim.GOAL, "web", "web", assignment) for name in self.hosts}
@@ -59,7 +65,8 @@ class Fleet:
                 objects={hashlib.sha256(data).hexdigest(): data for data in (OLD, NEW)},
                 executor=executor,
                 journal=journal,
-                report=self.events.append,
+                report=self.report or self.events.append,
+                stop=stop or StopRequest(),
             )
             outcome = roll_out(
                 run, {plan.host: plan for plan in plans if plan.changes or plan.reason}, strategy
@@ -191,6 +198,31 @@ def test_host_without_sched_ext_is_refused_before_anything_starts(make_fleet) ->
     assert outcome.rollout.phases == {"a": Phase.WAITING, "b": Phase.FAILED, "c": Phase.WAITING}
     assert "has no sched_ext" in outcome.details["b"]
     assert outcome.exit_code is ExitCode.ROLLED_BACK
+
+
+def test_wish_to_stop_lets_the_step_end_and_starts_no_other(make_fleet) -> None:
+    fleet = make_fleet()
+    stop = StopRequest()
+
+    def stop_in_the_first_trial(event: HostEvent) -> None:
+        if event.word == "enabled":
+            stop.request()
+
+    fleet.report = stop_in_the_first_trial
+
+    outcome = fleet.apply(policy("new", NEW), stop=stop)
+
+    assert outcome.exit_code is ExitCode.INTERRUPTED
+    assert fleet.running() == {"a": "new", "b": None, "c": None}
+
+
+def test_wish_to_stop_before_a_rollout_starts_nothing(make_fleet) -> None:
+    fleet = make_fleet()
+    stop = StopRequest()
+    stop.request()
+
+    assert fleet.apply(policy("new", NEW), stop=stop).exit_code is ExitCode.INTERRUPTED
+    assert fleet.running() == {"a": None, "b": None, "c": None}
 
 
 def test_second_run_over_a_finished_one_has_nothing_to_do(make_fleet) -> None:
