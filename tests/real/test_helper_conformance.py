@@ -81,10 +81,15 @@ class LabAdapter(Adapter):
         self.shell("systemctl kill --signal=KILL fleetsched-host.service")
         end = time.monotonic() + _HELPER_BACK_S
         while time.monotonic() < end:
-            if self.main_pid() not in ("0", before):
+            if self.main_pid() not in ("0", before) and self._is_ready():
                 return
             time.sleep(0.2)
         raise AssertionError("the helper's service was not started again")
+
+    def _is_ready(self) -> bool:
+        """Whether the service has told systemd that it listens; its process is there a moment earlier."""
+        state = "systemctl show --property=ActiveState --value fleetsched-host.service"
+        return self.shell(state).strip() == "active"
 
     def main_pid(self) -> str:
         """Return the process that serves now."""
