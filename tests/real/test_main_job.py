@@ -187,8 +187,12 @@ def test_controller_killed_in_mid_trial_leaves_a_host_that_reverts_by_itself(fle
             within_s=180,
             what="the canary is back on its last known good",
         )
-        history = fleet.status()[canary]["last_trial"]
-        assert history["outcome"] == "expired"
+        assert fleet.status()[canary]["last_trial"]["outcome"] == "expired"
+        tried, *_, back = history_since(fleet.lab, canary, "try")
+        assert back["event"] == "reattached"
+        assert (
+            back["boottime_ms"] - tried["boottime_ms"] <= (90 + 5) * 1000
+        )  # the lab's trialDeadline, and 5 s
     finally:
         fleet.bind_fair()
 
@@ -226,6 +230,15 @@ def test_rebooted_host_comes_back_with_its_policy(fleet: FleetRepository) -> Non
         what="the policy is back",
     )
     assert fleet.actions()[host] == "none"
+
+
+def history_since(lab: RealLab, host: str, event: str) -> list[dict[str, Any]]:
+    """The host's own history from the newest such event on."""
+    entries = [
+        json.loads(line) for line in lab.ssh(host, "cat /var/lib/fleetsched/history.jsonl").splitlines()
+    ]
+    newest = max(number for number, entry in enumerate(entries) if entry["event"] == event)
+    return entries[newest:]
 
 
 def load_by_hand(lab: RealLab, host: str, policy: Path) -> None:
