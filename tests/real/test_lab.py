@@ -197,6 +197,7 @@ def test_dead_host_is_reported_and_down_leaves_nothing(repository: Path) -> None
 def test_up_that_is_ended_half_way_leaves_nothing(number: signal.Signals, code: int, tmp_path: Path) -> None:
     target = tmp_path / "inventory.yaml"
     log = tmp_path / "log"
+    fleetsched("down")  # whatever an earlier test left up would end this `up` at once
     with (
         log.open("w") as out,
         subprocess.Popen(
