@@ -119,13 +119,12 @@ def rollback(
 ) -> None:
     """Put the hosts of a run back to what they ran before; what they run now becomes held."""
     from fleetsched.operations import rollback as operation
-    from fleetsched.operations.observe import look_at
     from fleetsched.operations.plan import plan as make_plan
     from fleetsched.views.run import run_text, undo_text
 
     access = open_access(repository, inventory, config, forks)
     with make_plan(access, limit=limit) as planned:
-        undo = operation.plan_rollback(planned, look_at(planned.reached), run)
+        undo = operation.plan_rollback(planned, run)
         typer.echo(undo_text(undo))
         _ask(yes, "Roll these hosts back?")
         applied = _with_progress(

@@ -8,7 +8,7 @@ about what runs outranks every record.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -122,7 +122,6 @@ class Plan:
     revision: str
     hosts: tuple[HostPlan, ...]
     not_approved: tuple[str, ...] = ()
-    unbound_goals: tuple[str, ...] = ()
 
     @property
     def has_changes(self) -> bool:
@@ -309,8 +308,3 @@ def difference(old: Assignment, new: Assignment) -> str:
 
 def _value(value: int | None) -> str:
     return "(default)" if value is None else str(value)
-
-
-def select_changes(plan: Plan) -> Sequence[HostPlan]:
-    """The hosts that a run would work on, in plan order: changing, and not refused beforehand."""
-    return [host for host in plan.hosts if host.action in CHANGING]

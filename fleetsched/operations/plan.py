@@ -17,10 +17,11 @@ from fleetsched.operations.observe import Reach, look_at, reach
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan, with the open way to its hosts."""
+    """A plan, what the hosts said for it, and the open way to them."""
 
     plan: Plan
     fleet: Fleet
+    observed: Mapping[str, Observed]
     reached: Reach
 
 
@@ -35,7 +36,8 @@ def plan(access: FleetAccess, *, limit: str | None = None) -> Iterator[Planned]:
     fleet = access.fleet
     hosts = select(fleet, limit)
     with reach(hosts, access.transport, access.helper_files, access.forks) as reached:
-        yield Planned(make_plan(access, hosts, look_at(reached)), fleet, reached)
+        observed = look_at(reached)
+        yield Planned(make_plan(access, hosts, observed), fleet, observed, reached)
 
 
 def select(fleet: Fleet, limit: str | None) -> list[Host]:
@@ -47,10 +49,8 @@ def make_plan(access: FleetAccess, hosts: list[Host], observed: Mapping[str, Obs
     """Compare what the revision wants with what the hosts said."""
     chosen = {host.name for host in hosts}
     desired = {name: wish for name, wish in desired_of(access.fleet).items() if name in chosen}
-    unbound = tuple(goal.name for goal in access.fleet.goals.values() if goal.policy is None)
     return Plan(
         revision=access.revision.label,
         hosts=plan_hosts(desired, observed),
         not_approved=access.revision.objections,
-        unbound_goals=unbound,
     )

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from fleetsched.errors import ExitCode, HostError, InputError, LeaseHeldError
-from fleetsched.model.plan import Action, HostPlan, Observed, describe
+from fleetsched.model.plan import Action, HostPlan, describe
 from fleetsched.model.rollout import Phase
 from fleetsched.model.run import Applied, HostResult, Undo
 from fleetsched.model.state import Status
@@ -20,7 +20,7 @@ from fleetsched.rollout.engine import LEASE_MARGIN_S, HostEvent, Run, put_back
 _DEADLINE_S = 120.0
 
 
-def plan_rollback(planned: Planned, observed: Mapping[str, Observed], run: str | None) -> Undo:
+def plan_rollback(planned: Planned, run: str | None) -> Undo:
     """Find the hosts whose last known good came from `run`, the newest one without it.
 
     Raises:
@@ -28,7 +28,7 @@ def plan_rollback(planned: Planned, observed: Mapping[str, Observed], run: str |
     """
     records = {
         host: seen.status.last_known_good
-        for host, seen in observed.items()
+        for host, seen in planned.observed.items()
         if seen.status and seen.status.last_known_good
     }
     if not records:
@@ -39,7 +39,7 @@ def plan_rollback(planned: Planned, observed: Mapping[str, Observed], run: str |
         known = ", ".join(sorted({record.run for record in records.values()}))
         raise InputError(f"no host runs anything from run {newest}", remedy=f"runs that hosts know: {known}")
     plans = {plan.host: plan for plan in planned.plan.hosts}
-    return Undo(newest, tuple(_undo_plan(plans[host], observed[host].status) for host in chosen))
+    return Undo(newest, tuple(_undo_plan(plans[host], planned.observed[host].status) for host in chosen))
 
 
 def _undo_plan(plan: HostPlan, status: Status | None) -> HostPlan:
@@ -94,8 +94,8 @@ def retry(planned: Planned) -> list[tuple[str, str]]:
     }
     released = []
     for name, session in planned.reached.sessions.items():
-        observed = session.look()
-        for held in observed.status.held if observed.status else ():
+        status = planned.observed[name].status
+        for held in status.held if status else ():
             if held.assignment in wanted:
                 session.helper().release_held(held.assignment)
                 released.append((name, str(held.assignment)))

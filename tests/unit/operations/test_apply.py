@@ -47,8 +47,7 @@ class Controller:
     def rollback(self) -> Applied:
         access = self.access()
         with plan(access) as planned:
-            observed = {name: session.look() for name, session in planned.reached.sessions.items()}
-            undo = plan_rollback(planned, observed, None)
+            undo = plan_rollback(planned, None)
             journals = self.root.parent / "runs"
             return rollback(access, planned, undo, journals=journals, report=lambda event: None)
 
