@@ -86,7 +86,7 @@ def run_case(case: Mapping[str, Any], adapter: Adapter) -> None:
         for name in staged:
             conversation.stage(name)
         for number, step in enumerate(case["steps"], 1):
-            conversation.step(f"step {number}", step)
+            conversation.step(f"{case['name']}: step {number}", step)
     finally:
         conversation.close()
         if case.get("needs"):
