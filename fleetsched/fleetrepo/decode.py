@@ -188,18 +188,22 @@ def policy_lock(node: Node) -> PolicyLock:
     )
 
 
-def controller(node: Node) -> Controller:
-    """Read the controller's own file."""
-    value = node.value
+def controller(value: Mapping[str, Any], source: str) -> Controller:
+    """Read the controller's own file, with what the environment says over it."""
     trust, ssh = value.get("trust", {}), value.get("ssh", {})
-    plain = Ssh()
+    plain, trusted = Ssh(), Trust()
     return Controller(
-        trust=Trust(**{field: trust[field] for field in ("remote", "branch") if field in trust}),
+        trust=Trust(
+            remote=trust.get("remote", trusted.remote),
+            branch=trust.get("branch", trusted.branch),
+            allowed_signers=trust.get("allowedSigners", trusted.allowed_signers),
+            revoked_keys=trust.get("revokedKeys", trusted.revoked_keys),
+        ),
         ssh=Ssh(
             user=ssh.get("user"),
             key_file=ssh.get("keyFile"),
             connect_timeout_s=_seconds(ssh, "connectTimeout", plain.connect_timeout_s),
             forks=int(ssh.get("forks", plain.forks)),
         ),
-        source=node.position.file,
+        source=source,
     )

@@ -3,53 +3,114 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from fleetsched.errors import FleetschedError
 
-# Nothing that a repository's configuration names is run, and no transport that runs programs is used.
-_SAFE = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "protocol.ext.allow=never")
+# Nothing that a repository's configuration names is run, no transport that runs programs is used, and no
+# submodule is entered. What cannot be set here is refused by unsafe.py before anything else is asked.
+_SAFE = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.ignoreStat=false",
+    "protocol.ext.allow=never",
+    "submodule.recurse=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+)
 # Never ask on a terminal, never write an index only to refresh it; messages in English, as they are shown.
 _ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+# Git sets these for its hooks; inherited from one, they would lead to another repository than the folder's.
+# The user's own choices (GIT_SSH_COMMAND, GIT_CONFIG_GLOBAL, GIT_ASKPASS and the agent's socket) stay.
+_INHERITED = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_CONFIG",
+    "GIT_EXTERNAL_DIFF",
+)
 
 
 class Git:
     """Runs `git` in a folder.
 
+    Args:
+        folder: where.
+        environment: variables for every command, such as `GIT_INDEX_FILE`.
+
     Raises:
         FleetschedError: Git is not installed.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str] | None = None) -> None:
         try:
             import git  # takes 0.1 s, and most commands do without
         except ImportError as error:  # GitPython raises it, too, where there is no `git`
             raise FleetschedError("Git cannot be run", remedy="install git (`apt install git`)") from error
         self._git: Any = git.Git(folder)
+        self._environment = _ENVIRONMENT | (environment or {})
 
-    def run(self, *arguments: str, limit_s: float | None = None) -> tuple[int, str, str]:
-        """Run `git arguments`, killed after `limit_s` seconds; return its exit status, output and errors."""
-        options = [word for setting in _SAFE for word in ("-c", setting)]
-        status, output, errors = self._git.execute(
-            ["git", *options, *arguments],
-            with_extended_output=True,
-            with_exceptions=False,
-            env=_ENVIRONMENT,
-            kill_after_timeout=limit_s,
-        )
-        return status, output, errors
+    def run(self, *arguments: str, stdin: bytes = b"", limit_s: float | None = None) -> tuple[int, str, str]:
+        """Run `git arguments`, killed after `limit_s` seconds; return its exit status, output and errors.
 
-    def output(self, *arguments: str) -> str:
-        """Run `git arguments`; return its output.
+        The last newline of the output is left out.
+        """
+        status, output, errors = self._execute(arguments, stdin, limit_s, strip_newline_in_stdout=True)
+        return status, output.decode(errors="replace"), errors
+
+    def output(self, *arguments: str, stdin: bytes = b"") -> str:
+        """Run `git arguments`; return its output without the last newline.
 
         Raises:
             FleetschedError: it failed.
         """
-        status, output, errors = self.run(*arguments)
+        status, output, errors = self.run(*arguments, stdin=stdin)
         if status != 0:
             raise FleetschedError(f"`git {arguments[0]}` failed{because(errors)}")
         return output
+
+    def content(self, *arguments: str) -> bytes:
+        """Run `git arguments`; return its output as it is.
+
+        Raises:
+            FleetschedError: it failed.
+        """
+        status, output, errors = self._execute(arguments, b"", None, strip_newline_in_stdout=False)
+        if status != 0:
+            raise FleetschedError(f"`git {arguments[0]}` failed{because(errors)}")
+        return output
+
+    def _execute(
+        self,
+        arguments: tuple[str, ...],
+        stdin: bytes,
+        limit_s: float | None,
+        *,
+        strip_newline_in_stdout: bool,
+    ) -> tuple[int, bytes, str]:
+        unset = [word for name in _INHERITED if name not in self._environment for word in ("-u", name)]
+        options = [word for setting in _SAFE for word in ("-c", setting)]
+        with tempfile.TemporaryFile() as given:
+            given.write(stdin)
+            given.seek(0)
+            status, output, errors = self._git.execute(
+                ["env", *unset, "git", *options, *arguments],
+                istream=given,
+                with_extended_output=True,
+                with_exceptions=False,
+                stdout_as_string=False,
+                strip_newline_in_stdout=strip_newline_in_stdout,
+                env=self._environment,
+                kill_after_timeout=limit_s,
+            )
+        return status, output, errors
 
     def is_inside_repository(self) -> bool:
         """Whether the folder lies in a Git work tree."""

@@ -10,10 +10,13 @@ from pathlib import Path
 from fleetsched.documents.node import shown
 from fleetsched.errors import FleetschedError
 from fleetsched.fleetrepo.git import Git, because
+from fleetsched.fleetrepo.signatures import signature_objections
+from fleetsched.fleetrepo.unsafe import unsafe_settings
 from fleetsched.model.controller import Trust
 
 _FETCH_LIMIT_S = 60.0
 _MOST_NAMED = 3
+_SUBMODULE, _SYMLINK = "160000", "120000"  # modes of the index, gitformat-index(5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +25,8 @@ class Revision:
 
     Attributes:
         commit: 40 hex digits; None when there is no commit.
-        objections: each `word: explanation`; the word is `dirty`, `unmerged`, `no-remote`, `no-commit` or
-            `no-repository`. Empty = approved.
+        objections: each `word: explanation`; the word is `dirty`, `unmerged`, `unsigned`, `submodule`,
+            `symlink`, `no-remote`, `no-commit`, `no-repository` or `unsafe-config`. Empty = approved.
     """
 
     commit: str | None
@@ -57,6 +60,9 @@ def head(root: Path, trust: Trust, *, fetch: bool = False) -> Revision:
         FleetschedError: the branch cannot be fetched, or Git fails or is not installed.
     """
     git = Git(root)
+    unsafe = tuple(unsafe_settings(git))
+    if unsafe:
+        return Revision(None, unsafe)
     status, inside, why = git.run("rev-parse", "--is-inside-work-tree")
     if status != 0 or inside != "true":
         return Revision(
@@ -65,40 +71,60 @@ def head(root: Path, trust: Trust, *, fetch: bool = False) -> Revision:
     status, commit, _ = git.run("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     if status != 0:
         return Revision(None, ("no-commit: nothing is committed yet",))
-    return Revision(commit, (*_dirty(git), *_unmerged(git, commit, trust, fetch)))
+    return Revision(commit, (*_dirty(git), *_followed(git, root), *_unmerged(git, commit, trust, fetch)))
 
 
 def _dirty(git: Git) -> Iterator[str]:
-    changed = git.output("status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--", ".")
+    options = ("--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=all")
+    changed = git.output("status", *options, "--", ".")
     files = [entry[3:] for entry in changed.split("\0") if entry]
     # Ignored files do not count, but for those that would be loaded although no commit has them.
     listing = ("ls-files", "--others", "--ignored", "--exclude-standard", "-z", "--", "manifests", "policies")
     files += [file for file in git.output(*listing).split("\0") if file.endswith((".yaml", ".yml"))]
+    # Files that somebody told Git to take for unchanged (a small letter) or absent (S).
+    tagged = git.output("ls-files", "-v", "-z", "--", ".").split("\0")
+    files += [entry[2:] for entry in tagged if entry[:1].islower() or entry[:1] == "S"]
     if files:
         more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
         yield f"dirty: not as committed: {', '.join(map(shown, files[:_MOST_NAMED]))}{more}"
 
 
+def _followed(git: Git, root: Path) -> Iterator[str]:
+    """Entries of the tree whose content lies elsewhere, where no commit of this repository vouches for it."""
+    for entry in git.output("ls-files", "--stage", "-z", "--", ".").split("\0"):
+        mode, _, name = entry.partition(" ")[0], *entry.partition("\t")[1:]
+        if mode == _SUBMODULE:
+            yield f"submodule: {shown(name)} is another repository, which is not followed: remove it"
+        elif mode == _SYMLINK and not (root / name).resolve().is_relative_to(root.resolve()):
+            yield f"symlink: {shown(name)} leads out of the fleet repository: remove it"
+
+
 def _unmerged(git: Git, commit: str, trust: Trust, fetch: bool) -> Iterator[str]:
-    trusted = f"{trust.remote}/{trust.branch}"
-    if trust.remote not in git.output("remote").splitlines():
+    trusted = f"{trust.branch} of {trust.remote}" if trust.remote_is_url else f"{trust.remote}/{trust.branch}"
+    if not trust.remote_is_url and trust.remote not in git.output("remote").splitlines():
         yield f'no-remote: there is no Git remote "{trust.remote}" to vouch for {commit[:12]}'
         return
-    reference = f"refs/remotes/{trusted}"
     if fetch:
-        _fetch(git, trust, reference)
-    status, _, _ = git.run("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}")
+        fetch_trusted(git, trust)
+    status, tip, _ = git.run("rev-parse", "--verify", "--quiet", f"{trust.reference}^{{commit}}")
     if status != 0:
         yield f"unmerged: {trusted} was never fetched"
         return
-    status, _, _ = git.run("merge-base", "--is-ancestor", commit, reference)
+    status, _, _ = git.run("merge-base", "--is-ancestor", commit, tip)
     if status != 0:
         yield f"unmerged: {commit[:12]} is not on {trusted}"
+    if trust.allowed_signers:
+        yield from signature_objections(git, tip, trust)
 
 
-def _fetch(git: Git, trust: Trust, reference: str) -> None:
+def fetch_trusted(git: Git, trust: Trust) -> None:
+    """Ask the trusted remote for the trusted branch.
+
+    Raises:
+        FleetschedError: it cannot be fetched.
+    """
     options = ("--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")
-    refspec = f"+refs/heads/{trust.branch}:{reference}"
+    refspec = f"+refs/heads/{trust.branch}:{trust.reference}"
     status, _, why = git.run("fetch", *options, "--", trust.remote, refspec, limit_s=_FETCH_LIMIT_S)
     if status != 0:
         raise FleetschedError(

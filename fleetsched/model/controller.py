@@ -11,12 +11,30 @@ class Trust:
     """Which branch vouches for a revision.
 
     Attributes:
-        remote: the Git remote that it is fetched from.
+        remote: the Git remote that it is fetched from: a name of the repository's own configuration, or a
+            URL or path, which nobody but the controller's own file can change.
         branch: the branch from which an approved revision can be reached.
+        allowed_signers: file of OpenSSH's allowed signers, one of whom must have signed the branch's tip;
+            empty = no signature is asked for.
+        revoked_keys: OpenSSH key revocation list; empty = none.
     """
 
     remote: str = "origin"
     branch: str = "main"
+    allowed_signers: str = ""
+    revoked_keys: str = ""
+
+    @property
+    def remote_is_url(self) -> bool:
+        """Whether the remote is a URL or a path, not a name."""
+        return ":" in self.remote or "/" in self.remote
+
+    @property
+    def reference(self) -> str:
+        """Where the branch is kept in the repository once fetched."""
+        if self.remote_is_url:
+            return f"refs/fleetsched/trusted/{self.branch}"
+        return f"refs/remotes/{self.remote}/{self.branch}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from fleetsched.fleetrepo.controller import load_controller
 from fleetsched.fleetrepo.load import load_fleet
 from fleetsched.fleetrepo.revision import Revision, head
 from fleetsched.lab import is_lab_known_hosts
+from fleetsched.model.controller import Controller
 from fleetsched.model.inventory import Host
 from fleetsched.model.manifests import Fleet
 from fleetsched.rollout.session import HelperFiles
@@ -26,12 +27,16 @@ class FleetAccess:
     """A fleet repository at one revision, and how its hosts are reached.
 
     Attributes:
+        root: the repository's folder.
+        controller: the controller's own file, with the environment over it.
         helper_files: builds or finds the helper; called only when one has to be installed.
         forks: hosts at the same time.
     """
 
+    root: Path
     fleet: Fleet
     revision: Revision
+    controller: Controller
     transport: ByHostTransport
     helper_files: Callable[[], HelperFiles]
     forks: int
@@ -59,9 +64,13 @@ def open_fleet(
 
     controller = load_controller(config)
     ssh = controller.ssh
+    # First who vouches for the folder, then what is in it: it may hold programs, which an inventory may be.
+    revision = head(root, controller.trust, fetch=fetch)
     return FleetAccess(
+        root=root,
         fleet=load_fleet(root, inventory),
-        revision=head(root, controller.trust, fetch=fetch),
+        revision=revision,
+        controller=controller,
         transport=ByHostTransport(SshTransport(SshDefaults(ssh.user, ssh.key_file, ssh.connect_timeout_s))),
         helper_files=_helper_files,
         forks=forks or ssh.forks,

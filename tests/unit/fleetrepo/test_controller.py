@@ -22,16 +22,19 @@ def user_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def a_file(file: Path, branch: str) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(f"trust: {{branch: {branch}}}\n")
+    file.chmod(0o644)
     return file
 
 
 def test_every_setting_is_read(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(
-        "trust: {remote: upstream, branch: release/1}\n"
+        "trust: {remote: upstream, branch: release/1, allowedSigners: ~/signers, revokedKeys: /krl}\n"
         "ssh: {user: fleet, keyFile: ~/.ssh/fleet, connectTimeout: 1m, forks: 8}\n"
     )
-    expected = Controller(Trust("upstream", "release/1"), Ssh("fleet", "~/.ssh/fleet", 60.0, 8), str(file))
+    expected = Controller(
+        Trust("upstream", "release/1", "~/signers", "/krl"), Ssh("fleet", "~/.ssh/fleet", 60.0, 8), str(file)
+    )
     assert load_controller(file, {}) == expected
 
 
@@ -57,12 +60,46 @@ def test_a_named_file_that_is_gone_is_an_error(tmp_path: Path) -> None:
 
 def test_what_this_version_would_not_do_is_refused_by_name(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
-    file.write_text("trust: {allowedSigners: x, brnch: y}\nagent: {backend: anthropic}\nssh: {forks: 0}\n")
+    file.write_text("trust: {branch: a..b, brnch: y}\nagent: {backend: anthropic}\nssh: {forks: 0}\n")
     with pytest.raises(ProblemsError) as caught:
         load_controller(file, {})
     assert [str(problem).removeprefix(f"{file}:") for problem in caught.value.problems] == [
-        "1:9: `allowedSigners` is not supported yet by this version: no signature is checked",
-        '1:28: unknown field "brnch"; did you mean "branch"?',
+        '1:17: expected a branch\'s name such as `main`, got "a..b"',
+        '1:23: unknown field "brnch"; did you mean "branch"?',
         "2:1: `agent` is not supported yet by this version: remove it",
         "3:14: expected 1 or more, got 0",
     ]
+
+
+def test_a_variable_outranks_the_file(tmp_path: Path) -> None:
+    file = a_file(tmp_path / "config.yaml", "files")
+    variables = {
+        "FLEETSCHED_TRUST_BRANCH": "variables",
+        "FLEETSCHED_SSH_FORKS": "3",
+        "FLEETSCHED_SSH_CONNECT_TIMEOUT": "2m",
+        "FLEETSCHED_SSH_USER": "",
+    }
+    expected = Controller(Trust(branch="variables"), Ssh(connect_timeout_s=120, forks=3), str(file))
+    assert load_controller(file, variables) == expected
+
+
+def test_a_wrong_variable_is_named_like_a_wrong_field(tmp_path: Path) -> None:
+    variables = {"FLEETSCHED_SSH_FORKS": "many", "FLEETSCHED_TRUST_REMOTE": "--upload-pack=x"}
+    with pytest.raises(ProblemsError) as caught:
+        load_controller(a_file(tmp_path / "config.yaml", "main"), variables)
+    assert [str(problem) for problem in caught.value.problems] == [
+        'FLEETSCHED_SSH_FORKS: expected a whole number, got "many"',
+        "FLEETSCHED_TRUST_REMOTE: expected a remote's name such as `origin`, a URL or a path, "
+        'got "--upload-pack=x"',
+    ]
+
+
+def test_a_file_that_others_can_write_is_refused(tmp_path: Path) -> None:
+    file = a_file(tmp_path / "config.yaml", "main")
+    file.chmod(0o666)
+    with pytest.raises(InputError) as caught:
+        load_controller(file, {})
+    assert str(caught.value) == (
+        f"{file} can be written by others than you and root, and it says what is approved\n"
+        f"  make it yours alone: chown and chmod go-w {file}"
+    )

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,33 +10,7 @@ import pytest
 from fleetsched.errors import FleetschedError
 from fleetsched.fleetrepo.revision import Revision, head
 from fleetsched.model.controller import Trust
-
-
-def git(folder: Path, *arguments: str) -> str:
-    settings = ("user.name=A", "user.email=a@example.test", "init.defaultBranch=main", "commit.gpgSign=false")
-    options = [word for setting in settings for word in ("-c", setting)]
-    done = subprocess.run(
-        ["git", *options, *arguments], cwd=folder, check=True, capture_output=True, text=True
-    )
-    return done.stdout.strip()
-
-
-@pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clone whose only commit is on the remote's main."""
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
-    for variable in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
-        monkeypatch.delenv(variable, raising=False)
-    git(tmp_path, "init", "--bare", "remote.git")
-    git(tmp_path, "clone", "remote.git", "clone")
-    folder = tmp_path / "clone"
-    (folder / "manifests").mkdir()
-    (folder / "manifests" / "a.yaml").write_text("a: 1\n")
-    (folder / ".gitignore").write_text("inventory/lab.yaml\nmanifests/mine.yaml\n")
-    git(folder, "add", "-A")
-    git(folder, "commit", "-m", "first")
-    git(folder, "push", "origin", "HEAD:main")
-    return folder
+from tests.unit.git_repository import git
 
 
 def test_a_clean_commit_on_the_trusted_branch_is_approved(clone: Path) -> None:

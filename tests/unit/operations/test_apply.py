@@ -12,6 +12,7 @@ from fleetsched.errors import BuildError, ExitCode, LeaseHeldError, RefusedError
 from fleetsched.fleetrepo.load import load_fleet
 from fleetsched.fleetrepo.revision import Revision
 from fleetsched.helper.simulated import Behaviour, SimulatedHost, SimulatedTransport
+from fleetsched.model.controller import Controller as Settings
 from fleetsched.model.run import Applied
 from fleetsched.operations.apply import apply, check_allowed
 from fleetsched.operations.fleet import FleetAccess
@@ -33,7 +34,10 @@ class Controller:
 
     def access(self, *objections: str) -> FleetAccess:
         revision = Revision("c" * 40, objections)
-        return FleetAccess(load_fleet(self.root), revision, SimulatedTransport(self.hosts), lambda: HELPER, 4)
+        transport = SimulatedTransport(self.hosts)
+        return FleetAccess(
+            self.root, load_fleet(self.root), revision, Settings(), transport, lambda: HELPER, 4
+        )
 
     def actions(self, limit: str | None = None) -> Actions:
         with plan(self.access(), limit=limit) as planned:

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real Git repositories for tests, apart from the user's own configuration."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+_SETTINGS = ("user.name=A", "user.email=a@example.test", "init.defaultBranch=main", "commit.gpgSign=false")
+
+
+def git(folder: Path, *arguments: str, settings: tuple[str, ...] = ()) -> str:
+    """Run git, which must succeed; return what it printed."""
+    options = [word for setting in (*_SETTINGS, *settings) for word in ("-c", setting)]
+    done = subprocess.run(
+        ["git", *options, *arguments], cwd=folder, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"git {arguments}: {done.stdout}{done.stderr}"
+    return done.stdout.strip()
