@@ -79,7 +79,7 @@ def _inspect(elf: Any) -> ObjectInfo:
     sections = {section.name: section for section in elf.iter_sections()}
     if elf["e_machine"] != "EM_BPF" or ".BTF" not in sections:
         raise BuildError("not a BPF object with type information")
-    btf = Btf(_data(sections[".BTF"]))
+    btf = Btf(plain_data(sections[".BTF"]))
     ops_name, timeout_ms = _ops(btf, sections)
     return ObjectInfo(
         ops_name=ops_name,
@@ -87,7 +87,7 @@ def _inspect(elf: Any) -> ObjectInfo:
         programs=_programs(elf, sections),
         maps=_maps(btf),
         rodata=_constants(btf, sections),
-        license=_text(_data(sections["license"])) if "license" in sections else "",
+        license=_text(plain_data(sections["license"])) if "license" in sections else "",
         symbols=tuple(
             symbol.name
             for symbol in sections[".symtab"].iter_symbols()
@@ -118,7 +118,9 @@ def _holds_callbacks(section: str) -> bool:
 def _ops(btf: Btf, sections: Mapping[str, Any]) -> tuple[str, int]:
     """Name and time-out of the one ops table."""
     tables = [
-        (_data(sections[name]), number) for name in _OPS_SECTIONS for number in btf.variables(name).values()
+        (plain_data(sections[name]), number)
+        for name in _OPS_SECTIONS
+        for number in btf.variables(name).values()
     ]
     if len(tables) != 1:
         raise BuildError(f"expected one struct {_OPS_TYPE}, found {len(tables)} tables")
@@ -150,7 +152,7 @@ def _constants(btf: Btf, sections: Mapping[str, Any]) -> dict[str, Constant]:
     """Offsets come from the symbols: those in BTF are filled in by the loader."""
     if ".rodata" not in sections:
         return {}
-    data = _data(sections[".rodata"])
+    data = plain_data(sections[".rodata"])
     symbols = {symbol.name: symbol for symbol in sections[".symtab"].iter_symbols()}
     constants = {}
     for name, number in btf.variables(".rodata").items():
@@ -162,7 +164,7 @@ def _constants(btf: Btf, sections: Mapping[str, Any]) -> dict[str, Constant]:
     return constants
 
 
-def _data(section: Any) -> bytes:
+def plain_data(section: Any) -> bytes:
     """The bytes of a section as they stand in the file: nothing is unpacked or made up."""
     if section["sh_type"] == "SHT_NOBITS" or section["sh_flags"] & _COMPRESSED:
         raise ValueError(f"section {section.name} is not plain data")

@@ -85,9 +85,9 @@ def _load(folders: Sequence[Path]) -> list[Policy]:
 
 def _lock_one(policy: Policy, check: bool) -> LockResult:
     # Here and not above: the command line loads this file, and the compiler's packages are slow to load.
+    from fleetsched.build.allowed import check_allowed
     from fleetsched.build.declared import Declared, check_object
     from fleetsched.build.lock import check_lock, lock_policy, write_lock
-    from fleetsched.build.objects import inspect_object
     from fleetsched.build.policy import compile_policy
 
     declared = Declared(
@@ -95,7 +95,8 @@ def _lock_one(policy: Policy, check: bool) -> LockResult:
         timeout_ms=round(policy.timeout_s * 1000),
     )
     for inputs in policy.variants.values():
-        check_object(inspect_object(compile_policy(policy.folder, inputs).image), policy.name, declared)
+        image = compile_policy(policy.folder, inputs).image
+        check_object(check_allowed(image, policy.name), policy.name, declared)
     built = lock_policy(policy.folder, policy.variants)
     if check:
         check_lock(load_lock(policy.folder), built)

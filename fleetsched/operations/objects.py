@@ -15,8 +15,10 @@ def build_objects(fleet: Fleet, plan: Plan) -> dict[str, bytes]:
         The objects' bytes by SHA-256 digest.
 
     Raises:
-        BuildError: a policy does not compile, or compiles to something else than its lock says.
+        BuildError: a policy does not compile, compiles to something else than its lock says, or to something
+            that no policy may contain.
     """
+    from fleetsched.build.allowed import check_allowed
     from fleetsched.build.policy import compile_policy
 
     wanted = {
@@ -36,5 +38,6 @@ def build_objects(fleet: Fleet, plan: Plan) -> dict[str, bytes]:
                 f"but its lock says {assignment.digest[:12]}",
                 remedy=f"look at what changed, then run `fleetsched lock {assignment.policy}`",
             )
+        check_allowed(built.image, policy.name)
         objects[assignment.digest] = built.image
     return objects
