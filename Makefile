@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test test-fast test-faults check helper bench clean
+.PHONY: help setup demo test test-fast test-faults check helper wheel bench clean
 
 help:  ## list what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,11 @@ check: setup  ## format, lint, types, import contracts, policy locks, fast tests
 
 helper: setup  ## build the host's helper
 	$(BIN)/python -m fleetsched.helper.build
+
+wheel: setup  ## build dist/: the wheel, with the helpers of all architectures in it, and the sdist
+	rm -rf build/helpers
+	$(BIN)/python -m fleetsched.helper.build --prebuilt build/helpers
+	$(BIN)/python -m hatchling build -t wheel -t sdist
 
 bench: setup  ## run the benchmarks (not in CI)
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done

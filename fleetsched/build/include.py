@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import fleetsched
 from fleetsched.errors import BuildError
+from fleetsched.shipped import shipped_root
 
 PREFIX = "bpf/include"
 """What messages, locks and objects call the folder, wherever it lies."""
@@ -15,9 +15,7 @@ PREFIX = "bpf/include"
 
 def include_folder() -> Path:
     """Where the headers of this installation are."""
-    package = Path(fleetsched.__file__).parent
-    installed = package / "_data" / PREFIX
-    return installed if installed.is_dir() else package.parent / PREFIX
+    return shipped_root() / PREFIX
 
 
 def read_headers(folder: Path | None = None) -> Mapping[str, bytes]:

@@ -2,13 +2,16 @@
 """The helper's binary: the one in the wheel, else one in the cache, else one that is built now.
 
 Compiler and linker are the pinned PyPI package `ziglang`, the libraries are Debian's, unpacked into the
-cache: nothing of the machine goes into the bytes. `python -m fleetsched.helper.build [ARCH]` prints the path.
+cache: nothing of the machine goes into the bytes. `python -m fleetsched.helper.build [ARCH]` prints the path;
+`python -m fleetsched.helper.build --prebuilt FOLDER` fills a folder with what a wheel brings along.
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -23,9 +26,9 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 from fleetsched.errors import BuildError
+from fleetsched.helper.prebuilt import ARCHITECTURES, BINARY, MANIFEST, Manifest, find_prebuilt, source_digest
 from fleetsched.helper.wire import UNIT_NAME
-
-BINARY = "fleetsched-host"
+from fleetsched.shipped import shipped_root
 
 _SUITE = "trixie"
 _LIBRARIES = (
@@ -39,11 +42,12 @@ _LIBRARIES = (
     "linux-libc-dev",
     "zlib1g-dev",
 )
+_NOTICES = "usr/share/doc"
+_UNPACKED = ("./usr/include", "./usr/lib", f"./{_NOTICES}")
 # Debian's name of each architecture that the helper is built for.
 _DEBIAN_ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
 _UNPACK_S = 900.0
 _COMPILE_S = 300.0
-_PACKAGE = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +70,15 @@ class Toolchain:
 def find_helper(arch: str = "x86_64") -> Path:
     """Return the helper's binary: from the wheel, else from the cache, else built now.
 
+    The wheel's is taken only when it is the one that was built from the wheel's sources.
+
     Args:
         arch: as `uname -m` says it.
 
     Raises:
         BuildError: it must be built and cannot be.
     """
-    prebuilt = _PACKAGE / "_data" / "helper" / arch / BINARY
-    return prebuilt if prebuilt.is_file() else build_helper(arch)
+    return find_prebuilt(shipped_root() / "helper", _sources(), arch) or build_helper(arch)
 
 
 def find_unit() -> Path:
@@ -119,34 +124,58 @@ def find_toolchain(arch: str) -> Toolchain:
 
 def build_key(toolchain: Toolchain, arch: str) -> str:
     """Return a name for everything that the binary's bytes depend on."""
-    installed = toolchain.sysroot / "var/lib/dpkg/status"
-    files = [
-        *sorted((toolchain.sources / "helper").glob("*")),
-        *sorted((toolchain.sources / "include").rglob("*.h")),
-    ]
-    digest = hashlib.sha256()
-    for part in (arch.encode(), toolchain.zig_version.encode(), _versions(installed).encode()):
-        digest.update(b"%d " % len(part) + part)
-    for file in filter(Path.is_file, files):
-        name = str(file.relative_to(toolchain.sources)).encode()
-        data = file.read_bytes()
-        digest.update(b"%d %d " % (len(name), len(data)) + name + data)
-    return digest.hexdigest()[:16]
+    parts = (
+        arch,
+        toolchain.zig_version,
+        json.dumps(_libraries(toolchain.sysroot)),
+        source_digest(toolchain.sources),
+    )
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def _versions(status: Path) -> str:
-    """List a sysroot's packages; its status file also has what differs between two unpackings."""
-    text = status.read_text(encoding="utf-8") if status.is_file() else ""
-    return "\n".join(re.findall(r"^(?:Package|Version): .*$", text, re.MULTILINE))
+def _libraries(sysroot: Path) -> dict[str, str]:
+    """The version of each Debian source package in a sysroot, by the first line of its changelog."""
+    versions = {}
+    for changelog in sorted(sysroot.glob(f"{_NOTICES}/*/changelog.Debian.gz")):
+        with gzip.open(changelog, "rt", encoding="utf-8") as file:
+            if match := re.match(r"(\S+) \((\S+)\)", file.readline()):
+                versions[match[1]] = match[2]
+    return versions
+
+
+def write_prebuilt(folder: Path) -> Manifest:
+    """Build the helper for every architecture of a wheel, into an empty or missing folder.
+
+    The libraries' copyright notices, which their licences want beside a binary, are put there, too.
+
+    Raises:
+        BuildError: one cannot be built.
+    """
+    helpers: dict[str, str] = {}
+    libraries: dict[str, str] = {}
+    for arch in ARCHITECTURES:
+        toolchain = find_toolchain(arch)
+        target = folder / arch / BINARY
+        target.parent.mkdir(parents=True)
+        shutil.copyfile(build_helper(arch), target)
+        helpers[arch] = hashlib.sha256(target.read_bytes()).hexdigest()
+        libraries |= _libraries(toolchain.sysroot)
+        for package in _LIBRARIES:
+            kept = folder / "copyright" / package
+            kept.parent.mkdir(exist_ok=True)
+            shutil.copyfile(toolchain.sysroot / _NOTICES / package / "copyright", kept)
+    manifest = Manifest(source_digest(_sources()), f"ziglang {toolchain.zig_version}", libraries, helpers)
+    (folder / MANIFEST).write_text(manifest.text(), encoding="utf-8")
+    return manifest
 
 
 def _sources() -> Path:
-    for folder in (_PACKAGE / "_data" / "bpf", _PACKAGE.parent / "bpf"):
-        if (folder / "helper" / "Makefile").is_file():
-            return folder
-    raise BuildError(
-        "the helper's sources are not here", remedy="install fleetsched's wheel, or use a checkout"
-    )
+    folder = shipped_root() / "bpf"
+    if not (folder / "helper" / "Makefile").is_file():
+        raise BuildError(
+            "the helper's sources are not here", remedy="install fleetsched's wheel, or use a checkout"
+        )
+    return folder
 
 
 def _zig() -> tuple[Path, str]:
@@ -160,7 +189,7 @@ def _zig() -> tuple[Path, str]:
 
 
 def _sysroot(debian_arch: str) -> Path:
-    recipe = " ".join((_SUITE, debian_arch, *_LIBRARIES))
+    recipe = " ".join((_SUITE, debian_arch, *_LIBRARIES, *_UNPACKED))
     key = hashlib.sha256(recipe.encode()).hexdigest()[:16]
     cache = user_cache_path("fleetsched") / "sysroots"
     return _once(cache, key, lambda target: _unpack(debian_arch, target))
@@ -185,9 +214,8 @@ def _unpack(debian_arch: str, target: Path) -> None:
         what="the libraries of the helper cannot be fetched from Debian",
         remedy="does this machine reach a Debian archive, and is mmdebstrap installed?",
     )
-    wanted = ("./usr/include", "./usr/lib", "./var/lib/dpkg/status")
     _run(
-        ["tar", "-C", str(target), "--no-same-owner", "-xf", str(archive), *wanted],
+        ["tar", "-C", str(target), "--no-same-owner", "-xf", str(archive), *_UNPACKED],
         timeout_s=_UNPACK_S,
         what="the libraries of the helper cannot be unpacked",
         remedy="is the disk full?",
@@ -309,4 +337,7 @@ def _last_words(lines: Iterable[str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{build_helper(*sys.argv[1:2])}\n")
+    if sys.argv[1:2] == ["--prebuilt"]:
+        sys.stdout.write(write_prebuilt(Path(sys.argv[2])).text())
+    else:
+        sys.stdout.write(f"{build_helper(*sys.argv[1:2])}\n")
