@@ -7,6 +7,7 @@
     │   └── ProblemsError           1   many of them, each with its position
     ├── BuildError                  1   a policy does not compile or its lock does not match
     ├── LabError                    1   the lab could not do what was asked
+    ├── ConflictError               1   somebody else changed the same at the same time
     ├── RefusedError                8   unapproved, unsigned, stale
     ├── LeaseHeldError              7   another run holds the host
     ├── HostError                   4   one host; becomes that host's outcome, never ends a run
@@ -101,6 +102,10 @@ class BuildError(FleetschedError):
 
 class LabError(FleetschedError):
     """The lab could not do what was asked."""
+
+
+class ConflictError(FleetschedError):
+    """Somebody else changed the same at the same time: nothing was changed."""
 
 
 class RefusedError(FleetschedError):

@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 import fleetsched
-from fleetsched.cli import files, hosts, lab, runs
+from fleetsched.cli import files, hosts, lab, policy, proposals, runs
 from fleetsched.errors import ExitCode, FleetschedError, ProblemsError
 
 app = typer.Typer(
@@ -25,6 +25,8 @@ app = typer.Typer(
 )
 app.add_typer(files.app)
 app.add_typer(runs.app)
+app.add_typer(proposals.app)
+app.add_typer(policy.app, name="policy")
 app.add_typer(hosts.app, name="hosts")
 app.add_typer(lab.app, name="lab")
 

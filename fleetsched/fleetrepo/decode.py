@@ -15,9 +15,11 @@ from fleetsched.model.manifests import (
     DEFAULT_TIMEOUT_S,
     Count,
     FailureBudget,
+    Guardrail,
     HealthCheck,
     HostCheck,
     HostGroup,
+    Objective,
     Parameter,
     Percent,
     Policy,
@@ -28,6 +30,7 @@ from fleetsched.model.manifests import (
     RolloutStrategy,
     SchedulerCheck,
     Step,
+    Tasks,
     WorkloadGoal,
 )
 
@@ -97,6 +100,12 @@ def workload_goal(node: Node, default_strategy: str) -> WorkloadGoal:
         rollout=spec.get("rollout", default_strategy),
         policy=binding,
         description=spec.get("description", ""),
+        tasks=Tasks(**spec.get("tasks", {})),
+        objective=Objective(**spec["objective"]) if "objective" in spec else None,
+        guardrails=tuple(
+            Guardrail(each["metric"], _percent(each["maxRegression"])) for each in spec.get("guardrails", ())
+        ),
+        depends_on=tuple(spec.get("dependsOn", ())),
         source=_name(node).position,
     )
 
@@ -155,6 +164,7 @@ def policy(node: Node, folder: Path) -> Policy:
         folder=folder,
         summary=spec["summary"],
         algorithm=spec.get("algorithm", ""),
+        suitability=spec.get("suitability", {}),
         requires=requires(spec.get("requires", {})),
         parameters={name: _parameter(value) for name, value in spec.get("parameters", {}).items()},
         variants=spec.get("variants", {"default": {}}),

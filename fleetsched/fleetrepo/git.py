@@ -54,6 +54,7 @@ class Git:
             import git  # takes 0.1 s, and most commands do without
         except ImportError as error:  # GitPython raises it, too, where there is no `git`
             raise FleetschedError("Git cannot be run", remedy="install git (`apt install git`)") from error
+        self.folder = folder
         self._git: Any = git.Git(folder)
         self._environment = _ENVIRONMENT | (environment or {})
 
@@ -76,13 +77,13 @@ class Git:
             raise FleetschedError(f"`git {arguments[0]}` failed{because(errors)}")
         return output
 
-    def content(self, *arguments: str) -> bytes:
+    def content(self, *arguments: str, stdin: bytes = b"") -> bytes:
         """Run `git arguments`; return its output as it is.
 
         Raises:
             FleetschedError: it failed.
         """
-        status, output, errors = self._execute(arguments, b"", None, strip_newline_in_stdout=False)
+        status, output, errors = self._execute(arguments, stdin, None, strip_newline_in_stdout=False)
         if status != 0:
             raise FleetschedError(f"`git {arguments[0]}` failed{because(errors)}")
         return output

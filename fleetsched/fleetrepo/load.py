@@ -16,7 +16,7 @@ from fleetsched.fleetrepo.crosscheck import Declared, cross_problems
 from fleetsched.fleetrepo.manifests import read_manifests
 from fleetsched.fleetrepo.policies import LOCK_FILE, POLICY_FILE, read_catalogue, read_lock, read_policy
 from fleetsched.inventory.read import read_inventory
-from fleetsched.model.manifests import BUILT_IN_STRATEGY, Fleet, Policy, PolicyLock
+from fleetsched.model.manifests import BUILT_IN_STRATEGY, Fleet, Policy, PolicyLock, ProposalLimits
 from fleetsched.model.suggest import suggestion
 
 MARKER = "fleetsched.yaml"
@@ -52,6 +52,7 @@ def load_fleet(root: Path, inventory: Sequence[Path] | None = None) -> Fleet:
         strategies={BUILT_IN_STRATEGY.name: BUILT_IN_STRATEGY} | strategies,
         policies=catalogue.policies,
         locks=catalogue.locks,
+        proposal_limits=settings.limits,
     )
     declared = Declared(manifests.goals, manifests.strategies, manifests.broken | catalogue.broken)
     problems = [*settings.problems, *hosts.problems, *manifests.problems, *catalogue.problems]
@@ -60,6 +61,11 @@ def load_fleet(root: Path, inventory: Sequence[Path] | None = None) -> Fleet:
     if problems:
         raise ProblemsError(problems)
     return replace(fleet, warnings=(*hosts.warnings, *_empty_groups(fleet)))
+
+
+def default_inventory(root: Path) -> list[Path]:
+    """Say which inventories a fleet repository uses when none is given."""
+    return _read_settings(root).inventory
 
 
 def load_policy(folder: Path) -> Policy:
@@ -104,6 +110,7 @@ class _Settings:
 
     inventory: list[Path]
     strategy: Node | None = None
+    limits: ProposalLimits = field(default_factory=ProposalLimits)
     problems: list[Problem] = field(default_factory=list)
 
     def strategy_problems(self, fleet: Fleet, declared: Declared) -> list[Problem]:
@@ -132,6 +139,11 @@ def _read_settings(root: Path) -> _Settings:
     settings.problems += reading.unnamed(wrong)
     if not wrong:
         settings.strategy = document.get("defaults", "strategy")
+        limits = document.value.get("proposals", {})
+        plain = settings.limits
+        settings.limits = ProposalLimits(
+            limits.get("openAtOnce", plain.open_at_once), limits.get("perDay", plain.per_day)
+        )
         inventory = document.get("defaults", "inventory")
         if inventory is not None:
             paths = [inventory.value] if isinstance(inventory.value, str) else inventory.value

@@ -119,10 +119,35 @@ class PolicyBinding:
 
 
 @dataclass(frozen=True, slots=True)
+class Objective:
+    """What a goal wants less or more of."""
+
+    metric: str
+    direction: Literal["minimize", "maximize"]
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrail:
+    """What must not get worse by more than a share (percent)."""
+
+    metric: str
+    max_regression: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """Whose latency is measured: a control group's, or a command name's; neither = the whole host's."""
+
+    cgroup: str = ""
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class WorkloadGoal:
     """What matters on a group, the bound policy and how it is rolled out.
 
     Attributes:
+        depends_on: names of goals that must be done first.
         policy: None = unbound: nothing is planned for its hosts yet.
         rollout: name of a strategy of the fleet; always one that exists.
     """
@@ -132,6 +157,10 @@ class WorkloadGoal:
     rollout: str
     policy: PolicyBinding | None = None
     description: str = ""
+    tasks: Tasks = Tasks()
+    objective: Objective | None = None
+    guardrails: tuple[Guardrail, ...] = ()
+    depends_on: tuple[str, ...] = ()
     source: Position = field(default=BUILT_IN, compare=False)
 
 
@@ -254,6 +283,7 @@ class Policy:
 
     Attributes:
         folder: the folder that holds it.
+        suitability: weight by feature of a workload; above 0 = suits.
         variants: inputs of the source's template by variant.
         timeout_s: its watchdog time-out (`timeout_ms` of its ops table), in seconds.
     """
@@ -262,6 +292,7 @@ class Policy:
     folder: Path
     summary: str
     algorithm: str = ""
+    suitability: Mapping[str, float] = field(default_factory=dict, hash=False)
     kind: Literal["bpf"] = "bpf"
     requires: Requires = Requires()
     parameters: Mapping[str, Parameter] = field(default_factory=dict, hash=False)
@@ -295,6 +326,14 @@ class PolicyLock:
 
 
 @dataclass(frozen=True, slots=True)
+class ProposalLimits:
+    """How many proposals may be open at once, and be opened in 24 hours."""
+
+    open_at_once: int = 10
+    per_day: int = 10
+
+
+@dataclass(frozen=True, slots=True)
 class Fleet:
     """Everything of one revision, checked: every name in it leads somewhere and no host has two goals.
 
@@ -310,6 +349,7 @@ class Fleet:
     strategies: Mapping[str, RolloutStrategy] = field(default_factory=dict, hash=False)
     policies: Mapping[str, Policy] = field(default_factory=dict, hash=False)
     locks: Mapping[str, PolicyLock] = field(default_factory=dict, hash=False)
+    proposal_limits: ProposalLimits = ProposalLimits()
     warnings: tuple[Problem, ...] = ()
 
     def hosts(self, group: str) -> list[Host]:

@@ -73,12 +73,15 @@ class Observed:
         remedy: what to do about it.
         helper_missing: the host answered and has no helper yet.
         obstacle: why a helper would be of no use there.
+        kernel_release, arch: what a host without a helper said of itself.
     """
 
     status: Status | None = None
     facts: Facts | None = None
     helper_missing: bool = False
     obstacle: Notice | None = None
+    kernel_release: str = ""
+    arch: str = ""
     error: str = ""
     remedy: str = ""
 

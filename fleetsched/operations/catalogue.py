@@ -7,16 +7,15 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 from fleetsched.errors import InputError, ProblemsError
 from fleetsched.fleetrepo.policies import LOCK_FILE, POLICY_FILE, read_catalogue
+from fleetsched.model.catalogue import CatalogueEntry, Presence
 from fleetsched.model.manifests import Policy
 from fleetsched.model.suggest import suggestion
 from fleetsched.shipped import shipped_root
 
-Presence = Literal["absent", "same", "differs"]
-"""What a fleet repository has of a policy of the catalogue: nothing, the same files, or others."""
+README = "README.md"
 
 
 def catalogue() -> Mapping[str, Policy]:
@@ -46,12 +45,40 @@ def find_policy(name: str) -> Policy:
     return policies[name]
 
 
+def entries(root: Path | None) -> list[CatalogueEntry]:
+    """Describe every policy of the catalogue, in the order of names.
+
+    Args:
+        root: the fleet repository to compare with, if there is one.
+    """
+    return [_entry(policy, root) for _, policy in sorted(catalogue().items())]
+
+
+def describe(name: str, root: Path | None) -> CatalogueEntry:
+    """Describe one policy of the catalogue.
+
+    Raises:
+        InputError: there is none of this name.
+    """
+    return _entry(find_policy(name), root)
+
+
+def _entry(policy: Policy, root: Path | None) -> CatalogueEntry:
+    readme = policy.folder / README
+    text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
+    if root is None:
+        return CatalogueEntry(policy, text)
+    found = presence(root, policy)
+    differing = differing_files(root, policy) if found is Presence.DIFFERS else []
+    return CatalogueEntry(policy, text, found, tuple(differing))
+
+
 def presence(root: Path, policy: Policy) -> Presence:
     """Say what a fleet repository has of a policy of the catalogue. Files of its own do not count."""
     folder = root / "policies" / policy.name
     if not folder.is_symlink() and (not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))):
-        return "absent"
-    return "differs" if differing_files(root, policy) else "same"
+        return Presence.ABSENT
+    return Presence.DIFFERS if differing_files(root, policy) else Presence.SAME
 
 
 def differing_files(root: Path, policy: Policy) -> list[str]:
@@ -80,9 +107,9 @@ def add_policy(root: Path, name: str) -> list[Path]:
     policy = find_policy(name)
     target = root / "policies" / name
     match presence(root, policy):
-        case "same":
+        case Presence.SAME:
             return []
-        case "differs":
+        case Presence.DIFFERS:
             others = ", ".join(differing_files(root, policy))
             raise InputError(
                 f"{target} is there and differs from the catalogue's {name}: {others}",
@@ -97,7 +124,7 @@ def add_policy(root: Path, name: str) -> list[Path]:
 
 def _files(policy: Policy) -> list[str]:
     """The files that make a policy, in the order in which a person reads them."""
-    names = (POLICY_FILE, f"{policy.name}.bpf.c", f"{policy.name}.bpf.c.j2", LOCK_FILE, "README.md")
+    names = (POLICY_FILE, f"{policy.name}.bpf.c", f"{policy.name}.bpf.c.j2", LOCK_FILE, README)
     return [name for name in names if (policy.folder / name).is_file()]
 
 

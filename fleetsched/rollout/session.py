@@ -68,7 +68,12 @@ class HostSession:
         try:
             opened = self._open()
             if isinstance(opened, NoHelper):
-                return Observed(helper_missing=True, obstacle=_obstacle(opened))
+                return Observed(
+                    helper_missing=True,
+                    obstacle=_obstacle(opened),
+                    kernel_release=opened.kernel_release,
+                    arch=opened.arch,
+                )
             return Observed(status=opened.status(), facts=opened.facts())
         except HostError as error:
             return Observed(error=error.message, remedy=error.remedy)

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`fleetsched policy`: the policies that come with fleetsched."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fleetsched.cli.options import MARKER, Json, Repository, find_repository
+from fleetsched.errors import UsageError
+
+app = typer.Typer(
+    help="The policies that come with fleetsched, and copying them into a fleet repository.",
+    no_args_is_help=True,
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A policy of the catalogue.")]
+
+
+@app.command("list")
+def list_policies(repository: Repository = None, as_json: Json = False) -> None:
+    """List the catalogue, and what the fleet repository around you has of it."""
+    from fleetsched.operations.catalogue import entries
+    from fleetsched.views.policy import policy_list_text, policy_records
+
+    found = entries(_repository_around(repository))
+    if as_json:
+        for record in policy_records(found):
+            typer.echo(json.dumps(record))
+    else:
+        typer.echo(policy_list_text(found))
+
+
+@app.command()
+def show(name: Name, repository: Repository = None) -> None:
+    """Show what a policy does, where it suits, and its parameters with their ranges."""
+    from fleetsched.operations.catalogue import describe
+    from fleetsched.views.policy import policy_text
+
+    typer.echo(policy_text(describe(name, _repository_around(repository))))
+
+
+@app.command()
+def add(name: Name, repository: Repository = None) -> None:
+    """Copy a policy into the fleet repository: manifest, source, lock and README."""
+    from fleetsched.operations.catalogue import add_policy
+
+    root = find_repository(repository)
+    if not (root / MARKER).is_file():
+        raise UsageError(f"{root} is no fleet repository: it has no {MARKER}")
+    written = add_policy(root, name)
+    for path in written:
+        typer.echo(f"wrote {path}")
+    if written:
+        typer.echo(f"next: bind it in a goal, `policy: {{name: {name}}}`, then `fleetsched validate`")
+    else:
+        typer.echo(f"{root / 'policies' / name} is there already, the same as the catalogue's")
+
+
+def _repository_around(given: Path | None) -> Path | None:
+    """The fleet repository if there is one: the catalogue can be read anywhere."""
+    if given is not None:
+        return find_repository(given)
+    try:
+        return find_repository(None)
+    except UsageError:
+        return None

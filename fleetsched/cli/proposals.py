@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Proposals: propose, and review list, show, approve, merge, close."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fleetsched.cli.options import Config, Forks, Inventory, Json, Repository, find_repository, open_access
+from fleetsched.errors import ExitCode
+
+if TYPE_CHECKING:
+    from fleetsched.model.controller import Trust
+    from fleetsched.operations.propose import Proposed
+
+app = typer.Typer()
+review = typer.Typer(help="Look at proposals, approve and merge or close them.", no_args_is_help=True)
+app.add_typer(review, name="review")
+
+Goal = Annotated[str, typer.Argument(help="The goal that it is for.")]
+
+
+@app.command()
+def propose(
+    goals: Annotated[
+        list[str] | None, typer.Argument(help="Goals; default: all that have no policy.")
+    ] = None,
+    repository: Repository = None,
+    inventory: Inventory = None,
+    forks: Forks = None,
+    config: Config = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no host.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Also what was closed before.")] = False,
+) -> None:
+    """Choose a policy for goals that have none, and open a proposal for each."""
+    from fleetsched.operations.observe import look_at, reach
+    from fleetsched.operations.propose import propose as make
+    from fleetsched.views.proposal import suitability_text
+
+    access = open_access(repository, inventory, config, forks)
+    hosts = [] if offline else list(access.fleet.inventory.hosts.values())
+    with reach(hosts, access.transport, access.helper_files, access.forks) as reached:
+        observed = look_at(reached)
+    results = make(access, observed, goals=goals or [], inventory=inventory, again=again)
+    for result in results:
+        typer.echo(suitability_text(result.suitability))
+        typer.echo(f"\n{_said(result)}")
+    if not results:
+        typer.echo("every goal of the trusted branch has a policy")
+    if any(result.outcome in ("kernel-default", "closed") for result in results):
+        raise typer.Exit(ExitCode.CHANGES)
+
+
+def _said(result: Proposed) -> str:
+    if result.proposal is None:
+        return f"goal {result.goal}: nothing is proposed; to say so: policy: {{name: kernel-default}}"
+    if result.outcome == "closed":
+        return f"goal {result.goal}: the same was proposed and closed; --again proposes it nevertheless"
+    return (
+        f"proposal for goal {result.goal} {result.outcome}: branch {result.proposal.branch}\n"
+        f"next: fleetsched review show {result.goal}"
+    )
+
+
+@review.command("list")
+def list_(repository: Repository = None, config: Config = None, as_json: Json = False) -> None:
+    """List proposals."""
+    import json
+
+    from fleetsched.operations.proposals import proposals
+    from fleetsched.views.proposal import list_text
+
+    found = proposals(*_place(repository, config))
+    if as_json:
+        for proposal in found:
+            typer.echo(json.dumps(proposal.to_wire()))
+    else:
+        typer.echo(list_text(found))
+
+
+@review.command()
+def show(
+    goal: Goal,
+    repository: Repository = None,
+    config: Config = None,
+    diff: Annotated[bool, typer.Option("--diff", "-D", help="Also what it changes.")] = False,
+) -> None:
+    """Show a proposal: what, why, and who approved it."""
+    from fleetsched.operations import proposals as operation
+    from fleetsched.views.proposal import diff_text, show_text
+
+    proposal, changes = operation.show(*_place(repository, config), goal)
+    typer.echo(show_text(proposal))
+    if diff:
+        typer.echo(f"\n{diff_text(changes)}")
+
+
+@review.command()
+def approve(goal: Goal, repository: Repository = None, config: Config = None) -> None:
+    """Approve exactly what a proposal is now."""
+    from fleetsched.operations import proposals as operation
+
+    proposal = operation.approve(*_place(repository, config), goal)
+    typer.echo(f"proposal for goal {goal} approved at {proposal.head[:12]}")
+    typer.echo(f"next: fleetsched review merge {goal}")
+
+
+@review.command()
+def merge(goal: Goal, repository: Repository = None, config: Config = None) -> None:
+    """Merge an approved proposal into the trusted branch."""
+    from fleetsched.operations import proposals as operation
+
+    root, trust = _place(repository, config)
+    merged = operation.merge(root, trust, goal)
+    typer.echo(f"proposal for goal {goal} merged into {trust.branch} as {merged.proposal.merged_as[:12]}")
+    typer.echo("next: fleetsched plan" if merged.checked_out else "next: git pull, then fleetsched plan")
+
+
+@review.command()
+def close(
+    goal: Goal,
+    repository: Repository = None,
+    config: Config = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why; the record keeps it.")] = "",
+) -> None:
+    """Close a proposal: the same is not proposed again."""
+    from fleetsched.operations import proposals as operation
+
+    proposal = operation.close(*_place(repository, config), goal, reason)
+    typer.echo(f"proposal for goal {goal} is {proposal.state}")
+
+
+def _place(repository: Path | None, config: Path | None) -> tuple[Path, Trust]:
+    from fleetsched.fleetrepo.controller import load_controller
+
+    return find_repository(repository), load_controller(config).trust

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files of a commit in a folder of their own, as they are committed: nothing is filtered or followed."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fleetsched.errors import InputError
+from fleetsched.fleetrepo.git import Git
+
+FOLDERS = ("fleetsched.yaml", "inventory", "manifests", "policies")
+"""What a fleet repository is made of."""
+
+MOST_BYTES = 64 << 20
+_FILE = ("100644", "100755")  # neither links nor submodules
+
+
+@contextmanager
+def exported(git: Git, commit: str) -> Iterator[Path]:
+    """Write the fleet repository of a commit into a temporary folder.
+
+    Args:
+        git: in the fleet repository's folder.
+        commit: 40 hex digits.
+
+    Raises:
+        InputError: its files are larger than 64 MiB.
+    """
+    with tempfile.TemporaryDirectory(prefix="fleetsched-export-") as name:
+        folder = Path(name)
+        for path, content in read_files(git, commit).items():
+            file = folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        yield folder
+
+
+def read_files(git: Git, commit: str) -> dict[str, bytes]:
+    """Read the plain files of a fleet repository at a commit: content by path below its folder.
+
+    Raises:
+        InputError: they are larger than 64 MiB.
+    """
+    listing = git.output("ls-tree", "-r", "-z", "--long", commit, "--", *FOLDERS).split("\0")
+    files: dict[str, str] = {}
+    total = 0
+    for entry in filter(None, listing):
+        described, _, path = entry.partition("\t")
+        mode, _, blob, size = described.split()
+        if mode in _FILE:
+            total += int(size)
+            files[path] = blob
+    if total > MOST_BYTES:
+        raise InputError(f"{commit[:12]} has files of {total:,} bytes; {MOST_BYTES:,} are the most")
+    contents = _blobs(git, sorted(set(files.values())))
+    return {path: contents[blob] for path, blob in files.items()}
+
+
+def _blobs(git: Git, blobs: list[str]) -> dict[str, bytes]:
+    answer = git.content("cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in blobs).encode())
+    contents: dict[str, bytes] = {}
+    at = 0
+    for blob in blobs:
+        head, _, _ = answer[at:].partition(b"\n")
+        at += len(head) + 1
+        size = int(head.split()[2])
+        contents[blob] = answer[at : at + size]
+        at += size + 1
+    return contents

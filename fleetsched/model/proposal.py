@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A proposal: a branch that binds a policy to a goal, and what people say of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+BRANCHES = "fleetsched/proposal/"
+"""What every proposal's branch begins with; the goal's name follows."""
+
+GOAL_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+class State(StrEnum):
+    """Where a proposal is."""
+
+    OPEN = "open"
+    MERGED = "merged"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Somebody looked at exactly this commit and agreed.
+
+    Attributes:
+        by: `Name <e-mail>`, as Git knows them.
+        at: RFC 3339 time.
+    """
+
+    by: str
+    commit: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One goal's proposal at one moment.
+
+    Attributes:
+        policy: what it binds.
+        base, head: commits: the trusted branch's tip that it was made on, and its own tip.
+        author: `Name <e-mail>` of who proposed it.
+        why: the explanation, as text of at most 80 columns.
+        fingerprint: of everything that the choice was made from; the same again is not proposed twice.
+        opened_at, updated_at: RFC 3339 times.
+        approvals: of any commit; those of an older one do not count.
+        reason: why it was closed.
+        merged_as: the merge commit.
+    """
+
+    goal: str
+    policy: str
+    state: State
+    base: str
+    head: str
+    author: str
+    title: str
+    why: str
+    fingerprint: str
+    opened_at: str
+    updated_at: str
+    approvals: tuple[Approval, ...] = ()
+    reason: str = ""
+    merged_as: str = ""
+
+    @property
+    def branch(self) -> str:
+        """Its branch."""
+        return BRANCHES + self.goal
+
+    @property
+    def valid_approvals(self) -> tuple[Approval, ...]:
+        """The approvals of exactly its tip."""
+        return tuple(approval for approval in self.approvals if approval.commit == self.head)
+
+    def to_wire(self) -> dict[str, Any]:
+        """Write the record's form of it."""
+        return {"version": 1, **asdict(self), "state": str(self.state)}
+
+    @classmethod
+    def from_wire(cls, value: Mapping[str, Any]) -> Proposal:
+        """Read a record that fits its schema."""
+        fields = {name: value[name] for name in value if name not in ("version", "state", "approvals")}
+        approvals = tuple(Approval(**approval) for approval in value["approvals"])
+        return cls(state=State(value["state"]), approvals=approvals, **fields)
