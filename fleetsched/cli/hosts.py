@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fleetsched.cli.group import Group
 from fleetsched.cli.options import Config, Forks, Inventory, Limit, Repository, Yes, open_access
 from fleetsched.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from fleetsched.operations.hosts import Offer, Trusted
 
-app = typer.Typer(help="Host keys, and whether hosts can be managed.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="Host keys, and whether hosts can be managed.", no_args_is_help=True)
 
 
 @app.command()

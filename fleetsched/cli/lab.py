@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fleetsched.cli.group import Group
+
 if TYPE_CHECKING:
     from fleetsched.lab.labs import LabStatus
 
 app = typer.Typer(
-    help="A fleet of virtual machines on this computer, for trying things out.", no_args_is_help=True
+    cls=Group,
+    help="A fleet of virtual machines on this computer, for trying things out.",
+    no_args_is_help=True,
 )
 
 NameOption = Annotated[str, typer.Option("--name", help="The lab, if you have several.")]

@@ -11,13 +11,16 @@ from typing import Annotated, NoReturn
 
 import typer
 from typer.exceptions import TyperException
+from typer.main import get_command
 
 import fleetsched
 from fleetsched.cli import files, hosts, lab, policy, proposals, runs
+from fleetsched.cli.group import Group
 from fleetsched.errors import ExitCode, FleetschedError, ProblemsError
 
 app = typer.Typer(
     name="fleetsched",
+    cls=Group,
     help="Manage the CPU schedulers of a fleet of Linux hosts the GitOps way.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -50,7 +53,10 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; every expected error is one message on standard error."""
     try:
-        return app(args=arguments, prog_name="fleetsched", standalone_mode=False) or ExitCode.OK
+        return (
+            get_command(app).main(args=arguments, prog_name="fleetsched", standalone_mode=False)
+            or ExitCode.OK
+        )
     except TyperException as error:
         return _usage(error)
     except typer.Abort:

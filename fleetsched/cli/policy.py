@@ -9,10 +9,12 @@ from typing import Annotated
 
 import typer
 
+from fleetsched.cli.group import Group
 from fleetsched.cli.options import MARKER, Json, Repository, find_repository
 from fleetsched.errors import UsageError
 
 app = typer.Typer(
+    cls=Group,
     help="The policies that come with fleetsched, and copying them into a fleet repository.",
     no_args_is_help=True,
 )

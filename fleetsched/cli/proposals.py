@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fleetsched.cli.group import Group
 from fleetsched.cli.options import Config, Forks, Inventory, Json, Repository, find_repository, open_access
 from fleetsched.errors import ExitCode
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from fleetsched.operations.propose import Proposed
 
 app = typer.Typer()
-review = typer.Typer(help="Look at proposals, approve and merge or close them.", no_args_is_help=True)
+review = typer.Typer(
+    cls=Group, help="Look at proposals, approve and merge or close them.", no_args_is_help=True
+)
 app.add_typer(review, name="review")
 
 Goal = Annotated[str, typer.Argument(help="The goal that it is for.")]
