@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Groups of commands that answer quickly."""
+"""Groups of commands: quick, and helpful when no command is named."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import typer
 from typer.core import TyperGroup
+
+from fleetsched.errors import ExitCode
 
 
 class Group(TyperGroup):
@@ -22,3 +25,10 @@ class Group(TyperGroup):
             if getattr(parameter, "is_flag", False) and parameter.default is None:
                 parameter.default = False
         return parameters
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Show what there is when nothing is asked for, as an error: nothing was done."""
+        if not args and self.no_args_is_help and not ctx.resilient_parsing:
+            typer.echo(ctx.get_help(), err=True)
+            raise typer.Exit(ExitCode.USAGE)
+        return super().parse_args(ctx, args)

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
-from typing import Annotated, NoReturn
+from functools import cache
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
@@ -16,7 +15,7 @@ from typer.main import get_command
 import fleetsched
 from fleetsched.cli import files, hosts, lab, policy, proposals, runs
 from fleetsched.cli.group import Group
-from fleetsched.errors import ExitCode, FleetschedError, ProblemsError
+from fleetsched.errors import ExitCode, FleetschedError, ProblemsError, UsageError
 
 app = typer.Typer(
     name="fleetsched",
@@ -44,27 +43,27 @@ def root(
         raise typer.Exit
 
 
-def run(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run one command and leave with its exit code."""
-    signal.signal(signal.SIGTERM, _as_interrupt)
-    sys.exit(int(main(arguments)))
+@cache
+def command() -> Any:
+    """The tree of all commands, as typer makes it from `app`."""
+    return get_command(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; every expected error is one message on standard error."""
     try:
-        return (
-            get_command(app).main(args=arguments, prog_name="fleetsched", standalone_mode=False)
-            or ExitCode.OK
-        )
+        return command().main(args=arguments, prog_name="fleetsched", standalone_mode=False) or ExitCode.OK
     except TyperException as error:
-        return _usage(error)
+        # 2 is what parsers return for a wrong command line; here 2 means changes.
+        return _usage(error.format_message(), arguments)
     except typer.Abort:
         typer.echo("interrupted", err=True)
         return ExitCode.INTERRUPTED
     except ProblemsError as error:
         typer.echo(str(error), err=True)  # as compilers do, so that editors can follow each line
         return error.exit_code
+    except UsageError as error:
+        return _usage(str(error), arguments)
     except FleetschedError as error:
         typer.echo(f"fleetsched: {error}", err=True)
         return error.exit_code
@@ -73,14 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.ERROR
 
 
-def _usage(error: TyperException) -> ExitCode:
-    """Say what is wrong with the command line. 2 is what parsers return for it; here 2 means changes."""
-    context = getattr(error, "ctx", None)
-    typer.echo(f"fleetsched: {error.format_message()}", err=True)
-    typer.echo(f"  see `{context.command_path if context else 'fleetsched'} --help`", err=True)
+def _usage(message: str, arguments: Sequence[str] | None) -> ExitCode:
+    """Say what is wrong with the command line, and where to read about the command."""
+    path, asked = ["fleetsched"], command()
+    for argument in sys.argv[1:] if arguments is None else arguments:
+        if argument in getattr(asked, "commands", {}):
+            path.append(argument)
+            asked = asked.commands[argument]
+    typer.echo(f"fleetsched: {message}\n  see `{' '.join(path)} --help`", err=True)
     return ExitCode.USAGE
-
-
-def _as_interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    """A polite kill stops a run at the same safe point as Ctrl-C."""
-    raise KeyboardInterrupt

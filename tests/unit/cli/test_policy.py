@@ -64,5 +64,6 @@ def test_a_folder_that_is_no_repository_gets_nothing(
     assert main(["policy", "add", "fair", "-C", str(tmp_path)]) == ExitCode.USAGE
     assert capsys.readouterr().err == (
         f"fleetsched: {tmp_path} is no fleet repository: it has no fleetsched.yaml\n"
+        "  see `fleetsched policy add --help`\n"
     )
     assert list(tmp_path.iterdir()) == []
