@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fleetsched.cli.group import Group
-from fleetsched.cli.options import Config, Forks, Inventory, Limit, Repository, Yes, open_access
+from fleetsched.cli.options import (
+    Config,
+    FleetOptions,
+    Forks,
+    Inventory,
+    Repository,
+    Yes,
+    open_access,
+    with_fleet_options,
+)
 from fleetsched.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -30,11 +39,11 @@ def trust(
 ) -> None:
     """Show hosts' keys and remember those that you confirm."""
     from fleetsched.operations import hosts as operation
-    from fleetsched.operations.plan import select
+    from fleetsched.operations.plan import Selection, select
 
     access = open_access(repository, inventory, config, forks)
     results = operation.trust(
-        select(access.fleet, pattern),
+        select(access.fleet, Selection(pattern)),
         access.transport.ssh,
         confirm=lambda offer: _confirm(offer, yes),
         replace=replace,
@@ -48,19 +57,14 @@ def trust(
 
 
 @app.command()
-def check(
-    repository: Repository = None,
-    inventory: Inventory = None,
-    limit: Limit = None,
-    forks: Forks = None,
-    config: Config = None,
-) -> None:
+@with_fleet_options
+def check(fleet: FleetOptions) -> None:
     """Say for each host whether it can be managed, and why not."""
     from fleetsched.operations import hosts as operation
     from fleetsched.operations.plan import select
 
-    access = open_access(repository, inventory, config, forks)
-    results = operation.check(select(access.fleet, limit), access.transport, forks=access.forks)
+    access = fleet.open()
+    results = operation.check(select(access.fleet, fleet.selection), access.transport, forks=access.forks)
     for result in results:
         typer.echo(f"{'ok ' if result.ok else 'NO '} {result.host}: {result.found}")
         if result.remedy:

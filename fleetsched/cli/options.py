@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -12,18 +16,37 @@ from fleetsched.errors import UsageError
 
 if TYPE_CHECKING:
     from fleetsched.operations.fleet import FleetAccess
+    from fleetsched.operations.plan import Selection
 
 Repository = Annotated[
     Path | None,
-    typer.Option("--repository", "-C", help="The fleet repository; default: the one around this folder."),
+    typer.Option(
+        "--repository",
+        "-C",
+        envvar="FLEETSCHED_REPOSITORY",
+        help="The fleet repository; default: the one around this folder.",
+    ),
 ]
 Inventory = Annotated[
     list[Path] | None,
-    typer.Option("--inventory", "-i", help="Inventory file or folder; may be given several times."),
+    typer.Option(
+        "--inventory",
+        "-i",
+        envvar="FLEETSCHED_INVENTORY",
+        help="Inventory file or folder; may be given several times.",
+    ),
 ]
 Limit = Annotated[str | None, typer.Option("--limit", "-l", help="Only these hosts (an Ansible pattern).")]
-Forks = Annotated[int | None, typer.Option("--forks", "-f", min=1, help="Hosts at the same time.")]
-Config = Annotated[Path | None, typer.Option("--config", help="The controller's own configuration file.")]
+Exclude = Annotated[str | None, typer.Option("--exclude", help="Not these hosts (an Ansible pattern).")]
+Group = Annotated[str | None, typer.Option("--group", help="Only the hosts of this HostGroup.")]
+Forks = Annotated[
+    int | None,
+    typer.Option("--forks", "-f", min=1, help="Hosts at the same time."),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", help="The controller's own configuration file."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON records, one a line, and nothing else.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -48,6 +71,56 @@ def find_repository(given: Path | None) -> Path:
         f"no fleet repository here: neither {here} nor a folder above it has {MARKER}",
         remedy="make one with `fleetsched init FOLDER`, or name one with --repository",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class FleetOptions:
+    """The options of every command about hosts."""
+
+    repository: Repository = None
+    inventory: Inventory = None
+    limit: Limit = None
+    exclude: Exclude = None
+    group: Group = None
+    forks: Forks = None
+    config: Config = None
+
+    def open(self, *, fetch: bool = False) -> FleetAccess:
+        """Load and check everything that a command about hosts needs."""
+        return open_access(self.repository, self.inventory, self.config, self.forks, fetch=fetch)
+
+    @property
+    def selection(self) -> Selection:
+        """Which hosts the command is about."""
+        from fleetsched.operations.plan import Selection
+
+        return Selection(self.limit, self.exclude, self.group)
+
+
+def with_fleet_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command every option of `FleetOptions`; it gets them as one value, its argument `fleet`."""
+    shared = get_type_hints(FleetOptions, include_extras=True)
+    own = get_type_hints(command, include_extras=True, localns={"FleetOptions": FleetOptions})
+
+    @functools.wraps(command)
+    def wrapper(**given: Any) -> None:
+        fleet = FleetOptions(**{name: given.pop(name) for name in shared})
+        command(fleet=fleet, **given)
+
+    parameters = [
+        parameter.replace(annotation=own[name])
+        for name, parameter in inspect.signature(command).parameters.items()
+        if name != "fleet"
+    ]
+    parameters += [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+        for name, annotation in shared.items()
+    ]
+    wrapper.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
+    )
+    wrapper.__annotations__ = {each.name: each.annotation for each in parameters}
+    return wrapper
 
 
 def open_access(

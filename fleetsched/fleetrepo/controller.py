@@ -29,7 +29,7 @@ _SETTINGS = {
     "FLEETSCHED_SSH_USER": ("ssh", "user"),
     "FLEETSCHED_SSH_KEY_FILE": ("ssh", "keyFile"),
     "FLEETSCHED_SSH_CONNECT_TIMEOUT": ("ssh", "connectTimeout"),
-    "FLEETSCHED_SSH_FORKS": ("ssh", "forks"),
+    "FLEETSCHED_FORKS": ("ssh", "forks"),
 }
 """Variables that outrank the file, each with the field that it stands for."""
 

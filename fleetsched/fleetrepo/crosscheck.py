@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from graphlib import CycleError
 
 from fleetsched.documents.node import Node, shown
 from fleetsched.errors import InputError, Problem
 from fleetsched.fleetrepo.decode import health_check
 from fleetsched.fleetrepo.parameters import check_value
-from fleetsched.model.manifests import KERNEL_DEFAULT, Fleet, RolloutStrategy, WorkloadGoal
+from fleetsched.model.desired import in_order
+from fleetsched.model.manifests import KERNEL_DEFAULT, Fleet, Objective, RolloutStrategy, WorkloadGoal
+from fleetsched.model.metrics import METRICS
 from fleetsched.model.suggest import suggestion
 
 # Between the end of a bake and the confirmation of a host: questions to it, and a busy controller.
@@ -40,6 +43,7 @@ def cross_problems(fleet: Fleet, declared: Declared) -> Iterator[Problem]:
         node = declared.goals[name]
         yield from _references(fleet, declared, goal, node)
         yield from _policy(fleet, declared, goal, node)
+    yield from _circles(fleet, declared)
     yield from _two_goals(fleet, declared)
     for name, node in declared.strategies.items():
         yield from _strategy(fleet.strategies[name], node)
@@ -62,6 +66,37 @@ def _references(fleet: Fleet, declared: Declared, goal: WorkloadGoal, node: Node
         if place is not None:  # the repository's default is checked where it is written
             near = suggestion(goal.rollout, fleet.strategies)
             yield place.problem(f"no RolloutStrategy {shown(goal.rollout)}{near}")
+
+    for index, name in enumerate(goal.depends_on):
+        if name not in fleet.goals and not declared.is_broken("WorkloadGoal", name):
+            near = suggestion(name, fleet.goals)
+            yield node.at("spec", "dependsOn", index).problem(f"no goal {shown(name)}{near}")
+    if goal.objective is not None:
+        yield from _metric(node.at("spec", "objective"), goal.objective.metric)
+        yield from _direction(node.at("spec", "objective", "direction"), goal.objective)
+    for index, guardrail in enumerate(goal.guardrails):
+        yield from _metric(node.at("spec", "guardrails", index), guardrail.metric)
+
+
+def _metric(place: Node, metric: str) -> Iterator[Problem]:
+    if metric not in METRICS:
+        yield place.at("metric").problem(f"no metric {shown(metric)}{suggestion(metric, METRICS)}")
+
+
+def _direction(place: Node, objective: Objective) -> Iterator[Problem]:
+    known = METRICS.get(objective.metric)
+    if known is not None and objective.direction != known.better:
+        yield place.problem(f"expected {known.better} for {objective.metric} ({known.doc})")
+
+
+def _circles(fleet: Fleet, declared: Declared) -> Iterator[Problem]:
+    try:
+        in_order(fleet.goals)
+    except CycleError as error:
+        circle = error.args[1][::-1]  # it comes from what is needed to who needs it
+        node = declared.goals[circle[0]]
+        goals = " > ".join(circle)
+        yield node.at("spec", "dependsOn").problem(f"goals depend on each other in a circle: {goals}")
 
 
 def _policy(fleet: Fleet, declared: Declared, goal: WorkloadGoal, node: Node) -> Iterator[Problem]:

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from graphlib import TopologicalSorter
+
 from fleetsched.model.manifests import Fleet, Requires, WorkloadGoal
 from fleetsched.model.plan import Claim, Desired
 
@@ -10,7 +13,7 @@ from fleetsched.model.plan import Claim, Desired
 def desired_of(fleet: Fleet) -> dict[str, Desired]:
     """Say for every host of the inventory what it should run: goal by goal, then the rest."""
     wishes: dict[str, Desired] = {}
-    for goal in fleet.goals.values():
+    for goal in in_order(fleet.goals):
         wish = _wish(fleet, goal)
         for host in fleet.hosts(goal.host_group):
             wishes[host.name] = wish
@@ -25,6 +28,16 @@ def desired_of(fleet: Fleet) -> dict[str, Desired]:
             claim = Claim.KEPT if name in kept else Claim.PRUNED
             wishes[name] = Desired(claim, group=kept.get(name))
     return wishes
+
+
+def in_order(goals: Mapping[str, WorkloadGoal]) -> list[WorkloadGoal]:
+    """Order goals so that each comes after those that it depends on, else as they are given.
+
+    Raises:
+        graphlib.CycleError: goals depend on each other in a circle.
+    """
+    known = {name: [other for other in goal.depends_on if other in goals] for name, goal in goals.items()}
+    return [goals[name] for name in TopologicalSorter(known).static_order()]
 
 
 def _wish(fleet: Fleet, goal: WorkloadGoal) -> Desired:

@@ -113,6 +113,11 @@ class HostPlan:
         return self.action in CHANGING or self.action is Action.ADOPT or self.install_helper
 
     @property
+    def known(self) -> bool:
+        """Whether the host could be looked at."""
+        return self.action is not Action.UNKNOWN
+
+    @property
     def words(self) -> str:
         """The action as people read it: `install-helper, attach`."""
         return f"install-helper, {self.action}" if self.install_helper else str(self.action)
@@ -137,11 +142,19 @@ class Plan:
         return tuple(host for host in self.hosts if host.action is Action.UNKNOWN)
 
     def counts(self) -> Counter[str]:
-        """How many hosts each action concerns; `install-helper` counts beside the action that follows it."""
-        counts = Counter(str(host.action) for host in self.hosts)
-        if installs := sum(host.install_helper for host in self.hosts):
-            counts["install-helper"] = installs
-        return counts
+        """How many hosts each action concerns.
+
+        `install-helper` counts beside the action that follows it; `cannot` counts hosts that should change
+        and that a run would refuse, instead of their actions; `unbound` those whose goal has no policy.
+        """
+        counts: Counter[str] = Counter()
+        for host in self.hosts:
+            if host.problem and host.action in CHANGING:
+                counts["cannot"] += 1
+                continue
+            counts["unbound" if host.desired.claim is Claim.UNBOUND and host.known else str(host.action)] += 1
+            counts["install-helper"] += host.install_helper
+        return +counts
 
     def exit_code(self, *, detailed: bool) -> ExitCode:
         """4 when a host is unknown; 2 when something would change and `detailed` is asked for; else 0."""
@@ -182,7 +195,9 @@ def plan_host(
     after = describe(desired.assignment)
     if observed.helper_missing:
         if desired.assignment is None:
-            return HostPlan(name, desired, Action.NONE, after=after, reason="no helper, and none is needed")
+            reason = _unbound(desired) if desired.claim is Claim.UNBOUND else "no helper, and none is needed"
+            return HostPlan(name, desired, Action.NONE, after=after, reason=reason)
+        cannot = _problem(desired, observed)
         return HostPlan(
             name,
             desired,
@@ -190,8 +205,8 @@ def plan_host(
             install_helper=True,
             after=after,
             reason="the host has no helper yet",
-            problem=observed.obstacle.message if observed.obstacle else "",
-            remedy=observed.obstacle.remedy if observed.obstacle else "",
+            problem=cannot[0],
+            remedy=cannot[1],
         )
     status = observed.status
     if status is None:
@@ -229,7 +244,7 @@ def _action(desired: Desired, status: Status, held: tuple[str, Held] | None) -> 
     recorded = status.last_known_good.assignment if status.last_known_good else None
     running = status.running.assignment if status.running else None
     if desired.claim is Claim.UNBOUND:
-        return Action.NONE, f"goal {desired.goal} has no policy yet"
+        return Action.NONE, _unbound(desired)
     if desired.claim is Claim.KEPT:
         return Action.NONE, f"no goal claims it, and group {desired.group} says prune: false"
     if status.foreign:
@@ -262,6 +277,10 @@ def _first_or_replace(recorded: Assignment | None) -> Action:
     return Action.REPLACE if recorded else Action.ATTACH
 
 
+def _unbound(desired: Desired) -> str:
+    return f"unbound: goal {desired.goal} has no policy yet; `fleetsched propose {desired.goal}`"
+
+
 def _why_removed(desired: Desired) -> str:
     if desired.claim is Claim.KERNEL_DEFAULT:
         return f"goal {desired.goal} asks for the kernel's scheduler"
@@ -270,13 +289,14 @@ def _why_removed(desired: Desired) -> str:
 
 def _problem(desired: Desired, observed: Observed) -> tuple[str, str]:
     facts = observed.facts
-    if facts is None or desired.assignment is None:
+    if desired.assignment is None:
         return "", ""
-    if facts.problems:
-        first = facts.problems[0]
-        return first.message, first.remedy
-    for requires in desired.requires:
-        if unmet := requires.unmet(facts.kernel_release, facts.arch):
+    problems = facts.problems if facts else filter(None, [observed.obstacle])
+    for problem in problems:
+        return problem.message, problem.remedy
+    kernel, arch = (facts.kernel_release, facts.arch) if facts else (observed.kernel_release, observed.arch)
+    for requires in desired.requires if kernel else ():
+        if unmet := requires.unmet(kernel, arch):
             return unmet, "meet the requirement, or leave the host out of the group"
     return "", ""
 

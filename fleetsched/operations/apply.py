@@ -16,7 +16,8 @@ from pathlib import Path
 
 from fleetsched.errors import ExitCode, FleetschedError, HostError, InterruptedRunError, RefusedError
 from fleetsched.model.manifests import BUILT_IN_STRATEGY, Fleet, RolloutStrategy
-from fleetsched.model.plan import CHANGING, Action, HostPlan, Plan
+from fleetsched.model.plan import CHANGING, Action, Claim, HostPlan, Plan
+from fleetsched.model.rollout import Phase
 from fleetsched.model.run import Applied, HostResult
 from fleetsched.operations.fleet import FleetAccess, may_skip_review
 from fleetsched.operations.objects import build_objects
@@ -81,7 +82,7 @@ def apply(
         rollouts = _rollouts(planned.plan, access.fleet)
         try:
             _take_leases(run, rollouts)
-            applied = _roll_out_all(run, rollouts, planned.plan.exit_code(detailed=False))
+            applied = _roll_out_all(run, planned.plan, rollouts)
         except KeyboardInterrupt:
             # Workers still use their sessions: whoever leaves now closes them, and the leases run out.
             raise InterruptedRunError(
@@ -124,6 +125,7 @@ class _Rollout:
     goal: str | None
     hosts: Mapping[str, HostPlan]
     strategy: RolloutStrategy
+    depends_on: tuple[str, ...] = ()
 
 
 def _rollouts(plan: Plan, fleet: Fleet) -> list[_Rollout]:
@@ -134,8 +136,12 @@ def _rollouts(plan: Plan, fleet: Fleet) -> list[_Rollout]:
             host.host: host for host in group if host.changes or host.action is Action.UNKNOWN or host.problem
         }
         if any(host.changes for host in hosts.values()):
-            strategy = fleet.strategies[fleet.goals[goal].rollout] if goal else BUILT_IN_STRATEGY
-            rollouts.append(_Rollout(goal, hosts, strategy))
+            if goal:
+                manifest = fleet.goals[goal]
+                strategy = fleet.strategies[manifest.rollout]
+                rollouts.append(_Rollout(goal, hosts, strategy, manifest.depends_on))
+            else:
+                rollouts.append(_Rollout(goal, hosts, BUILT_IN_STRATEGY))
     return rollouts
 
 
@@ -162,14 +168,30 @@ def drop_leases(run: Run) -> None:
     list(run.executor.map(HostSession.drop_lease, run.sessions.values()))
 
 
-def _roll_out_all(run: Run, rollouts: list[_Rollout], planned: ExitCode) -> Applied:
-    codes = [planned]
+def _waits_for(rollout: _Rollout, undone: set[str | None]) -> str:
+    """The first goal that this one depends on and that is not done; empty = none."""
+    return next((name for name in rollout.depends_on if name in undone), "")
+
+
+def _roll_out_all(run: Run, plan: Plan, rollouts: list[_Rollout]) -> Applied:
+    codes = [plan.exit_code(detailed=False)]
+    undone = {host.desired.goal for host in plan.hosts if host.action is not Action.NONE}
+    undone |= {host.desired.goal for host in plan.hosts if host.desired.claim is Claim.UNBOUND}
     results: list[HostResult] = []
     for number, rollout in enumerate(rollouts):
+        if waits_for := _waits_for(rollout, undone):
+            run.journal.write("goal-waits", goal=rollout.goal, waits_for=waits_for)
+            results += [
+                HostResult(host, rollout.goal, Phase.WAITING, f"waits for goal {waits_for}")
+                for host in rollout.hosts
+            ]
+            continue
         run.journal.write("goal", goal=rollout.goal, hosts=[*rollout.hosts])
         outcome = roll_out(run, rollout.hosts, rollout.strategy)
         results += _results(rollout.goal, outcome)
         codes.append(outcome.exit_code)
+        if outcome.exit_code is ExitCode.OK:
+            undone.discard(rollout.goal)
         if codes[-1] not in {ExitCode.OK, ExitCode.UNREACHABLE}:
             left = tuple(rest.goal or "hosts that no goal claims" for rest in rollouts[number + 1 :])
             return Applied(run.id, codes[-1], tuple(results), run.journal.path, left)

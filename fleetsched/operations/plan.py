@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from fleetsched.errors import InputError
 from fleetsched.model.desired import desired_of
 from fleetsched.model.inventory import Host
 from fleetsched.model.manifests import Fleet
 from fleetsched.model.plan import Observed, Plan, plan_hosts
+from fleetsched.model.suggest import suggestion
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.observe import Reach, look_at, reach
 
@@ -25,24 +27,51 @@ class Planned:
     reached: Reach
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which hosts a command is about; the default is all.
+
+    Attributes:
+        limit, exclude: Ansible patterns over the inventory.
+        group: name of a HostGroup.
+    """
+
+    limit: str | None = None
+    exclude: str | None = None
+    group: str | None = None
+
+
+EVERY_HOST = Selection()
+
+
 @contextmanager
-def plan(access: FleetAccess, *, limit: str | None = None) -> Iterator[Planned]:
-    """Plan the whole fleet, or the hosts that the pattern `limit` selects. Connections stay open inside.
+def plan(access: FleetAccess, only: Selection = EVERY_HOST) -> Iterator[Planned]:
+    """Plan the selected hosts. Connections stay open inside.
 
     Raises:
         ProblemsError: the fleet repository has mistakes.
-        InputError: the pattern names no host or group.
+        InputError: a pattern names no host or group, or there is no such HostGroup.
     """
     fleet = access.fleet
-    hosts = select(fleet, limit)
+    hosts = select(fleet, only)
     with reach(hosts, access.transport, access.helper_files, access.forks) as reached:
         observed = look_at(reached)
         yield Planned(make_plan(access, hosts, observed), fleet, observed, reached)
 
 
-def select(fleet: Fleet, limit: str | None) -> list[Host]:
-    """The hosts of the inventory that `limit` selects, all without it."""
-    return fleet.inventory.select(limit or "all")
+def select(fleet: Fleet, only: Selection) -> list[Host]:
+    """The hosts of the inventory that are selected, in its order.
+
+    Raises:
+        InputError: a pattern names no host or group, or there is no such HostGroup.
+    """
+    if only.group is not None and only.group not in fleet.groups:
+        near = suggestion(only.group, fleet.groups)
+        raise InputError(f'no HostGroup "{only.group}"{near}', remedy="`--limit` takes inventory groups")
+    grouped = {host.name for host in fleet.hosts(only.group)} if only.group else fleet.inventory.hosts.keys()
+    left_out = {host.name for host in fleet.inventory.select(only.exclude)} if only.exclude else set()
+    chosen = fleet.inventory.select(only.limit or "all")
+    return [host for host in chosen if host.name in grouped and host.name not in left_out]
 
 
 def make_plan(access: FleetAccess, hosts: list[Host], observed: Mapping[str, Observed]) -> Plan:

@@ -6,15 +6,15 @@ from __future__ import annotations
 from fleetsched.model.plan import Observed
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.observe import look_at, reach
-from fleetsched.operations.plan import select
+from fleetsched.operations.plan import EVERY_HOST, Selection, select
 
 
-def status(access: FleetAccess, *, limit: str | None = None) -> dict[str, Observed]:
-    """Ask the hosts that `limit` selects, all without it, in inventory order.
+def status(access: FleetAccess, only: Selection = EVERY_HOST) -> dict[str, Observed]:
+    """Ask the selected hosts, in inventory order.
 
     Raises:
         InputError: the pattern names no host or group.
     """
-    hosts = select(access.fleet, limit)
+    hosts = select(access.fleet, only)
     with reach(hosts, access.transport, access.helper_files, access.forks) as reached:
         return look_at(reached)

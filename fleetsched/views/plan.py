@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
+from fleetsched.model.diff import PolicyDiff
 from fleetsched.model.manifests import Fleet
 from fleetsched.model.plan import Action, HostPlan, Plan
 
@@ -26,9 +27,13 @@ _MARKS = {
 }
 
 
+_TO_DO = ("install-helper", Action.ATTACH, Action.REPLACE, Action.REMOVE, Action.HEAL)
+_OTHERWISE = ("cannot", Action.ADOPT, Action.HELD, Action.UNKNOWN, "unbound")
+
+
 def plan_text(plan: Plan, fleet: Fleet) -> str:
     """The whole plan: a block a goal, a line a host with the reason under it, and the sums."""
-    lines = [f"Revision {_short(plan.revision)}{'' if plan.not_approved else ', approved'}"]
+    lines = [f"Revision {short(plan.revision)}{'' if plan.not_approved else ', approved'}"]
     lines += [_wrap(f"NOT APPROVED: {why}", "  ") for why in plan.not_approved]
     for goal, hosts in groupby(plan.hosts, key=lambda host: host.desired.goal):
         lines += ["", _heading(goal, fleet)]
@@ -36,7 +41,8 @@ def plan_text(plan: Plan, fleet: Fleet) -> str:
     return "\n".join([*lines, "", summary(plan)])
 
 
-def _short(revision: str) -> str:
+def short(revision: str) -> str:
+    """A revision for people: 12 digits of the commit, and what follows it."""
     commit, sep, rest = revision.partition("+")
     return (commit[:12] if len(commit) == 40 else commit) + sep + rest
 
@@ -82,9 +88,8 @@ def summary(plan: Plan) -> str:
     counts = plan.counts()
     if not plan.has_changes and not counts.keys() - {"none"}:
         return f"No changes: {_hosts(counts['none'])} as the revision wants."
-    order = ["install-helper", *(str(action) for action in Action if action is not Action.NONE)]
-    parts = [f"{counts[name]} to {name}" for name in order[:5] if counts[name]]
-    parts += [f"{counts[name]} {name}" for name in order[5:] if counts[name]]
+    parts = [f"{counts[name]} to {name}" for name in _TO_DO if counts[name]]
+    parts += [f"{counts[name]} {name}" for name in _OTHERWISE if counts[name]]
     parts.append(f"{counts['none']} unchanged")
     return _wrap(f"Plan: {', '.join(parts)}.", "  ")
 
@@ -119,3 +124,38 @@ def plan_records(plan: Plan) -> Iterator[dict[str, Any]]:
         "changes": plan.has_changes,
         "counts": dict(sorted(plan.counts().items())),
     }
+
+
+def diff_text(diffs: Sequence[PolicyDiff]) -> str:
+    """What changed in each goal's policy since the revision that its hosts have recorded."""
+    if not diffs:
+        return "No policy changed since what the hosts have recorded."
+    blocks = [
+        "\n".join([f"Goal {diff.goal}, policy {diff.policy}, since {short(diff.since)}:", *diff.lines])
+        for diff in diffs
+    ]
+    return _printable("\n\n".join(blocks))
+
+
+def diff_records(diffs: Sequence[PolicyDiff]) -> Iterator[dict[str, Any]]:
+    """A record a goal and recorded revision."""
+    for diff in diffs:
+        yield {
+            "type": "diff",
+            "goal": diff.goal,
+            "policy": diff.policy,
+            "since": diff.since,
+            "lines": [*diff.lines],
+        }
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in text)
+
+
+def age_text(file: str, age_s: float) -> str:
+    """How old a state file is, in its largest unit."""
+    for unit, seconds in (("d", 86400), ("h", 3600), ("min", 60)):
+        if age_s >= seconds:
+            return f"State of {file}, taken {age_s // seconds:.0f} {unit} ago; no host was asked"
+    return f"State of {file}, taken {max(age_s, 0):.0f} s ago; no host was asked"

@@ -10,7 +10,7 @@ from typing import Any
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.plan import Observed, running_now
 from fleetsched.model.state import Status
-from fleetsched.views.plan import JSON_VERSION
+from fleetsched.views.plan import JSON_VERSION, short
 
 
 def status_text(observed: Mapping[str, Observed]) -> str:
@@ -36,7 +36,7 @@ def _host(host: str, seen: Observed) -> Iterator[str]:
 def _details(status: Status) -> Iterator[str]:
     record = status.last_known_good
     if record:
-        yield f"last known good {record.assignment}, run {record.run}"
+        yield f"last known good {record.assignment}, run {record.run}, revision {short(record.revision)}"
     if status.foreign:
         yield f"foreign scheduler: {status.foreign}"
     if status.trial:

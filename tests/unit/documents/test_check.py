@@ -98,7 +98,7 @@ def said(text: str, schema: str) -> list[str]:
         ),
         (
             "workload-goal",
-            [f"f:10:3: `evaluation` {LATER}: remove it", f"f:13:15: `dependsOn` {LATER}: remove it"],
+            [f"f:10:3: `evaluation` {LATER}: remove it"],
         ),
         (
             "rollout-strategy",
@@ -114,7 +114,6 @@ def said(text: str, schema: str) -> list[str]:
         (
             "controller",
             [
-                f"f:1:39: `allowedSigners` {LATER}: no signature is checked",
                 f"f:2:1: `experiments` {LATER}: remove it",
                 f"f:4:1: `forge` {LATER}: remove it",
                 f"f:5:1: `agent` {LATER}: remove it",

@@ -75,7 +75,7 @@ def test_a_variable_outranks_the_file(tmp_path: Path) -> None:
     file = a_file(tmp_path / "config.yaml", "files")
     variables = {
         "FLEETSCHED_TRUST_BRANCH": "variables",
-        "FLEETSCHED_SSH_FORKS": "3",
+        "FLEETSCHED_FORKS": "3",
         "FLEETSCHED_SSH_CONNECT_TIMEOUT": "2m",
         "FLEETSCHED_SSH_USER": "",
     }
@@ -84,11 +84,11 @@ def test_a_variable_outranks_the_file(tmp_path: Path) -> None:
 
 
 def test_a_wrong_variable_is_named_like_a_wrong_field(tmp_path: Path) -> None:
-    variables = {"FLEETSCHED_SSH_FORKS": "many", "FLEETSCHED_TRUST_REMOTE": "--upload-pack=x"}
+    variables = {"FLEETSCHED_FORKS": "many", "FLEETSCHED_TRUST_REMOTE": "--upload-pack=x"}
     with pytest.raises(ProblemsError) as caught:
         load_controller(a_file(tmp_path / "config.yaml", "main"), variables)
     assert [str(problem) for problem in caught.value.problems] == [
-        'FLEETSCHED_SSH_FORKS: expected a whole number, got "many"',
+        'FLEETSCHED_FORKS: expected a whole number, got "many"',
         "FLEETSCHED_TRUST_REMOTE: expected a remote's name such as `origin`, a URL or a path, "
         'got "--upload-pack=x"',
     ]

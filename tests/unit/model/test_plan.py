@@ -84,7 +84,12 @@ UNBOUND = Desired(Claim.UNBOUND, "web", "web")
             "not managed; runs scx_rusty",
         ),
         (KEPT, confirmed(FAIR), Action.NONE, "no goal claims it, and group web says prune: false"),
-        (UNBOUND, confirmed(FAIR), Action.NONE, "goal web has no policy yet"),
+        (
+            UNBOUND,
+            confirmed(FAIR),
+            Action.NONE,
+            "unbound: goal web has no policy yet; `fleetsched propose web`",
+        ),
     ],
 )
 def test_action_follows_from_desired_recorded_and_running(

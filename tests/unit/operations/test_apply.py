@@ -3,22 +3,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from fleetsched.errors import BuildError, ExitCode, LeaseHeldError, RefusedError, UnreachableError
+from fleetsched.errors import (
+    BuildError,
+    ExitCode,
+    InputError,
+    LeaseHeldError,
+    RefusedError,
+    UnreachableError,
+)
 from fleetsched.fleetrepo.load import load_fleet
 from fleetsched.fleetrepo.revision import Revision
 from fleetsched.helper.simulated import Behaviour, SimulatedHost, SimulatedTransport
 from fleetsched.model.controller import Controller as Settings
-from fleetsched.model.run import Applied
+from fleetsched.model.inventory import Host
+from fleetsched.model.plan import Action, Claim, Desired, HostPlan, Plan
+from fleetsched.model.rollout import Phase
+from fleetsched.model.run import Applied, HostResult
+from fleetsched.model.state import Record
 from fleetsched.operations.apply import apply, check_allowed
+from fleetsched.operations.diff import policy_diffs
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.init import init
-from fleetsched.operations.plan import plan
+from fleetsched.operations.plan import Selection, plan
+from fleetsched.operations.release import host_to_release, plan_release, release
 from fleetsched.operations.rollback import plan_rollback, retry, rollback
+from tests.unit.builders import assignment
+from tests.unit.git_repository import git
 from tests.unit.rollout.test_engine import HELPER
 
 NAMES = ("lab-1", "lab-2", "lab-3")
@@ -40,7 +55,7 @@ class Controller:
         )
 
     def actions(self, limit: str | None = None) -> Actions:
-        with plan(self.access(), limit=limit) as planned:
+        with plan(self.access(), Selection(limit)) as planned:
             return {host.host: host.words for host in planned.plan.hosts}
 
     def apply(self) -> Applied:
@@ -220,3 +235,103 @@ def test_lab_may_run_what_nobody_approved_when_asked(
         with pytest.raises(RefusedError, match="or add --unreviewed for this lab"):
             check_allowed(access, planned, unreviewed=False)
         check_allowed(access, planned, unreviewed=True)
+
+
+TWO_GOALS = """
+---
+apiVersion: fleetsched/v1
+kind: HostGroup
+metadata: {name: rest}
+spec: {hosts: lab-3}
+---
+apiVersion: fleetsched/v1
+kind: WorkloadGoal
+metadata: {name: a-second}
+spec:
+  hostGroup: rest
+  policy: {name: fair}
+  rollout: lab
+  dependsOn: [lab-fairness]
+"""
+
+
+def with_two_goals(controller: Controller) -> None:
+    controller.edit("manifests/lab.yaml", "  hosts: lab #", "  hosts: lab:!lab-3 #")
+    file = controller.root / "manifests" / "second.yaml"
+    file.write_text(TWO_GOALS.removeprefix("\n---\n"), encoding="utf-8")
+
+
+def test_goal_comes_after_the_one_that_it_depends_on(controller: Controller) -> None:
+    with_two_goals(controller)
+    assert [result.host for result in controller.apply().hosts] == ["lab-1", "lab-2", "lab-3"]
+    assert set(controller.ops().values()) == {"fair"}
+
+
+def test_goal_waits_for_one_that_cannot_be_done(controller: Controller) -> None:
+    with_two_goals(controller)
+    del controller.hosts["lab-2"]  # out of reach
+    applied = controller.apply()
+    assert applied.hosts[-1] == HostResult("lab-3", "a-second", Phase.WAITING, "waits for goal lab-fairness")
+    assert controller.ops()["lab-3"] is None
+
+
+def test_released_host_runs_the_kernels_scheduler_and_has_nothing_recorded(controller: Controller) -> None:
+    controller.apply()
+    controller.edit("manifests/lab.yaml", "  hosts: lab #", "  hosts: lab:!lab-3\n  prune: false #")
+
+    with plan_release(controller.access(), "lab-3") as planned:
+        applied = release(
+            controller.access(), planned, journals=controller.root.parent / "runs", report=lambda event: None
+        )
+
+    assert applied.exit_code is ExitCode.OK
+    assert controller.ops() == {"lab-1": "fair", "lab-2": "fair", "lab-3": None}
+    with plan_release(controller.access(), "lab-3") as planned:
+        assert not planned.host.changes
+
+
+def test_claimed_host_is_not_released(controller: Controller) -> None:
+    with pytest.raises(RefusedError) as caught, plan_release(controller.access(), "lab-1"):
+        pass
+    assert str(caught.value) == (
+        "goal lab-fairness claims lab-1, and the next apply would take it back\n"
+        "  take the host out of group lab or out of the inventory first"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "host"),
+    [
+        ("gone", Host("gone", "gone")),
+        ("ops@gone.example.test:2222", Host("gone.example.test", "gone.example.test", 2222, "ops")),
+    ],
+)
+def test_host_that_is_gone_from_the_inventory_is_an_ssh_destination(
+    controller: Controller, name: str, host: Host
+) -> None:
+    assert host_to_release(controller.access(), name) == host
+
+
+def test_no_option_of_ssh_is_a_host(controller: Controller) -> None:
+    with pytest.raises(InputError, match="is no host"):
+        host_to_release(controller.access(), "-oProxyCommand=x")
+
+
+def test_diff_shows_source_and_headers_that_changed(controller: Controller, own_git: None) -> None:
+    root = controller.root
+    git(root, "add", "-A")
+    git(root, "commit", "-m", "first")
+    commit = git(root, "rev-parse", "HEAD")
+    controller.apply()
+    controller.edit("policies/fair/fair.bpf.c", " * fair: weighted", " * fair: changed")
+    controller.edit(
+        "policies/fair/policy.lock.yaml", "fleetsched/policy.bpf.h: ", "fleetsched/policy.bpf.h: f"
+    )
+    recorded = Record(assignment("fair"), "run", commit, "", "", "")
+    host = HostPlan("lab-1", Desired(Claim.GOAL, "g", "lab", assignment("fair", "b")), Action.REPLACE)
+    (diff,) = policy_diffs(root, load_fleet(root), Plan("x", (replace(host, recorded=recorded),)))
+    assert "header fleetsched/policy.bpf.h changed" in diff.lines
+    assert "+ * fair: changed virtual time over one queue" in diff.lines
+    unknown = replace(recorded, revision="d" * 40)
+    (diff,) = policy_diffs(root, load_fleet(root), Plan("x", (replace(host, recorded=unknown),)))
+    assert diff.lines == ("revision dddddddddddd is not in this repository",)
