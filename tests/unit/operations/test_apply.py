@@ -324,9 +324,8 @@ def test_diff_shows_source_and_headers_that_changed(controller: Controller, own_
     commit = git(root, "rev-parse", "HEAD")
     controller.apply()
     controller.edit("policies/fair/fair.bpf.c", " * fair: weighted", " * fair: changed")
-    controller.edit(
-        "policies/fair/policy.lock.yaml", "fleetsched/policy.bpf.h: ", "fleetsched/policy.bpf.h: f"
-    )
+    hashes = load_fleet(root).locks["fair"].hashes
+    controller.edit("policies/fair/policy.lock.yaml", hashes["fleetsched/policy.bpf.h"], "f" * 64)
     recorded = Record(assignment("fair"), "run", commit, "", "", "")
     host = HostPlan("lab-1", Desired(Claim.GOAL, "g", "lab", assignment("fair", "b")), Action.REPLACE)
     (diff,) = policy_diffs(root, load_fleet(root), Plan("x", (replace(host, recorded=recorded),)))
