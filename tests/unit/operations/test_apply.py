@@ -325,11 +325,11 @@ def test_diff_shows_source_and_headers_that_changed(controller: Controller, own_
     controller.apply()
     controller.edit("policies/fair/fair.bpf.c", " * fair: weighted", " * fair: changed")
     hashes = load_fleet(root).locks["fair"].hashes
-    controller.edit("policies/fair/policy.lock.yaml", hashes["fleetsched/policy.bpf.h"], "f" * 64)
+    controller.edit("policies/fair/policy.lock.yaml", hashes["bpf/include/fleetsched/policy.bpf.h"], "f" * 64)
     recorded = Record(assignment("fair"), "run", commit, "", "", "")
     host = HostPlan("lab-1", Desired(Claim.GOAL, "g", "lab", assignment("fair", "b")), Action.REPLACE)
     (diff,) = policy_diffs(root, load_fleet(root), Plan("x", (replace(host, recorded=recorded),)))
-    assert "header fleetsched/policy.bpf.h changed" in diff.lines
+    assert "header bpf/include/fleetsched/policy.bpf.h changed" in diff.lines
     assert "+ * fair: changed virtual time over one queue" in diff.lines
     unknown = replace(recorded, revision="d" * 40)
     (diff,) = policy_diffs(root, load_fleet(root), Plan("x", (replace(host, recorded=unknown),)))
