@@ -15,8 +15,8 @@ setup:  ## install system packages and .venv (quick the second time)
 demo: setup  ## watch the main job on a lab of three real virtual machines (KEEP=1 leaves it up)
 	@$(BIN)/python scripts/demo.py
 
-test: check  ## check, plus the tests on real parts: kernels, virtual machines, sshd
-	$(PYTEST) tests/real -m "not faults"
+test: check  ## check, plus the installed wheel and the tests on real parts: kernels, virtual machines, sshd
+	$(PYTEST) tests/packaging tests/real -m "not faults"
 
 test-faults: setup  ## the helper killed, stopped, starved and rebooted on a real host (not in CI)
 	$(PYTEST) tests/real -m faults
