@@ -9,12 +9,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fleetsched.cli.group import Group
-from fleetsched.cli.options import Config, Forks, Inventory, Json, Repository, find_repository, open_access
-from fleetsched.errors import ExitCode
+from fleetsched.cli.options import (
+    Config,
+    FleetOptions,
+    Forks,
+    Inventory,
+    Json,
+    Repository,
+    find_repository,
+    open_access,
+    with_fleet_options,
+)
+from fleetsched.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from fleetsched.model.controller import Trust
+    from fleetsched.model.manifests import Fleet
+    from fleetsched.model.plan import Plan
     from fleetsched.operations.propose import Proposed
+    from fleetsched.operations.review_check import Planner
 
 app = typer.Typer()
 review = typer.Typer(
@@ -133,6 +146,70 @@ def close(
 
     proposal = operation.close(*_place(repository, config), goal, reason)
     typer.echo(f"proposal for goal {goal} is {proposal.state}")
+
+
+@review.command()
+@with_fleet_options
+def check(
+    fleet: FleetOptions,
+    base: Annotated[
+        str | None, typer.Option("--base", help="Compare with this commit, not with the trusted branch.")
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option("--state", help="Plan from this file of `status --snapshot`.")
+    ] = None,
+    hosts: Annotated[bool, typer.Option("--hosts", help="Plan by asking the hosts.")] = False,
+    markdown: Annotated[Path | None, typer.Option("--markdown", help="Also write it to this file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Judge the proposal that is checked out; 0 = good, 2 = not."""
+    import json
+
+    from fleetsched.fleetrepo.controller import load_controller
+    from fleetsched.operations.review_check import review_check
+    from fleetsched.views.plan import plan_text
+    from fleetsched.views.verdict import verdict_markdown, verdict_record
+
+    if state is not None and hosts:
+        raise UsageError("--state and --hosts exclude each other")
+    verdict = review_check(
+        find_repository(fleet.repository),
+        load_controller(fleet.config).trust,
+        base=base,
+        inventory=fleet.inventory,
+        plan=_planner(fleet, state, hosts),
+        show_plan=plan_text,
+    )
+    text = verdict_markdown(verdict)
+    if markdown is not None:
+        markdown.write_text(text + "\n", encoding="utf-8")
+    typer.echo(json.dumps(verdict_record(verdict)) if as_json else text)
+    if not verdict.good:
+        raise typer.Exit(ExitCode.CHANGES)
+
+
+def _planner(fleet: FleetOptions, state: Path | None, hosts: bool) -> Planner | None:
+    from dataclasses import replace
+
+    from fleetsched.fleetrepo.revision import Revision
+    from fleetsched.operations.plan import plan as make_plan
+    from fleetsched.operations.plan import select
+    from fleetsched.operations.snapshot import plan_snapshot, read_snapshot
+
+    if state is not None:
+        snapshot = read_snapshot(state)
+        return lambda loaded, commit: plan_snapshot(
+            loaded, Revision(commit), snapshot, select(loaded, fleet.selection)
+        )
+    if not hosts:
+        return None
+
+    def ask(loaded: Fleet, commit: str) -> Plan:
+        access = replace(fleet.open(), fleet=loaded, revision=Revision(commit))
+        with make_plan(access, fleet.selection) as planned:
+            return planned.plan
+
+    return ask
 
 
 def _place(repository: Path | None, config: Path | None) -> tuple[Path, Trust]:

@@ -104,19 +104,19 @@ def apply(
     from fleetsched.operations import apply as operation
     from fleetsched.operations.objects import build_objects
     from fleetsched.operations.plan import plan as make_plan
+    from fleetsched.operations.plan import select
     from fleetsched.views.plan import plan_text
     from fleetsched.views.run import run_text
 
     access = fleet.open(fetch=True)
+    operation.check_allowed(access, select(access.fleet, fleet.selection), unreviewed=unreviewed)
     with make_plan(access, fleet.selection) as planned:
         typer.echo(plan_text(planned.plan, planned.fleet))
         if check:
-            operation.check_allowed(access, planned, unreviewed=unreviewed)
             objects = build_objects(access.fleet, planned.plan)
             typer.echo(f"check: {len(objects)} objects are as locked; no host was changed")
         if check or not planned.plan.has_changes:
             raise typer.Exit(planned.plan.exit_code(detailed=False))
-        operation.check_allowed(access, planned, unreviewed=unreviewed)
         _ask(yes, "Apply this plan?")
         with stop_on_signals() as stop:
             applied = _with_progress(

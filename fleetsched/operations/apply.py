@@ -8,13 +8,14 @@ import getpass
 import os
 import secrets
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
 from fleetsched.errors import ExitCode, FleetschedError, HostError, InterruptedRunError, RefusedError
+from fleetsched.model.inventory import Host
 from fleetsched.model.manifests import BUILT_IN_STRATEGY, Fleet, RolloutStrategy
 from fleetsched.model.plan import CHANGING, Action, Claim, HostPlan, Plan
 from fleetsched.model.rollout import Phase
@@ -36,16 +37,16 @@ _SEVERITY = (
 )
 
 
-def check_allowed(access: FleetAccess, planned: Planned, *, unreviewed: bool) -> None:
-    """Refuse what is not approved, unless it is the lab and the caller said so.
+def check_allowed(access: FleetAccess, hosts: Iterable[Host], *, unreviewed: bool) -> None:
+    """Refuse what is not approved, unless all `hosts` are a lab's and the caller said so.
 
     Raises:
-        RefusedError: nothing was changed.
+        RefusedError: no host was asked or changed.
     """
-    if not planned.plan.not_approved:
+    if access.revision.approved:
         return
-    why = "; ".join(planned.plan.not_approved)
-    lab = may_skip_review(planned.reached.sessions[host.host].host for host in planned.plan.hosts)
+    why = "; ".join(access.revision.objections)
+    lab = may_skip_review(hosts)
     if unreviewed and lab:
         return
     if unreviewed:

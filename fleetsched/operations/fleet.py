@@ -6,6 +6,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ class FleetAccess:
     Attributes:
         root: the repository's folder.
         controller: the controller's own file, with the environment over it.
-        helper_files: builds or finds the helper; called only when one has to be installed.
+        helper_files: builds or finds the helper for an architecture; called only when one is to be installed.
         forks: hosts at the same time.
     """
 
@@ -38,7 +39,7 @@ class FleetAccess:
     revision: Revision
     controller: Controller
     transport: ByHostTransport
-    helper_files: Callable[[], HelperFiles]
+    helper_files: Callable[[str], HelperFiles]
     forks: int
 
 
@@ -96,7 +97,8 @@ def _knows_lab(host: Host) -> bool:
     return not redirected and bool(known_hosts) and is_lab_known_hosts(Path(known_hosts))
 
 
-def _helper_files() -> HelperFiles:
+@cache
+def _helper_files(arch: str) -> HelperFiles:
     from fleetsched.helper.build import find_helper, find_unit
 
-    return HelperFiles(find_helper("x86_64").read_bytes(), find_unit().read_bytes())
+    return HelperFiles(find_helper(arch).read_bytes(), find_unit().read_bytes())

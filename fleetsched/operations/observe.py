@@ -28,7 +28,7 @@ class Reach:
 
 @contextmanager
 def reach(
-    hosts: Sequence[Host], transport: Transport, files: Callable[[], HelperFiles], forks: int
+    hosts: Sequence[Host], transport: Transport, files: Callable[[str], HelperFiles], forks: int
 ) -> Iterator[Reach]:
     """Make a session for each host; nothing is connected yet. All are closed at the end, also on an error."""
     sessions = {host.name: HostSession(host, transport, files) for host in hosts}

@@ -29,7 +29,7 @@ from fleetsched.operations.apply import apply, check_allowed
 from fleetsched.operations.diff import policy_diffs
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.init import init
-from fleetsched.operations.plan import Selection, plan
+from fleetsched.operations.plan import EVERY_HOST, Selection, plan, select
 from fleetsched.operations.release import host_to_release, plan_release, release
 from fleetsched.operations.rollback import plan_rollback, retry, rollback
 from tests.unit.builders import assignment
@@ -51,7 +51,7 @@ class Controller:
         revision = Revision("c" * 40, objections)
         transport = SimulatedTransport(self.hosts)
         return FleetAccess(
-            self.root, load_fleet(self.root), revision, Settings(), transport, lambda: HELPER, 4
+            self.root, load_fleet(self.root), revision, Settings(), transport, lambda arch: HELPER, 4
         )
 
     def actions(self, limit: str | None = None) -> Actions:
@@ -211,11 +211,8 @@ def test_unapproved_revision_is_refused_on_hosts_that_are_no_lab(
 ) -> None:
     access = controller.access("dirty: not as committed: x")
 
-    with (
-        plan(access) as planned,
-        pytest.raises(RefusedError, match="NOT APPROVED: dirty: not as committed: x"),
-    ):
-        check_allowed(access, planned, unreviewed=unreviewed)
+    with pytest.raises(RefusedError, match="NOT APPROVED: dirty: not as committed: x"):
+        check_allowed(access, select(access.fleet, EVERY_HOST), unreviewed=unreviewed)
 
 
 def test_lab_may_run_what_nobody_approved_when_asked(
@@ -231,10 +228,10 @@ def test_lab_may_run_what_nobody_approved_when_asked(
     )
     access = controller.access("dirty: not as committed: x")
 
-    with plan(access) as planned:
-        with pytest.raises(RefusedError, match="or add --unreviewed for this lab"):
-            check_allowed(access, planned, unreviewed=False)
-        check_allowed(access, planned, unreviewed=True)
+    hosts = select(access.fleet, EVERY_HOST)
+    with pytest.raises(RefusedError, match="or add --unreviewed for this lab"):
+        check_allowed(access, hosts, unreviewed=False)
+    check_allowed(access, hosts, unreviewed=True)
 
 
 TWO_GOALS = """

@@ -52,7 +52,9 @@ class Fleet:
         stop: StopRequest | None = None,
     ) -> Outcome:
         transport = SimulatedTransport(self.hosts)
-        sessions = {name: HostSession(Host(name, name), transport, lambda: HELPER) for name in self.hosts}
+        sessions = {
+            name: HostSession(Host(name, name), transport, lambda arch: HELPER) for name in self.hosts
+        }
         desired = {name: Desired(Claim.GOAL, "web", "web", assignment) for name in self.hosts}
         self.run_number += 1
         with ThreadPoolExecutor(4) as executor, Journal(self.folder / "run.jsonl", lambda: "now") as journal:

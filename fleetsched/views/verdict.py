@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A verdict as Markdown that a terminal shows well, too. What a proposal says is shown as plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fleetsched.model.verdict import Check, Result, Verdict
+from fleetsched.views.proposal import line_of
+
+_MOST_LINES = 200
+
+
+def verdict_markdown(verdict: Verdict) -> str:
+    """The verdict first, then a line a check, then what each found."""
+    bad = [check for check in verdict.checks if check.result is Result.BAD]
+    judged = "good" if verdict.good else f"NOT good: {', '.join(check.name for check in bad)}"
+    lines = [
+        f"## fleetsched review: {judged}",
+        "",
+        f"{verdict.head[:12]} against {verdict.base[:12]}. Nothing of the proposal was run but the compiler.",
+        "",
+        "| check | result | finding |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| {_code(check.name)} | {check.result} | {_code(check.finding)} |" for check in verdict.checks
+    ]
+    for check in verdict.checks:
+        lines += _details(check)
+    if bad:
+        lines += [
+            "",
+            "Mend what is bad and push again; `fleetsched review check` says the same on your machine.",
+        ]
+    return "\n".join(lines)
+
+
+def _details(check: Check) -> Iterator[str]:
+    if check.details:
+        yield from ("", f"### {_code(check.name)}", "", "```text")
+        yield from (line_of(line.replace("```", "'''"), 300) for line in check.details[:_MOST_LINES])
+        if len(check.details) > _MOST_LINES:
+            yield f"... and {len(check.details) - _MOST_LINES} more lines"
+        yield "```"
+
+
+def _code(text: str) -> str:
+    """Text as a code span of a table's cell: no mention, link, markup or further cell can come out of it."""
+    return f"`{line_of(text).replace('`', chr(39)).replace('|', '/')}`"
+
+
+def verdict_record(verdict: Verdict) -> dict[str, Any]:
+    """The verdict for programs."""
+    return {
+        "format": "fleetsched-verdict",
+        "version": "1.0",
+        "good": verdict.good,
+        "base": verdict.base,
+        "head": verdict.head,
+        "checks": [
+            {
+                "name": check.name,
+                "result": str(check.result),
+                "finding": check.finding,
+                "details": [*check.details],
+            }
+            for check in verdict.checks
+        ],
+    }
