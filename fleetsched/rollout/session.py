@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fleetsched.errors import HelperError, HostError, LeaseHeldError
+from fleetsched.errors import BuildError, HelperError, HostError, LeaseHeldError
 from fleetsched.helper.client import HelperClient
 from fleetsched.helper.install import install
+from fleetsched.helper.prebuilt import ARCHITECTURES
 from fleetsched.helper.session import NoHelper, open_helper
 from fleetsched.model.inventory import Host
 from fleetsched.model.plan import Observed
@@ -31,13 +32,14 @@ class HostSession:
         files: gives the helper for an architecture (`uname -m`); called only when it has to be installed.
     """
 
-    def __init__(self, host: Host, transport: Transport, files: Callable[[], HelperFiles]) -> None:
+    def __init__(self, host: Host, transport: Transport, files: Callable[[str], HelperFiles]) -> None:
         self.host = host
         self.token: int | None = None
         self._transport = transport
         self._files = files
         self._connection: Connection | None = None
         self._helper: HelperClient | None = None
+        self._arch = ""
 
     def helper(self) -> HelperClient:
         """The helper's client, connecting when necessary.
@@ -54,6 +56,7 @@ class HostSession:
         if self._helper is None:
             opened = open_helper(self._connected(), self.host.name)
             if isinstance(opened, NoHelper):
+                self._arch = opened.arch
                 return opened
             self._helper = opened
         return self._helper
@@ -84,7 +87,13 @@ class HostSession:
         Raises:
             HostError: it cannot be installed there; the message says why.
         """
-        files = self._files()
+        if not self._arch and not isinstance(self._open(), NoHelper):
+            return  # somebody else has installed it
+        try:
+            files = self._files(self._arch)
+        except BuildError as error:
+            message = f"{self.host.name}: {error.message}"
+            raise HelperError(message, code="not-built", remedy=error.remedy) from error
         install(self._connected(), self.host.name, files.binary, files.unit)
         self.helper()
 
@@ -130,6 +139,12 @@ def _obstacle(host: NoHelper) -> Notice | None:
             "no-sched-ext",
             f"kernel {host.kernel_release} has no sched_ext",
             "boot a kernel with CONFIG_SCHED_CLASS_EXT (Linux 6.12 or later), or leave the host out",
+        )
+    if host.arch not in ARCHITECTURES:
+        return Notice(
+            "wrong-arch",
+            f"there is no helper for {host.arch}, only for {' and '.join(ARCHITECTURES)}",
+            "leave the host out of the group",
         )
     if not host.systemd:
         return Notice("no-systemd", "systemd does not run this host", "leave the host out of the group")
