@@ -22,12 +22,13 @@ from fleetsched.model.suggest import suggestion
 MARKER = "fleetsched.yaml"
 
 
-def load_fleet(root: Path, inventory: Sequence[Path] | None = None) -> Fleet:
+def load_fleet(root: Path, inventory: Sequence[Path] | None = None, *, run_programs: bool = False) -> Fleet:
     """Load and check everything of a fleet repository as it lies in the folder.
 
     Args:
         root: the folder with `fleetsched.yaml`; problems name files relative to it.
         inventory: inventories to use instead of the repository's default.
+        run_programs: whether somebody vouches for inventories that are programs.
 
     Raises:
         InputError: the folder is no fleet repository.
@@ -39,7 +40,7 @@ def load_fleet(root: Path, inventory: Sequence[Path] | None = None) -> Fleet:
             remedy="make one with `fleetsched init FOLDER`",
         )
     settings = _read_settings(root)
-    hosts = read_inventory(inventory or settings.inventory, root)
+    hosts = read_inventory(inventory or settings.inventory, root, run_programs=run_programs)
     manifests = read_manifests(root)
     catalogue = read_catalogue(root)
     default = settings.strategy.value if settings.strategy is not None else BUILT_IN_STRATEGY.name

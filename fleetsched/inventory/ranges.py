@@ -11,11 +11,18 @@ MOST_HOSTS = 100_000
 """Most hosts that one name may stand for."""
 
 _RANGE = re.compile(r"\[([^\[\]]*)\]")
+_BRACKETED_IPV6 = re.compile(r"\[(?P<address>[0-9a-fA-F.]*(:[0-9a-fA-F.]*){2,})\](:(?P<port>[0-9]{1,5}))?")
 _PORT = re.compile(r"^(?P<name>[^:]+):(?P<port>[0-9]{1,5})$")
 
 
 def split_port(name: str) -> tuple[str, int | None]:
-    """Split `host:5309`, where colons of ranges do not count; a bare IPv6 address has no port."""
+    """Split `host:5309`, where colons of ranges do not count, and `[2001:db8::1]:22`.
+
+    A bare IPv6 address has no port.
+    """
+    bracketed = _BRACKETED_IPV6.fullmatch(name)
+    if bracketed is not None:
+        return bracketed["address"], int(bracketed["port"]) if bracketed["port"] else None
     match = _PORT.match(_RANGE.sub(lambda found: found[0].replace(":", "\0"), name))
     if match is None:
         return name, None

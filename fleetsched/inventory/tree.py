@@ -30,15 +30,25 @@ class Group:
 
 
 @dataclass
+class VariableFiles:
+    """The `group_vars` and `host_vars` beside one inventory: variables by group and by host."""
+
+    groups: dict[str, dict[str, Node]] = field(default_factory=dict)
+    hosts: dict[str, dict[str, Node]] = field(default_factory=dict)
+
+
+@dataclass
 class Tree:
     """All groups and hosts.
 
     Attributes:
         hosts: a host's own variables by host.
+        files: of each inventory, in the order in which they are given.
     """
 
     groups: dict[str, Group] = field(default_factory=lambda: {"all": Group("all")})
     hosts: dict[str, dict[str, Node]] = field(default_factory=dict)
+    files: list[VariableFiles] = field(default_factory=list)
 
     def group(self, name: str) -> Group:
         """Return a group; make it when it is not there."""
@@ -60,10 +70,19 @@ class Tree:
         return Inventory(hosts=hosts, groups=members)
 
     def _host(self, name: str, groups: list[str], findings: Findings) -> Host:
+        # Ansible's order (its setting VARIABLE_PRECEDENCE): what inventories say of any group is weaker than
+        # what group_vars say of all hosts.
         variables: dict[str, Node] = {}
         for group in ["all", *groups]:
             variables.update(self.groups[group].variables)
+        for files in self.files:
+            variables.update(files.groups.get("all", {}))
+        for files in self.files:
+            for group in groups:
+                variables.update(files.groups.get(group, {}))
         variables.update(self.hosts[name])
+        for files in self.files:
+            variables.update(files.hosts.get(name, {}))
         return connection.host(name, variables, tuple(sorted(groups)), findings)
 
     def _ranks(self, findings: Findings) -> list[str]:

@@ -69,7 +69,7 @@ def open_fleet(
     revision = head(root, controller.trust, fetch=fetch)
     return FleetAccess(
         root=root,
-        fleet=load_fleet(root, inventory),
+        fleet=load_fleet(root, inventory, run_programs=bool(inventory) or revision.approved),
         revision=revision,
         controller=controller,
         transport=ByHostTransport(SshTransport(SshDefaults(ssh.user, ssh.key_file, ssh.connect_timeout_s))),

@@ -71,7 +71,8 @@ def propose(
     forge = open_forge(branches)
     base = branches.trusted_tip()
     with exported(branches.git, base) as folder:
-        fleet = load_fleet(folder, inventory or default_inventory(access.root))
+        hosts = inventory or default_inventory(access.root)
+        fleet = load_fleet(folder, hosts, run_programs=bool(inventory) or access.revision.approved)
         shipped = {name: policy for name, policy in catalogue().items() if name not in fleet.policies}
         work = _Work(forge, fleet, shipped, folder, base, again)
         return [work.propose(goal, _kernels(fleet, goal, observed)) for goal in _chosen(fleet, goals)]

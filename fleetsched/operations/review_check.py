@@ -53,8 +53,8 @@ def review_check(
     changes = changed_files(git, start, head)
     hosts = inventory or default_inventory(root)
     with exported(git, start) as before, exported(git, head) as after:
-        old, _ = _load(before, hosts)
-        new, problems = _load(after, hosts)
+        old, _ = _load(before, hosts, run_programs=bool(inventory))
+        new, problems = _load(after, hosts, run_programs=bool(inventory))
         checks = [_paths(list(forbidden(git, changes)), changes), _files(new, problems)]
         if new is not None:
             checks += [_meaning(old, new), *_policies(new, changes), _plan(new, head, plan, show_plan)]
@@ -68,9 +68,11 @@ def _commit(branches: Branches, base: str) -> str:
     return commit
 
 
-def _load(folder: Path, inventory: Sequence[Path]) -> tuple[Fleet | None, tuple[str, ...]]:
+def _load(
+    folder: Path, inventory: Sequence[Path], *, run_programs: bool
+) -> tuple[Fleet | None, tuple[str, ...]]:
     try:
-        return load_fleet(folder, inventory), ()
+        return load_fleet(folder, inventory, run_programs=run_programs), ()
     except ProblemsError as error:
         return None, tuple(map(str, error.problems))
     except InputError as error:

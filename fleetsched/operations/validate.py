@@ -23,6 +23,6 @@ def validate(root: Path, inventory: Sequence[Path] | None = None) -> Fleet:
         ProblemsError: every mistake of every file.
         BuildError: a policy does not compile, or not to what its lock says.
     """
-    fleet = load_fleet(root, inventory)
+    fleet = load_fleet(root, inventory, run_programs=bool(inventory))
     lock(root, sorted(fleet.locks), check=True)
     return fleet

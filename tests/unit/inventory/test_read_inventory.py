@@ -3,11 +3,17 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from fleetsched.inventory.connection import Findings
+from fleetsched.inventory.ini import read_ini
 from fleetsched.inventory.read import InventoryReading, read_inventory
+from fleetsched.inventory.tree import Tree
 from fleetsched.model.inventory import Host
 
 
@@ -176,7 +182,11 @@ def test_a_folder_is_read_in_ascii_order_and_later_files_win(tmp_path: Path) -> 
             "web: {hosts: {a: {ansible_ssh_common_args: -X now}}}\n",
             'inventory.yaml:1:44: `ansible_ssh_common_args`: "-X" is not understood; use `-o Name=value`',
         ),
-        ("plugin: aws_ec2\n", "inventory.yaml:1:1: inventory plugins are not supported yet by this version"),
+        (
+            "plugin: aws_ec2\n",
+            "inventory.yaml:1:1: inventory plugins are not run: "
+            "save `ansible-inventory --list --yaml` as a file",
+        ),
         (
             "a: {children: {b: }}\nb: {children: {a: }}\n",
             "inventory.yaml:1:16: groups are children of each other in a circle: a > b > a",
@@ -200,20 +210,89 @@ def test_an_unknown_connection_variable_is_a_warning(tmp_path: Path) -> None:
     )
 
 
-def test_what_ansible_would_read_and_we_do_not_is_named(tmp_path: Path) -> None:
-    inventory = tmp_path / "inventory"
-    (inventory / "group_vars").mkdir(parents=True)
-    (inventory / "hosts.json").write_text("{}")
-    (inventory / "hosts").write_text("[web]\na\n")
-    (inventory / "dynamic.py").write_text("#!/bin/sh\n")
-    (inventory / "dynamic.py").chmod(0o755)
-    save = "save `ansible-inventory --list --yaml` as a file"
-    assert problems(read_inventory([inventory, tmp_path / "gone"], tmp_path)) == [
+def test_a_program_runs_only_when_somebody_vouches_for_it(tmp_path: Path) -> None:
+    program = tmp_path / "dynamic.sh"
+    program.write_text(f'#!/bin/sh\ntouch {tmp_path}/executed\necho \'{{"web": ["a"], "_meta": {{}}}}\'\n')
+    program.chmod(0o755)
+    assert problems(read_inventory([program, tmp_path / "gone"], tmp_path)) == [
+        "dynamic.sh: is a program, and nobody vouches for it: it is run when the revision is approved, "
+        "or with `-i dynamic.sh`",
         "gone: no such inventory",
-        f"inventory/dynamic.py: inventories that are programs are not supported yet by this version: {save}",
-        "inventory/group_vars: `group_vars` folders are not supported yet by this version: "
-        "put the variables into the inventory file",
-        "inventory/hosts: only YAML (.yaml, .yml) is read; "
-        f"other inventories are not supported yet by this version: {save}",
-        f"inventory/hosts.json: JSON inventories are not supported yet by this version: {save}",
     ]
+    assert not (tmp_path / "executed").exists()
+    assert [*read_inventory([program], tmp_path, run_programs=True).inventory.hosts] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("echo no credentials >&2; exit 3", "dynamic.sh --list: ended with exit code 3: no credentials"),
+        ("exit 3", "dynamic.sh --list: ended with exit code 3: it said nothing"),
+        ("true", "dynamic.sh --list: printed nothing"),
+        ("echo '[1]'", "dynamic.sh: --list: expected groups by name"),
+        (
+            "echo '{\"web\":'",
+            "dynamic.sh --list:2:1: not YAML: did not find expected node content while parsing a flow node",
+        ),
+        (
+            'echo \'{"web": 7, "_meta": {}}\'',
+            "dynamic.sh --list:1:9: group `web`: expected hosts, vars and children, got 7",
+        ),
+    ],
+)
+def test_a_program_that_fails_is_told_with_what_it_said(tmp_path: Path, script: str, message: str) -> None:
+    program = tmp_path / "dynamic.sh"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    assert problems(read_inventory([program], tmp_path, run_programs=True)) == [message]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[web\na\n", 'hosts:1:1: expected a section such as [web] or [web:vars], got "[web"'),
+        ("[web:host]\n", "hosts:1:1: section [web:host]: expected hosts, children, vars after the colon"),
+        ("[web]\na b\n", 'hosts:2:1: expected name=value after the host, got "b"'),
+        ("[web]\n  a 'b\n", 'hosts:2:3: "a \'b": no closing quotation'),
+        (
+            "[web]\na[1:x]\n",
+            'hosts:2:1: host "a[1:x]": range [1:x] goes neither from number to number nor from letter '
+            "to letter",
+        ),
+        ("[web:vars]\nx\n[web]\n", 'hosts:2:1: expected name=value, got "x"'),
+        ("[prod:children]\nwbe\n[web]\n", 'hosts:2:1: group "wbe" is nowhere defined'),
+    ],
+)
+def test_a_mistake_in_an_ini_inventory_is_named_with_its_place(
+    tmp_path: Path, text: str, expected: str
+) -> None:
+    (tmp_path / "hosts").write_text(text)
+    assert problems(read_inventory([tmp_path / "hosts"], tmp_path)) == [expected]
+
+
+def test_encrypted_variable_files_are_a_warning_and_encrypted_connections_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "group_vars").mkdir()
+    (tmp_path / "group_vars" / "all.yml").write_text("$ANSIBLE_VAULT;1.1;AES256\n3132\n")
+    (tmp_path / "host_vars").mkdir()
+    (tmp_path / "host_vars" / "a.yml").write_text(
+        "ansible_host: !vault |\n  $ANSIBLE_VAULT;1.1\nx: '{{ y }}'\n"
+    )
+    reading = read(tmp_path, "web: {hosts: {a: }}\n")
+    assert [str(warning) for warning in reading.warnings] == [
+        "group_vars/all.yml: is encrypted by ansible-vault: its variables are not known here"
+    ]
+    assert problems(reading) == [
+        "host_vars/a.yml:1:15: `ansible_host` is encrypted (!vault): not supported; write the value"
+    ]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(st.sampled_from("[]:=a1 #'\"\n{}\\,-")))
+def test_whatever_an_ini_inventory_says_it_is_read_or_refused(text: str) -> None:
+    findings = Findings()
+    tree = Tree()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "hosts"
+        file.write_text(text)
+        read_ini(file, "hosts", tree, findings)
+    assert tree.inventory(findings).groups["all"] == tuple(tree.hosts)
