@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError
@@ -12,7 +13,7 @@ from fleetsched.errors import InputError, Problem
 from fleetsched.fleetrepo.decode import health_check
 from fleetsched.fleetrepo.parameters import check_value
 from fleetsched.model.desired import in_order
-from fleetsched.model.manifests import KERNEL_DEFAULT, Fleet, Objective, RolloutStrategy, WorkloadGoal
+from fleetsched.model.manifests import KERNEL_DEFAULT, Fleet, RolloutStrategy, Workload, WorkloadGoal
 from fleetsched.model.metrics import METRICS
 from fleetsched.model.suggest import suggestion
 
@@ -29,6 +30,7 @@ class Declared:
 
     goals: Mapping[str, Node] = field(default_factory=dict)
     strategies: Mapping[str, Node] = field(default_factory=dict)
+    workloads: Mapping[str, Node] = field(default_factory=dict)
     broken: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def is_broken(self, kind: str, name: str) -> bool:
@@ -45,6 +47,8 @@ def cross_problems(fleet: Fleet, declared: Declared) -> Iterator[Problem]:
         yield from _policy(fleet, declared, goal, node)
     yield from _circles(fleet, declared)
     yield from _two_goals(fleet, declared)
+    for name, node in declared.workloads.items():
+        yield from _expressions(fleet.workloads[name], node)
     for name, node in declared.strategies.items():
         yield from _strategy(fleet.strategies[name], node)
 
@@ -71,22 +75,50 @@ def _references(fleet: Fleet, declared: Declared, goal: WorkloadGoal, node: Node
         if name not in fleet.goals and not declared.is_broken("WorkloadGoal", name):
             near = suggestion(name, fleet.goals)
             yield node.at("spec", "dependsOn", index).problem(f"no goal {shown(name)}{near}")
-    if goal.objective is not None:
-        yield from _metric(node.at("spec", "objective"), goal.objective.metric)
-        yield from _direction(node.at("spec", "objective", "direction"), goal.objective)
-    for index, guardrail in enumerate(goal.guardrails):
-        yield from _metric(node.at("spec", "guardrails", index), guardrail.metric)
+    yield from _measured(fleet, goal, node)
+    yield from _evaluation(fleet, declared, goal, node)
 
 
-def _metric(place: Node, metric: str) -> Iterator[Problem]:
-    if metric not in METRICS:
-        yield place.at("metric").problem(f"no metric {shown(metric)}{suggestion(metric, METRICS)}")
+def _measured(fleet: Fleet, goal: WorkloadGoal, node: Node) -> Iterator[Problem]:
+    """Metrics are those that everybody knows, and those of the workloads."""
+    known: dict[str, str] = {name: metric.better for name, metric in METRICS.items()}
+    for workload in fleet.workloads.values():
+        known.update({name: metric.better for name, metric in workload.metrics.items()})
+    places = [node.at("spec", "guardrails", index) for index in range(len(goal.guardrails))]
+    for place in [*([node.at("spec", "objective")] if goal.objective else []), *places]:
+        name = place.value["metric"]
+        if name not in known:
+            yield place.at("metric").problem(f"no metric {shown(name)}{suggestion(name, known)}")
+    wanted = known.get(goal.objective.metric) if goal.objective else None
+    if goal.objective and wanted and goal.objective.direction != wanted:
+        place = node.at("spec", "objective", "direction")
+        yield place.problem(f"expected {wanted}, which is better for {goal.objective.metric}")
 
 
-def _direction(place: Node, objective: Objective) -> Iterator[Problem]:
-    known = METRICS.get(objective.metric)
-    if known is not None and objective.direction != known.better:
-        yield place.problem(f"expected {known.better} for {objective.metric} ({known.doc})")
+def _evaluation(fleet: Fleet, declared: Declared, goal: WorkloadGoal, node: Node) -> Iterator[Problem]:
+    place = node.at("spec", "evaluation")
+    for field_name, names in (
+        ("workloads", goal.evaluation.workloads),
+        ("holdOut", goal.evaluation.hold_out),
+    ):
+        for index, name in enumerate(names):
+            where = place.at(field_name, index)
+            if name not in fleet.workloads and not declared.is_broken("Workload", name):
+                yield where.problem(f"no Workload {shown(name)}{suggestion(name, fleet.workloads)}")
+            if field_name == "holdOut" and name in goal.evaluation.workloads:
+                yield where.problem(f"{shown(name)} is in `workloads`, too: it would not be held out")
+
+
+def _expressions(workload: Workload, node: Node) -> Iterator[Problem]:
+    for name, metric in workload.metrics.items():
+        place = node.at("spec", "metrics", name, "regex")
+        try:
+            groups = re.compile(metric.regex).groups if metric.regex else 1
+        except re.error as error:
+            yield place.problem(f"not a regular expression: {error}")
+            continue
+        if groups != 1:
+            yield place.problem(f"expected one group, which is the number, got {groups}")
 
 
 def _circles(fleet: Fleet, declared: Declared) -> Iterator[Problem]:
@@ -130,6 +162,11 @@ def _policy(fleet: Fleet, declared: Declared, goal: WorkloadGoal, node: Node) ->
     else:
         yield from _lock(fleet, declared, goal, place)
     yield from _bakes(fleet, goal, node)
+    group = fleet.groups.get(goal.host_group)
+    if group is not None and group.requires.contradicts(policy.requires):
+        yield place.at("name").problem(
+            f"policy {shown(policy.name)} and group {shown(group.name)} require what no host can have both"
+        )
 
 
 def _lock(fleet: Fleet, declared: Declared, goal: WorkloadGoal, place: Node) -> Iterator[Problem]:

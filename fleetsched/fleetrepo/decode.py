@@ -14,6 +14,7 @@ from fleetsched.model.manifests import (
     BUILT_IN_STRATEGY,
     DEFAULT_TIMEOUT_S,
     Count,
+    Evaluation,
     FailureBudget,
     Guardrail,
     HealthCheck,
@@ -31,7 +32,9 @@ from fleetsched.model.manifests import (
     SchedulerCheck,
     Step,
     Tasks,
+    Workload,
     WorkloadGoal,
+    WorkloadMetric,
 )
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -105,7 +108,33 @@ def workload_goal(node: Node, default_strategy: str) -> WorkloadGoal:
         guardrails=tuple(
             Guardrail(each["metric"], _percent(each["maxRegression"])) for each in spec.get("guardrails", ())
         ),
+        evaluation=_evaluation(spec.get("evaluation", {})),
         depends_on=tuple(spec.get("dependsOn", ())),
+        source=_name(node).position,
+    )
+
+
+def _evaluation(value: Mapping[str, Any]) -> Evaluation:
+    return Evaluation(tuple(value.get("workloads", ())), tuple(value.get("holdOut", ())))
+
+
+def workload(node: Node) -> Workload:
+    """Read a Workload."""
+    spec = node.value["spec"]
+    return Workload(
+        name=_name(node).value,
+        command=tuple(spec["command"]),
+        metrics={
+            name: WorkloadMetric(
+                metric["unit"], metric["better"], metric.get("regex", ""), metric.get("jsonPath", "")
+            )
+            for name, metric in spec["metrics"].items()
+        },
+        description=spec.get("description", ""),
+        packages=tuple(spec.get("packages", ())),
+        set_up=tuple(spec.get("setUp", ())),
+        background=tuple(spec.get("background", ())),
+        duration_s=_seconds(spec, "duration", 60.0),
         source=_name(node).position,
     )
 

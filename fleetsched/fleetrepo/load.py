@@ -51,11 +51,15 @@ def load_fleet(root: Path, inventory: Sequence[Path] | None = None, *, run_progr
         groups={name: decode.host_group(node) for name, node in manifests.groups.items()},
         goals={name: decode.workload_goal(node, default) for name, node in manifests.goals.items()},
         strategies={BUILT_IN_STRATEGY.name: BUILT_IN_STRATEGY} | strategies,
+        workloads={name: decode.workload(node) for name, node in manifests.workloads.items()},
         policies=catalogue.policies,
         locks=catalogue.locks,
         proposal_limits=settings.limits,
+        kernels=settings.kernels,
     )
-    declared = Declared(manifests.goals, manifests.strategies, manifests.broken | catalogue.broken)
+    declared = Declared(
+        manifests.goals, manifests.strategies, manifests.workloads, manifests.broken | catalogue.broken
+    )
     problems = [*settings.problems, *hosts.problems, *manifests.problems, *catalogue.problems]
     problems += settings.strategy_problems(fleet, declared)
     problems += cross_problems(fleet, declared)
@@ -112,6 +116,7 @@ class _Settings:
     inventory: list[Path]
     strategy: Node | None = None
     limits: ProposalLimits = field(default_factory=ProposalLimits)
+    kernels: tuple[str, ...] = ()
     problems: list[Problem] = field(default_factory=list)
 
     def strategy_problems(self, fleet: Fleet, declared: Declared) -> list[Problem]:
@@ -140,6 +145,7 @@ def _read_settings(root: Path) -> _Settings:
     settings.problems += reading.unnamed(wrong)
     if not wrong:
         settings.strategy = document.get("defaults", "strategy")
+        settings.kernels = tuple(document.value.get("kernels", ()))
         limits = document.value.get("proposals", {})
         plain = settings.limits
         settings.limits = ProposalLimits(

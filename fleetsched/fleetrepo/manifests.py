@@ -11,17 +11,18 @@ from fleetsched.documents.check import check
 from fleetsched.documents.node import Node, shown
 from fleetsched.documents.reader import Reading, read_file
 from fleetsched.errors import Problem
+from fleetsched.fleetrepo.literals import secrets_in
 from fleetsched.model.suggest import suggestion
 
 _SCHEMAS = {
     "HostGroup": "host-group",
     "WorkloadGoal": "workload-goal",
     "RolloutStrategy": "rollout-strategy",
+    "Workload": "workload",
 }
 _ELSEWHERE = {
     "Policy": "a Policy is written in policies/NAME/policy.yaml",
     "PolicyLock": "a PolicyLock is written by `fleetsched lock` in policies/NAME/policy.lock.yaml",
-    "Workload": "`kind: Workload` is not supported yet by this version: remove it",
 }
 
 
@@ -30,21 +31,25 @@ class Manifests:
     """What could be read.
 
     Attributes:
-        groups, goals, strategies: documents that fit their schema, by name.
+        groups, goals, strategies, workloads: documents that fit their schema, by name.
         broken: by kind, the names of documents that are there but wrong.
     """
 
     groups: dict[str, Node] = field(default_factory=dict)
     goals: dict[str, Node] = field(default_factory=dict)
     strategies: dict[str, Node] = field(default_factory=dict)
+    workloads: dict[str, Node] = field(default_factory=dict)
     broken: dict[str, frozenset[str]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def of_kind(self, kind: str) -> dict[str, Node]:
-        """Return the documents of one of the three kinds."""
-        return {"HostGroup": self.groups, "WorkloadGoal": self.goals, "RolloutStrategy": self.strategies}[
-            kind
-        ]
+        """Return the documents of one of the kinds."""
+        return {
+            "HostGroup": self.groups,
+            "WorkloadGoal": self.goals,
+            "RolloutStrategy": self.strategies,
+            "Workload": self.workloads,
+        }[kind]
 
 
 def read_manifests(root: Path) -> Manifests:
@@ -69,7 +74,7 @@ def _add(manifests: Manifests, document: Node, reading: Reading) -> None:
     kind = _kind(document, manifests.problems)
     if kind is None:
         return
-    problems = check(document, _SCHEMAS[kind])
+    problems = [*check(document, _SCHEMAS[kind]), *secrets_in(document)]
     manifests.problems.extend(reading.unnamed(problems))
     name = document.at("metadata", "name")
     same_kind = manifests.of_kind(kind)

@@ -11,8 +11,11 @@ from fleetsched.documents.node import Node, shown
 from fleetsched.documents.reader import read_file
 from fleetsched.errors import Problem
 from fleetsched.fleetrepo import decode
+from fleetsched.fleetrepo.literals import secrets_in
 from fleetsched.fleetrepo.parameters import check_declared
 from fleetsched.model.manifests import KERNEL_DEFAULT, Policy, PolicyLock
+from fleetsched.model.metrics import FEATURES
+from fleetsched.model.suggest import suggestion
 
 POLICY_FILE = "policy.yaml"
 LOCK_FILE = "policy.lock.yaml"
@@ -67,7 +70,8 @@ def read_policy(folder: Path, name: str) -> tuple[Policy | None, list[Problem]]:
     document, problems = _only_document(folder / POLICY_FILE, name, "policy")
     if document is None:
         return None, problems
-    problems = [*check_declared(document), *_name_problems(document, folder)]
+    problems = [*check_declared(document), *_name_problems(document, folder), *secrets_in(document)]
+    problems += _unknown_features(document)
     written = document.at("metadata", "name")
     if written.value == KERNEL_DEFAULT:
         problems.append(
@@ -88,6 +92,16 @@ def read_lock(folder: Path, name: str) -> tuple[PolicyLock | None, list[Problem]
         return None, problems
     problems = _name_problems(document, folder)
     return (None if problems else decode.policy_lock(document)), problems
+
+
+def _unknown_features(document: Node) -> list[Problem]:
+    declared = document.get("spec", "suitability")
+    names = declared.keys if declared is not None else {}
+    return [
+        place.problem(f"no feature {shown(name)}{suggestion(name, FEATURES)}")
+        for name, place in names.items()
+        if name not in FEATURES
+    ]
 
 
 def _name_problems(document: Node, folder: Path) -> list[Problem]:

@@ -56,6 +56,17 @@ class Requires:
     kernel: tuple[tuple[str, tuple[int, int, int]], ...] = ()
     arch: tuple[str, ...] = ()
 
+    def contradicts(self, other: Requires) -> bool:
+        """Whether no host can meet both."""
+        if self.arch and other.arch and not set(self.arch) & set(other.arch):
+            return True
+        conditions = (*self.kernel, *other.kernel)
+        edges = {(0, 0, 0), *(version for _, version in conditions)}
+        around = {(major, minor, patch + 1) for major, minor, patch in edges} | edges
+        return not any(
+            all(_COMPARE[operator](version, wanted) for operator, wanted in conditions) for version in around
+        )
+
     def unmet(self, kernel_release: str, arch: str) -> str:
         """Say in a few words what is not met, or return an empty string."""
         if self.arch and arch not in self.arch:
@@ -143,6 +154,44 @@ class Tasks:
 
 
 @dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The workloads that a goal's proposals are measured on; `hold_out` only in the final comparison."""
+
+    workloads: tuple[str, ...] = ()
+    hold_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadMetric:
+    """One number of a workload's output, found by a regular expression or a path into JSON."""
+
+    unit: str
+    better: Literal["minimize", "maximize"]
+    regex: str = ""
+    json_path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A benchmark. Commands are lists of words; no shell reads them.
+
+    Attributes:
+        duration_s: a run that takes longer is ended and counts as failed.
+        metrics: by name.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    metrics: Mapping[str, WorkloadMetric] = field(hash=False)
+    description: str = ""
+    packages: tuple[str, ...] = ()
+    set_up: tuple[str, ...] = ()
+    background: tuple[str, ...] = ()
+    duration_s: float = 60.0
+    source: Position = field(default=BUILT_IN, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class WorkloadGoal:
     """What matters on a group, the bound policy and how it is rolled out.
 
@@ -160,6 +209,7 @@ class WorkloadGoal:
     tasks: Tasks = Tasks()
     objective: Objective | None = None
     guardrails: tuple[Guardrail, ...] = ()
+    evaluation: Evaluation = Evaluation()
     depends_on: tuple[str, ...] = ()
     source: Position = field(default=BUILT_IN, compare=False)
 
@@ -339,6 +389,7 @@ class Fleet:
 
     Attributes:
         root: the fleet repository's folder.
+        kernels: versions that policies are verified on.
         warnings: what a reader should know and what stops nothing.
     """
 
@@ -347,9 +398,11 @@ class Fleet:
     groups: Mapping[str, HostGroup] = field(default_factory=dict, hash=False)
     goals: Mapping[str, WorkloadGoal] = field(default_factory=dict, hash=False)
     strategies: Mapping[str, RolloutStrategy] = field(default_factory=dict, hash=False)
+    workloads: Mapping[str, Workload] = field(default_factory=dict, hash=False)
     policies: Mapping[str, Policy] = field(default_factory=dict, hash=False)
     locks: Mapping[str, PolicyLock] = field(default_factory=dict, hash=False)
     proposal_limits: ProposalLimits = ProposalLimits()
+    kernels: tuple[str, ...] = ()
     warnings: tuple[Problem, ...] = ()
 
     def hosts(self, group: str) -> list[Host]:

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from fleetsched.secrets import redact
+
 
 class Journal:
     """One run's file. `write` may be called from any thread.
@@ -32,7 +34,7 @@ class Journal:
 
     def write(self, event: str, **fields: Any) -> None:
         """Append one event; it is on disk when this returns."""
-        line = json.dumps({"at": self._now(), "event": event, **fields}, sort_keys=False)
+        line = redact(json.dumps({"at": self._now(), "event": event, **fields}, sort_keys=False))
         with self._lock:
             self._file.write(line + "\n")
             self._file.flush()

@@ -94,20 +94,24 @@ def said(text: str, schema: str) -> list[str]:
     [
         (
             "host-group",
-            [f"f:7:3: `maxConcurrent` {LATER}: remove it", f"f:8:3: `windows` {LATER}: remove it"],
+            [
+                f"f:7:3: `maxConcurrent` {LATER}: remove it, and let the strategy's steps limit how many "
+                "are in trial",
+                f"f:8:3: `windows` {LATER}: remove it, and run `fleetsched apply` when changes are allowed",
+            ],
         ),
         (
             "workload-goal",
-            [f"f:10:3: `evaluation` {LATER}: remove it"],
+            [],
         ),
         (
             "rollout-strategy",
             [
-                f"f:7:8: `pause` {LATER}: remove it",
-                f"f:16:7: `runQueueLatency` {LATER}: remove it",
-                f"f:18:7: `http` {LATER}: remove it",
+                f"f:7:8: `pause` {LATER}: remove the step, and apply to parts of the group with --limit",
+                f"f:16:7: `runQueueLatency` {LATER}: use `pressure` or `hostCheck`",
+                f"f:18:7: `http` {LATER}: use `hostCheck` with curl",
                 f"f:19:7: `command` {LATER}: use `hostCheck`",
-                f"f:20:3: `analysis` {LATER}: remove it",
+                f"f:20:3: `analysis` {LATER}: remove it, and compare before you merge",
             ],
         ),
         ("policy", [f"f:5:3: `kind: program` {LATER}: only `kind: bpf` can be run"]),

@@ -13,9 +13,12 @@ from fleetsched.model.assignment import Assignment
 from fleetsched.model.manifests import (
     BUILT_IN_STRATEGY,
     Count,
+    Evaluation,
     FailureBudget,
+    Guardrail,
     HostCheck,
     HostGroup,
+    Objective,
     Parameter,
     Percent,
     Policy,
@@ -26,7 +29,10 @@ from fleetsched.model.manifests import (
     RolloutStrategy,
     SchedulerCheck,
     Step,
+    Tasks,
+    Workload,
     WorkloadGoal,
+    WorkloadMetric,
 )
 from tests.unit.fleetrepo.repository import DIGEST, FILES, edited, problems, write
 
@@ -240,6 +246,98 @@ POLICY = "policies/fair/policy.yaml"
             'fleetsched.yaml:2:22: no RolloutStrategy "carefull"; did you mean "careful"?',
         ),
         (
+            GOAL,
+            "  rollout: careful\n",
+            "  rollout: careful\n  dependsOn: [fist]\n",
+            f'{GOAL}:8:15: no goal "fist"; known: latency',
+        ),
+        (
+            GOAL,
+            "  rollout: careful\n",
+            "  rollout: careful\n  dependsOn: [latency]\n",
+            f"{GOAL}:8:14: goals depend on each other in a circle: latency > latency",
+        ),
+        (
+            GOAL,
+            "  rollout: careful\n",
+            "  objective: {metric: wakeup_latency_p99, direction: minimize}\n",
+            f'{GOAL}:7:23: no metric "wakeup_latency_p99"; did you mean "wakeup_latency_p99_us"?',
+        ),
+        (
+            GOAL,
+            "  rollout: careful\n",
+            "  objective: {metric: requests_per_second, direction: minimize}\n",
+            f"{GOAL}:7:55: expected maximize, which is better for requests_per_second",
+        ),
+        (
+            GOAL,
+            "  rollout: careful\n",
+            "  guardrails: [{metric: frames, maxRegression: 5%}]\n",
+            f'{GOAL}:7:25: no metric "frames"',
+        ),
+        (
+            GOAL,
+            "  rollout: careful\n",
+            "  guardrails: [{metric: cpu_some_avg10, maxRegression: 5}]\n",
+            f"{GOAL}:7:56: expected a share such as `10%`, got 5",
+        ),
+        (
+            GOAL,
+            "  rollout: careful\n",
+            "  evaluation: {workloads: [schbench]}\n",
+            f'{GOAL}:7:28: no Workload "schbench"',
+        ),
+        (
+            GOAL,
+            "  rollout: careful\n",
+            "  tasks: {cgroup: a, command: b}\n",
+            f"{GOAL}:7:10: expected exactly one of `cgroup` and `command`",
+        ),
+        (
+            GOAL,
+            "  rollout: careful\n",
+            "  description: use ghp_0123456789abcdefghijABCDEFGHIJ456789\n",
+            f"{GOAL}:7:16: this looks like a GitHub token: whoever reads the repository has it: "
+            "revoke it, and keep it out of files",
+        ),
+        (
+            "manifests/group.yaml",
+            "spec: {hosts: web}",
+            "spec: {hosts: web, requires: {arch: [riscv64], kernel: '>=9.0'}}",
+            f'{GOAL}:6:18: policy "fair" and group "web" require what no host can have both',
+        ),
+        (
+            "manifests/group.yaml",
+            "spec: {hosts: web}",
+            "spec: {hosts: web, windows: [{days: [mon], from: '02:00', to: '05:00'}]}",
+            "manifests/group.yaml:4:20: `windows` is not supported yet by this version: remove it, and run "
+            "`fleetsched apply` when changes are allowed",
+        ),
+        (
+            POLICY,
+            "  summary: weighted virtual time\n",
+            "  summary: weighted virtual time\n  suitability: {wake_rat: 1}\n",
+            f'{POLICY}:6:17: no feature "wake_rat"; did you mean "wake_rate"?',
+        ),
+        (
+            POLICY,
+            "  summary: weighted virtual time\n",
+            "  summary: weighted virtual time\n  suitability: {wake_rate: 11}\n",
+            f"{POLICY}:6:28: expected 10 or less, got 11",
+        ),
+        (
+            "fleetsched.yaml",
+            "v1\n",
+            "v1\nproposals: {openAtOnce: 0}\n",
+            "fleetsched.yaml:2:25: expected 1 or more, got 0",
+        ),
+        (
+            "fleetsched.yaml",
+            "v1\n",
+            "v1\nkernels: [6.18]\n",
+            'fleetsched.yaml:2:11: expected a kernel version such as `"6.18"`; quote it, got 6.18',
+        ),
+        (
             "fleetsched.yaml",
             "v1\n",
             "v1\ntrust: {branch: mine}\n",
@@ -288,10 +386,13 @@ def test_a_mistake_is_named_once_with_its_place(
             [
                 "manifests/a.yaml:1:1: expected a manifest with apiVersion, kind, got a list",
                 "manifests/b.yaml:1:1: field `kind` is missing: one of "
-                "HostGroup, WorkloadGoal, RolloutStrategy",
-                "manifests/b.yaml:3:7: unknown kind a list; known: HostGroup, RolloutStrategy, WorkloadGoal",
+                "HostGroup, WorkloadGoal, RolloutStrategy, Workload",
+                "manifests/b.yaml:3:7: unknown kind a list; "
+                "known: HostGroup, RolloutStrategy, Workload, WorkloadGoal",
                 "manifests/b.yaml:5:7: a Policy is written in policies/NAME/policy.yaml",
-                "manifests/b.yaml:7:7: `kind: Workload` is not supported yet by this version: remove it",
+                "manifests/b.yaml:7:1: field `apiVersion` is missing",
+                "manifests/b.yaml:7:1: field `metadata` is missing",
+                "manifests/b.yaml:7:1: field `spec` is missing",
             ],
         ),
         ({"fleetsched.yaml": ""}, ["fleetsched.yaml:1:1: field `apiVersion` is missing"]),
@@ -302,6 +403,89 @@ def test_mistakes_between_files_are_named(
     tmp_path: Path, changes: dict[str, str | None], expected: list[str]
 ) -> None:
     assert problems(write(tmp_path, changes)) == expected
+
+
+WORKLOAD = """\
+apiVersion: fleetsched/v1
+kind: Workload
+metadata: {name: wakeups}
+spec:
+  description: tasks that wake each other
+  packages: [schbench]
+  command: [schbench, -r, "10"]
+  duration: 30s
+  metrics:
+    p99_us: {regex: "99.0th: ([0-9]+)", unit: us, better: minimize}
+    rps: {jsonPath: result.rps, unit: 1/s, better: maximize}
+"""
+
+
+def test_a_workload_and_what_goals_say_of_it_become_values(tmp_path: Path) -> None:
+    said = """\
+  objective: {metric: p99_us, direction: minimize}
+  guardrails: [{metric: rps, maxRegression: 5%}]
+  evaluation: {workloads: [wakeups]}
+  tasks: {command: nginx}
+"""
+    changes = edited(GOAL, "  rollout: careful\n", said) | {"manifests/wakeups.yaml": WORKLOAD}
+    fleet = load_fleet(write(tmp_path, changes))
+    goal = fleet.goals["latency"]
+    assert (goal.objective, goal.guardrails) == (Objective("p99_us", "minimize"), (Guardrail("rps", 5.0),))
+    assert (goal.evaluation, goal.tasks) == (Evaluation(("wakeups",)), Tasks(command="nginx"))
+    assert fleet.workloads["wakeups"] == Workload(
+        name="wakeups",
+        command=("schbench", "-r", "10"),
+        metrics={
+            "p99_us": WorkloadMetric("us", "minimize", regex="99.0th: ([0-9]+)"),
+            "rps": WorkloadMetric("1/s", "maximize", json_path="result.rps"),
+        },
+        description="tasks that wake each other",
+        packages=("schbench",),
+        duration_s=30.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "([0-9]+)",
+            "([0-9]+",
+            "10:21: not a regular expression: missing ), unterminated subpattern at position 8",
+        ),
+        ("([0-9]+)", "[0-9]+", "10:21: expected one group, which is the number, got 0"),
+        ("jsonPath: result.rps", "jsonPath: $.x", '11:21: expected a path such as `latency.p99`, got "$.x"'),
+        ('regex: "99.0th: ([0-9]+)", ', "", "10:13: expected exactly one of `regex` and `jsonPath`"),
+        ("better: minimize", "better: less", '10:59: expected minimize or maximize, got "less"'),
+        ("command: [schbench", "command: schbench #", '7:12: expected a list, got "schbench"'),
+        ("p99_us:", "P99:", '10:5: expected a metric\'s name such as `wakeup_latency_p99_us`, got "P99"'),
+    ],
+)
+def test_a_mistake_in_a_workload_is_named_with_its_place(
+    tmp_path: Path, old: str, new: str, expected: str
+) -> None:
+    assert old in WORKLOAD
+    changes: dict[str, str | None] = {"manifests/w.yaml": WORKLOAD.replace(old, new, 1)}
+    assert problems(write(tmp_path, changes)) == [f"manifests/w.yaml:{expected}"]
+
+
+def test_what_is_held_out_is_not_searched_on(tmp_path: Path) -> None:
+    said = "  evaluation: {workloads: [wakeups], holdOut: [wakeups]}\n"
+    changes = edited(GOAL, "  rollout: careful\n", said) | {"manifests/wakeups.yaml": WORKLOAD}
+    assert problems(write(tmp_path, changes)) == [
+        f'{GOAL}:7:48: "wakeups" is in `workloads`, too: it would not be held out'
+    ]
+
+
+def test_a_circle_of_goals_is_named_whole(tmp_path: Path) -> None:
+    other = FILES[GOAL].replace("name: latency", "name: second").replace("hostGroup: web", "hostGroup: db")
+    changes: dict[str, str | None] = edited(
+        GOAL, "  rollout: careful\n", "  rollout: careful\n  dependsOn: [second]\n"
+    )
+    changes["manifests/second.yaml"] = other + "  dependsOn: [latency]\n"
+    changes["manifests/db.yaml"] = FILES["manifests/group.yaml"].replace("web", "db")
+    (problem,) = problems(write(tmp_path, changes))
+    assert problem.split(": ", 2)[-1] in ("latency > second > latency", "second > latency > second")
 
 
 def test_a_reference_to_a_broken_document_is_no_further_mistake(tmp_path: Path) -> None:
