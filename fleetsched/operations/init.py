@@ -3,21 +3,32 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 from pathlib import Path
 
-import fleetsched
-from fleetsched.errors import FleetschedError, InputError
+from fleetsched import schemas
+from fleetsched.errors import InputError
 from fleetsched.fleetrepo.git import ensure_repository
+from fleetsched.operations.catalogue import add_policy
+from fleetsched.shipped import shipped_root
 
 _COPIED = (
     "fleetsched.yaml",
     "inventory/groups.yaml",
     "manifests/lab.yaml",
-    "policies/fair/policy.yaml",
-    "policies/fair/policy.lock.yaml",
-    "policies/fair/fair.bpf.c",
-    "policies/fair/README.md",
+)
+_POLICY = "fair"
+# For editors: the schemas that the files' first lines name.
+_SCHEMAS = (
+    "manifest",
+    "host-group",
+    "workload-goal",
+    "rollout-strategy",
+    "workload",
+    "policy",
+    "policy-lock",
+    "fleet",
+    "common",
 )
 _WRITTEN = {
     ".gitignore": "# written by `fleetsched lab up`\ninventory/lab.yaml\n",
@@ -38,6 +49,16 @@ It says which CPU scheduler the hosts of a fleet run. Start with a lab of three 
 | `inventory/` | hosts and groups: Ansible inventories |
 | `manifests/` | which hosts belong together, what matters there, and how a change reaches them |
 | `policies/` | the schedulers, each with its source and its lock |
+
+A goal without a `policy` is one that nobody has chosen a scheduler for yet. With this repository pushed to a
+Git remote `origin`, a bare one for example:
+
+    fleetsched propose               # chooses a policy and opens a proposal, a branch
+    fleetsched review show GOAL      # what and why
+    fleetsched review approve GOAL
+    fleetsched review merge GOAL
+    fleetsched plan
+    fleetsched apply
 
 For real hosts put them into `inventory/groups.yaml`, name their group in a `HostGroup`, and run
 `fleetsched hosts check`. What `apply` brings to them must be committed and on the trusted branch
@@ -61,28 +82,15 @@ def init(target: Path) -> list[Path]:
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError(f"{target} is not an empty folder", remedy="name one that is empty or not there yet")
-    example = _example()
+    contents = {name: (shipped_root() / name).read_text(encoding="utf-8") for name in _COPIED} | _WRITTEN
+    for name in _SCHEMAS:
+        contents[f".fleetsched/schemas/{name}.json"] = json.dumps(schemas.load(name), indent=2) + "\n"
     try:
         target.mkdir(parents=True, exist_ok=True)
         ensure_repository(target)
-        for name in (*_COPIED, *_WRITTEN):
+        for name, text in contents.items():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
-        for name in _COPIED:
-            shutil.copyfile(example / name, target / name)
-        for name, text in _WRITTEN.items():
             (target / name).write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(f"{target} cannot be written: {error.strerror or error}") from error
-    return [target / name for name in (*_COPIED, *_WRITTEN)]
-
-
-def _example() -> Path:
-    """Find the reference fleet: in the wheel, else in the checkout."""
-    package = Path(fleetsched.__file__).parent
-    for folder in (package / "_data", package.parent):
-        if all((folder / name).is_file() for name in _COPIED):
-            return folder
-    raise FleetschedError(
-        f"the example is missing beside {package}",
-        remedy="install fleetsched again; its files are incomplete",
-    )
+    return [*(target / name for name in contents), *add_policy(target, _POLICY)]

@@ -151,7 +151,7 @@ def test_mistakes_in_files_are_all_shown(fleet: Path) -> None:
     edit(fleet, "manifests/lab.yaml", "    name: fair\n", "    name: fiar\n")
     check = judged(fleet).checks[1]
     assert (check.name, check.result) == ("validate", Result.BAD)
-    assert check.details == ('manifests/lab.yaml:15:11: no policy "fiar"; did you mean "fair"?',)
+    assert check.details == ('manifests/lab.yaml:16:11: no policy "fiar"; did you mean "fair"?',)
 
 
 def test_what_a_proposal_says_cannot_become_markup(fleet: Path) -> None:
