@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from fleetsched.cli.complete import complete_policy
 from fleetsched.cli.options import Inventory, Repository, find_repository
 
 app = typer.Typer()
@@ -39,7 +40,9 @@ def validate(repository: Repository = None, inventory: Inventory = None) -> None
 
 @app.command()
 def lock(
-    policies: Annotated[list[str] | None, typer.Argument(help="Policies; default: all.")] = None,
+    policies: Annotated[
+        list[str] | None, typer.Argument(help="Policies; default: all.", autocompletion=complete_policy)
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Only fail where a lock is stale.")] = False,
     repository: Repository = None,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fleetsched.cli.complete import complete_hosts
 from fleetsched.cli.group import Group
 from fleetsched.cli.options import (
     Config,
@@ -29,7 +30,10 @@ app = typer.Typer(cls=Group, help="Host keys, and whether hosts can be managed."
 
 @app.command()
 def trust(
-    pattern: Annotated[str, typer.Argument(metavar="HOST", help="A host, or an Ansible pattern.")],
+    pattern: Annotated[
+        str,
+        typer.Argument(metavar="HOST", help="A host, or an Ansible pattern.", autocompletion=complete_hosts),
+    ],
     repository: Repository = None,
     inventory: Inventory = None,
     forks: Forks = None,

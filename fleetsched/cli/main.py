@@ -13,7 +13,7 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 import fleetsched
-from fleetsched.cli import files, hosts, lab, policy, proposals, runs
+from fleetsched.cli import explain, files, hosts, lab, policy, proposals, runs
 from fleetsched.cli.group import Group
 from fleetsched.errors import ExitCode, FleetschedError, ProblemsError, UsageError
 
@@ -26,6 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(files.app)
+app.add_typer(explain.app)
 app.add_typer(runs.app)
 app.add_typer(proposals.app)
 app.add_typer(policy.app, name="policy")

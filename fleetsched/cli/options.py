@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from fleetsched.cli.complete import complete_group, complete_hosts
 from fleetsched.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,9 +37,20 @@ Inventory = Annotated[
         help="Inventory file or folder; may be given several times.",
     ),
 ]
-Limit = Annotated[str | None, typer.Option("--limit", "-l", help="Only these hosts (an Ansible pattern).")]
-Exclude = Annotated[str | None, typer.Option("--exclude", help="Not these hosts (an Ansible pattern).")]
-Group = Annotated[str | None, typer.Option("--group", help="Only the hosts of this HostGroup.")]
+Limit = Annotated[
+    str | None,
+    typer.Option(
+        "--limit", "-l", help="Only these hosts (an Ansible pattern).", autocompletion=complete_hosts
+    ),
+]
+Exclude = Annotated[
+    str | None,
+    typer.Option("--exclude", help="Not these hosts (an Ansible pattern).", autocompletion=complete_hosts),
+]
+Group = Annotated[
+    str | None,
+    typer.Option("--group", help="Only the hosts of this HostGroup.", autocompletion=complete_group),
+]
 Forks = Annotated[
     int | None,
     typer.Option("--forks", "-f", min=1, help="Hosts at the same time."),

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from fleetsched.cli.complete import complete_shipped_policy
 from fleetsched.cli.group import Group
 from fleetsched.cli.options import MARKER, Json, Repository, find_repository
 from fleetsched.errors import UsageError
@@ -19,7 +20,10 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A policy of the catalogue.")]
+Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="A policy of the catalogue.", autocompletion=complete_shipped_policy),
+]
 
 
 @app.command("list")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fleetsched.cli.complete import complete_goal
 from fleetsched.cli.group import Group
 from fleetsched.cli.options import (
     Config,
@@ -35,13 +36,14 @@ review = typer.Typer(
 )
 app.add_typer(review, name="review")
 
-Goal = Annotated[str, typer.Argument(help="The goal that it is for.")]
+Goal = Annotated[str, typer.Argument(help="The goal that it is for.", autocompletion=complete_goal)]
 
 
 @app.command()
 def propose(
     goals: Annotated[
-        list[str] | None, typer.Argument(help="Goals; default: all that have no policy.")
+        list[str] | None,
+        typer.Argument(help="Goals; default: all that have no policy.", autocompletion=complete_goal),
     ] = None,
     repository: Repository = None,
     inventory: Inventory = None,

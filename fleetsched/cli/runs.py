@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fleetsched.cli.complete import complete_hosts
 from fleetsched.cli.options import (
     Config,
     FleetOptions,
@@ -194,7 +195,10 @@ def retry(fleet: FleetOptions) -> None:
 
 @app.command()
 def release(
-    host: Annotated[str, typer.Argument(help="A host of the inventory, or [user@]name[:port].")],
+    host: Annotated[
+        str,
+        typer.Argument(help="A host of the inventory, or [user@]name[:port].", autocompletion=complete_hosts),
+    ],
     repository: Repository = None,
     inventory: Inventory = None,
     config: Config = None,

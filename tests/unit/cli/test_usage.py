@@ -107,9 +107,9 @@ def test_help_explains_every_option(path: Words, capsys: pytest.CaptureFixture[s
 
 
 def test_the_nearest_command_is_suggested(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["pln"]) == ExitCode.USAGE
+    assert main(["statsu"]) == ExitCode.USAGE
     assert capsys.readouterr().err == (
-        "fleetsched: No such command 'pln'. Did you mean 'plan'?\n  see `fleetsched --help`\n"
+        "fleetsched: No such command 'statsu'. Did you mean 'status'?\n  see `fleetsched --help`\n"
     )
 
 
