@@ -36,7 +36,8 @@ def _host(host: str, seen: Observed) -> Iterator[str]:
 def _details(status: Status) -> Iterator[str]:
     record = status.last_known_good
     if record:
-        yield f"last known good {record.assignment}, run {record.run}, revision {short(record.revision)}"
+        yield f"last known good {record.assignment}, revision {short(record.revision)}"
+        yield f"confirmed by run {record.run}"
     if status.foreign:
         yield f"foreign scheduler: {status.foreign}"
     if status.trial:

@@ -33,7 +33,8 @@ OBSERVED = {
 def test_status_reads_as_agreed() -> None:
     assert status_text(OBSERVED).splitlines() == [
         "web-1  enabled fair, enable_seq 3: fair@aaaaaaaa",
-        "       last known good fair@aaaaaaaa, run run-1, revision cccccccccccc",
+        "       last known good fair@aaaaaaaa, revision cccccccccccc",
+        "       confirmed by run run-1",
         "web-2  enabled fair, enable_seq 2: fair@aaaaaaaa",
         "       on trial fair@aaaaaaaa, ends by itself in 60 s",
         f"       held batch@aaaaaaaa (slice_us 20000): {STALL}",
