@@ -84,7 +84,7 @@ def init(target: Path) -> list[Path]:
         raise InputError(f"{target} is not an empty folder", remedy="name one that is empty or not there yet")
     contents = {name: (shipped_root() / name).read_text(encoding="utf-8") for name in _COPIED} | _WRITTEN
     for name in _SCHEMAS:
-        contents[f".fleetsched/schemas/{name}.json"] = json.dumps(schemas.load(name), indent=2) + "\n"
+        contents[f"fleetsched/schemas/{name}.json"] = json.dumps(schemas.load(name), indent=2) + "\n"
     try:
         target.mkdir(parents=True, exist_ok=True)
         ensure_repository(target)

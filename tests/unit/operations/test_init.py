@@ -24,7 +24,7 @@ CHECKOUT = Path(__file__).parents[3]
 def test_a_new_repository_is_valid_and_ready_for_git(tmp_path: Path) -> None:
     written = init(tmp_path / "fleet")
     names = [str(path.relative_to(tmp_path / "fleet")) for path in written]
-    assert [name for name in names if not name.startswith(".fleetsched/")] == [
+    assert [name for name in names if not name.startswith("fleetsched/")] == [
         "fleetsched.yaml",
         "inventory/groups.yaml",
         "manifests/lab.yaml",
@@ -42,7 +42,7 @@ def test_a_new_repository_is_valid_and_ready_for_git(tmp_path: Path) -> None:
 
 def test_an_editor_finds_the_schema_that_each_file_names(tmp_path: Path) -> None:
     init(tmp_path)
-    schemas = tmp_path / ".fleetsched" / "schemas"
+    schemas = tmp_path / "fleetsched" / "schemas"
     stored = {file.name: json.loads(file.read_text()) for file in schemas.iterdir()}
     registry: Registry[Any] = Registry().with_resources(
         (name, Resource.from_contents(schema)) for name, schema in stored.items()
@@ -58,9 +58,9 @@ def test_an_editor_finds_the_schema_that_each_file_names(tmp_path: Path) -> None
                 assert list(validator.iter_errors({**document, "nonsense": 1})) != []
             seen.append((str(file.relative_to(tmp_path)), str(named.relative_to(tmp_path))))
     assert seen == [
-        ("fleetsched.yaml", ".fleetsched/schemas/fleet.json"),
-        ("manifests/lab.yaml", ".fleetsched/schemas/manifest.json"),
-        ("policies/fair/policy.yaml", ".fleetsched/schemas/policy.json"),
+        ("fleetsched.yaml", "fleetsched/schemas/fleet.json"),
+        ("manifests/lab.yaml", "fleetsched/schemas/manifest.json"),
+        ("policies/fair/policy.yaml", "fleetsched/schemas/policy.json"),
     ]
 
 
