@@ -97,9 +97,11 @@ class FleetOptions:
     forks: Forks = None
     config: Config = None
 
-    def open(self, *, fetch: bool = False) -> FleetAccess:
+    def open(self, *, fetch: bool = False, approved: bool = False) -> FleetAccess:
         """Load and check everything that a command about hosts needs."""
-        return open_access(self.repository, self.inventory, self.config, self.forks, fetch=fetch)
+        return open_access(
+            self.repository, self.inventory, self.config, self.forks, fetch=fetch, approved=approved
+        )
 
     @property
     def selection(self) -> Selection:
@@ -142,10 +144,16 @@ def open_access(
     forks: int | None,
     *,
     fetch: bool = False,
+    approved: bool = False,
 ) -> FleetAccess:
     """Load and check everything that a command about hosts needs."""
     from fleetsched.operations.fleet import open_fleet
 
     return open_fleet(
-        find_repository(repository), inventory=inventory, config=config, forks=forks, fetch=fetch
+        find_repository(repository),
+        inventory=inventory,
+        config=config,
+        forks=forks,
+        fetch=fetch,
+        approved=approved,
     )

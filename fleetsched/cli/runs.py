@@ -78,7 +78,8 @@ def _show_plan(
     from fleetsched.operations.diff import policy_diffs
     from fleetsched.views.plan import age_text, diff_records, diff_text, plan_records, plan_text
 
-    diffs = policy_diffs(access.root, access.fleet, made) if diff else []
+    # Without a commit there is no repository, or one in which Git must not be asked for more.
+    diffs = policy_diffs(access.root, access.fleet, made) if diff and access.revision.commit else []
     if as_json:
         _print_records([*plan_records(made), *diff_records(diffs)])
         return
@@ -109,8 +110,8 @@ def apply(
     from fleetsched.views.plan import plan_text
     from fleetsched.views.run import run_text
 
-    access = fleet.open(fetch=True)
-    operation.check_allowed(access, select(access.fleet, fleet.selection), unreviewed=unreviewed)
+    access = fleet.open(fetch=True, approved=not unreviewed)
+    operation.check_lab(access, select(access.fleet, fleet.selection))
     with make_plan(access, fleet.selection) as planned:
         typer.echo(plan_text(planned.plan, planned.fleet))
         if check:

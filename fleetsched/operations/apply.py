@@ -37,28 +37,17 @@ _SEVERITY = (
 )
 
 
-def check_allowed(access: FleetAccess, hosts: Iterable[Host], *, unreviewed: bool) -> None:
-    """Refuse what is not approved, unless all `hosts` are a lab's and the caller said so.
+def check_lab(access: FleetAccess, hosts: Iterable[Host]) -> None:
+    """Refuse to skip the review of what is not approved, unless all `hosts` are a lab's.
 
     Raises:
         RefusedError: no host was asked or changed.
     """
-    if access.revision.approved:
-        return
-    why = "; ".join(access.revision.objections)
-    lab = may_skip_review(hosts)
-    if unreviewed and lab:
-        return
-    if unreviewed:
+    if not access.revision.approved and not may_skip_review(hosts):
         raise RefusedError(
-            f"refused: NOT APPROVED: {why}",
+            f"refused: NOT APPROVED: {'; '.join(access.revision.objections)}",
             remedy="--unreviewed works only for a lab: every address on loopback, known_hosts of `lab up`",
         )
-    remedy = "commit, merge and push it to the trusted branch"
-    raise RefusedError(
-        f"refused: NOT APPROVED: {why}",
-        remedy=f"{remedy}, or add --unreviewed for this lab" if lab else remedy,
-    )
 
 
 def apply(
@@ -69,7 +58,7 @@ def apply(
     report: Callable[[HostEvent], None],
     stop: StopRequest | None = None,
 ) -> Applied:
-    """Carry out `planned`, goal by goal. Call `check_allowed` first.
+    """Carry out `planned`, goal by goal. `open_fleet` or `check_lab` has refused what is not approved.
 
     Raises:
         BuildError: a policy does not build to what its lock says; nothing was changed.

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fleetsched.errors import RefusedError
 from fleetsched.fleetrepo.controller import load_controller
 from fleetsched.fleetrepo.load import load_fleet
 from fleetsched.fleetrepo.revision import Revision, head
@@ -44,7 +45,13 @@ class FleetAccess:
 
 
 def open_fleet(
-    root: Path, *, inventory: Sequence[Path] | None, config: Path | None, forks: int | None, fetch: bool
+    root: Path,
+    *,
+    inventory: Sequence[Path] | None,
+    config: Path | None,
+    forks: int | None,
+    fetch: bool = False,
+    approved: bool = False,
 ) -> FleetAccess:
     """Load and check a fleet repository and the controller's own file.
 
@@ -54,8 +61,10 @@ def open_fleet(
         config: the controller's file instead of the default ones.
         forks: instead of the controller's file.
         fetch: ask the trusted remote what is merged now.
+        approved: refuse a revision that is not, before anything of it is read.
 
     Raises:
+        RefusedError: the revision is not approved, and must be.
         ProblemsError: every mistake of every file.
         FleetschedError: the trusted branch cannot be fetched.
     """
@@ -67,6 +76,11 @@ def open_fleet(
     ssh = controller.ssh
     # First who vouches for the folder, then what is in it: it may hold programs, which an inventory may be.
     revision = head(root, controller.trust, fetch=fetch)
+    if approved and not revision.approved:
+        raise RefusedError(
+            f"refused: NOT APPROVED: {'; '.join(revision.objections)}",
+            remedy="commit, merge and push it to the trusted branch; in a lab alone, --unreviewed lifts this",
+        )
     return FleetAccess(
         root=root,
         fleet=load_fleet(root, inventory, run_programs=bool(inventory) or revision.approved),

@@ -25,7 +25,7 @@ from fleetsched.model.plan import Action, Claim, Desired, HostPlan, Plan
 from fleetsched.model.rollout import Phase
 from fleetsched.model.run import Applied, HostResult
 from fleetsched.model.state import Record
-from fleetsched.operations.apply import apply, check_allowed
+from fleetsched.operations.apply import apply, check_lab
 from fleetsched.operations.diff import policy_diffs
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.init import init
@@ -205,14 +205,11 @@ def test_each_host_costs_one_connection_and_one_exec(controller: Controller) -> 
     assert len(access.transport.commands) == len(NAMES)
 
 
-@pytest.mark.parametrize("unreviewed", [False, True])
-def test_unapproved_revision_is_refused_on_hosts_that_are_no_lab(
-    controller: Controller, unreviewed: bool
-) -> None:
+def test_unapproved_revision_is_refused_on_hosts_that_are_no_lab(controller: Controller) -> None:
     access = controller.access("dirty: not as committed: x")
 
     with pytest.raises(RefusedError, match="NOT APPROVED: dirty: not as committed: x"):
-        check_allowed(access, select(access.fleet, EVERY_HOST), unreviewed=unreviewed)
+        check_lab(access, select(access.fleet, EVERY_HOST))
 
 
 def test_lab_may_run_what_nobody_approved_when_asked(
@@ -228,10 +225,7 @@ def test_lab_may_run_what_nobody_approved_when_asked(
     )
     access = controller.access("dirty: not as committed: x")
 
-    hosts = select(access.fleet, EVERY_HOST)
-    with pytest.raises(RefusedError, match="or add --unreviewed for this lab"):
-        check_allowed(access, hosts, unreviewed=False)
-    check_allowed(access, hosts, unreviewed=True)
+    check_lab(access, select(access.fleet, EVERY_HOST))
 
 
 TWO_GOALS = """
