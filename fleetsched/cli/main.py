@@ -16,6 +16,7 @@ import fleetsched
 from fleetsched.cli import explain, files, hosts, lab, policy, proposals, runs
 from fleetsched.cli.group import Group
 from fleetsched.errors import ExitCode, FleetschedError, ProblemsError, UsageError
+from fleetsched.secrets import redact
 
 app = typer.Typer(
     name="fleetsched",
@@ -61,12 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         typer.echo("interrupted", err=True)
         return ExitCode.INTERRUPTED
     except ProblemsError as error:
-        typer.echo(str(error), err=True)  # as compilers do, so that editors can follow each line
+        typer.echo(redact(str(error)), err=True)  # as compilers do, so that editors can follow each line
         return error.exit_code
     except UsageError as error:
         return _usage(str(error), arguments)
     except FleetschedError as error:
-        typer.echo(f"fleetsched: {error}", err=True)
+        typer.echo(f"fleetsched: {redact(str(error))}", err=True)
         return error.exit_code
     except OSError as error:
         typer.echo(f"fleetsched: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)

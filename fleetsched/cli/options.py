@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
@@ -59,6 +60,9 @@ Config = Annotated[
     Path | None,
     typer.Option("--config", help="The controller's own configuration file."),
 ]
+AskBecomePass = Annotated[
+    bool, typer.Option("--ask-become-pass", "-K", help="Ask for the password that sudo wants on hosts.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON records, one a line, and nothing else.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -96,11 +100,18 @@ class FleetOptions:
     group: Group = None
     forks: Forks = None
     config: Config = None
+    ask_become_pass: AskBecomePass = False
 
     def open(self, *, fetch: bool = False, approved: bool = False) -> FleetAccess:
         """Load and check everything that a command about hosts needs."""
         return open_access(
-            self.repository, self.inventory, self.config, self.forks, fetch=fetch, approved=approved
+            self.repository,
+            self.inventory,
+            self.config,
+            self.forks,
+            fetch=fetch,
+            approved=approved,
+            become_password=_ask_become_password() if self.ask_become_pass else "",
         )
 
     @property
@@ -109,6 +120,15 @@ class FleetOptions:
         from fleetsched.operations.plan import Selection
 
         return Selection(self.limit, self.exclude, self.group)
+
+
+def _ask_become_password() -> str:
+    import getpass
+    import sys
+
+    if not sys.stdin.isatty():
+        raise UsageError("nobody is there to ask for the sudo password")
+    return getpass.getpass("sudo password: ")
 
 
 def with_fleet_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -127,8 +147,10 @@ def with_fleet_options(command: Callable[..., None]) -> Callable[..., None]:
         if name != "fleet"
     ]
     parameters += [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-        for name, annotation in shared.items()
+        inspect.Parameter(
+            each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=shared[each.name]
+        )
+        for each in dataclasses.fields(FleetOptions)
     ]
     wrapper.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
@@ -145,6 +167,7 @@ def open_access(
     *,
     fetch: bool = False,
     approved: bool = False,
+    become_password: str = "",
 ) -> FleetAccess:
     """Load and check everything that a command about hosts needs."""
     from fleetsched.operations.fleet import open_fleet
@@ -156,4 +179,5 @@ def open_access(
         forks=forks,
         fetch=fetch,
         approved=approved,
+        become_password=become_password,
     )

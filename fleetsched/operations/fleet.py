@@ -52,6 +52,7 @@ def open_fleet(
     forks: int | None,
     fetch: bool = False,
     approved: bool = False,
+    become_password: str = "",
 ) -> FleetAccess:
     """Load and check a fleet repository and the controller's own file.
 
@@ -61,6 +62,7 @@ def open_fleet(
         config: the controller's file instead of the default ones.
         forks: instead of the controller's file.
         fetch: ask the trusted remote what is merged now.
+        become_password: for sudo on hosts; empty = sudo is used without one.
         approved: refuse a revision that is not, before anything of it is read.
 
     Raises:
@@ -86,7 +88,10 @@ def open_fleet(
         fleet=load_fleet(root, inventory, run_programs=bool(inventory) or revision.approved),
         revision=revision,
         controller=controller,
-        transport=ByHostTransport(SshTransport(SshDefaults(ssh.user, ssh.key_file, ssh.connect_timeout_s))),
+        transport=ByHostTransport(
+            SshTransport(SshDefaults(ssh.user, ssh.key_file, ssh.connect_timeout_s), become_password),
+            become_password,
+        ),
         helper_files=_helper_files,
         forks=forks or ssh.forks,
     )

@@ -12,9 +12,9 @@ from fleetsched.transport.ssh import SshTransport
 class ByHostTransport(Transport):
     """Chooses by `ansible_connection`. Threads may share it; `ssh` is the way to all other hosts."""
 
-    def __init__(self, ssh: SshTransport) -> None:
+    def __init__(self, ssh: SshTransport, become_password: str = "") -> None:
         self.ssh = ssh
-        self._local = LocalTransport()
+        self._local = LocalTransport(become_password)
 
     def connect(self, host: Host) -> Connection:
         """Connect as the inventory says."""

@@ -16,27 +16,31 @@ from typing import IO
 from fleetsched.errors import UnreachableError
 from fleetsched.model.inventory import Host
 from fleetsched.transport.interface import SEND_TIMEOUT_S, Channel, Completed, Connection, Transport
-from fleetsched.transport.sudo import STDERR_TAIL, sudo_error, through_sudo
+from fleetsched.transport.sudo import STDERR_TAIL, password_line, sudo_error, through_sudo
 
 _READ = 65_536
 _END_S = 5.0  # how long a command may take to end after its input was closed, before it is killed
 
 
 class LocalTransport(Transport):
-    """Starts commands on this machine."""
+    """Starts commands on this machine; a password is for sudo."""
+
+    def __init__(self, become_password: str = "") -> None:
+        self._become_password = become_password
 
     def connect(self, host: Host) -> Connection:
         """Return a connection; there is nothing to connect to."""
         become = host.become if host.become is not None else os.geteuid() != 0
-        return LocalConnection(host.name, become=become)
+        return LocalConnection(host.name, become=become, become_password=self._become_password)
 
 
 class LocalConnection(Connection):
     """Starts commands on this machine, through sudo when told so."""
 
-    def __init__(self, name: str, *, become: bool) -> None:
+    def __init__(self, name: str, *, become: bool, become_password: str = "") -> None:
         self._name = name
         self._become = become
+        self._become_password = become_password
         self._channels: list[LocalChannel] = []
 
     def open(self, command: Sequence[str]) -> Channel:
@@ -67,9 +71,10 @@ class LocalConnection(Connection):
             self._channels.pop().close()
 
     def _start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
-        arguments = through_sudo(command) if self._become else [*command]
+        password = self._become_password if self._become else ""
+        arguments = through_sudo(command, password=bool(password)) if self._become else [*command]
         try:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 arguments,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -80,6 +85,9 @@ class LocalConnection(Connection):
         except OSError as error:
             message = f"{self._name}: {arguments[0]} cannot be started here: {error.strerror}"
             raise UnreachableError(message) from error
+        if password:
+            _pipe(process.stdin).write(password_line(password))
+        return process
 
 
 class LocalChannel(Channel):

@@ -20,7 +20,7 @@ from fleetsched.transport.known_hosts import KnownHosts
 from fleetsched.transport.ssh_link import Link, open_link
 from fleetsched.transport.ssh_options import SshDefaults, SshOptions, UserConfig, of_jump, resolve
 from fleetsched.transport.ssh_session import OPEN_S, Session, Shown, open_session
-from fleetsched.transport.sudo import STDERR_TAIL, sudo_error, through_sudo
+from fleetsched.transport.sudo import STDERR_TAIL, password_line, sudo_error, through_sudo
 
 _READ = 65_536
 _END_S = 10.0  # how long a command's exit status may come after its output has ended
@@ -44,8 +44,9 @@ class SshTransport(Transport):
         InputError: the user's SSH configuration cannot be read.
     """
 
-    def __init__(self, defaults: SshDefaults | None = None) -> None:
+    def __init__(self, defaults: SshDefaults | None = None, become_password: str = "") -> None:
         self._defaults = defaults or SshDefaults()
+        self._become_password = become_password
         self._config = UserConfig(self._defaults.config_file)
         self._known_hosts = KnownHosts()
 
@@ -53,7 +54,7 @@ class SshTransport(Transport):
         """Connect and log in, through the jump hosts where there are some."""
         with self._on_the_way(host) as (options, link, sessions):
             sessions.append(open_session(link, options, self._known_hosts, on_the_way=False))
-            return SshConnection(sessions)
+            return SshConnection(sessions, self._become_password)
 
     def host_key(self, host: Host) -> ShownKey:
         """Ask a host for its key, without logging in there.
@@ -97,8 +98,9 @@ class SshTransport(Transport):
 class SshConnection(Connection):
     """A session with a host, and those with the hosts on the way to it."""
 
-    def __init__(self, sessions: list[Session]) -> None:
+    def __init__(self, sessions: list[Session], become_password: str = "") -> None:
         self._sessions = sessions
+        self._become_password = become_password
         self._options = sessions[-1].options
 
     def open(self, command: Sequence[str]) -> Channel:
@@ -143,12 +145,15 @@ class SshConnection(Connection):
             raise UnreachableError(f"{self._options.host}: the connection is closed")
         session = self._sessions[-1]
         channel = session.open(lambda: session.transport.open_session(timeout=OPEN_S))
-        arguments = through_sudo(command) if self._options.become else command
+        become, password = self._options.become, self._become_password
+        arguments = through_sudo(command, password=bool(password)) if become else command
         # paramiko waits for ever for the answer to `exec`; closing the channel ends that wait.
         overdue = threading.Timer(OPEN_S, channel.close)
         overdue.start()
         try:
             channel.exec_command(shlex.join(arguments))
+            if become and password:
+                channel.sendall(password_line(password))
         except (paramiko.SSHException, EOFError, OSError) as error:
             channel.close()
             message = f"{self._options.host} does not start commands: {error or 'the connection was lost'}"

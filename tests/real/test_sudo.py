@@ -72,6 +72,23 @@ def test_a_user_whose_sudo_wants_a_password_is_told(
             open_helper(connection, root.name)
 
 
+def test_a_user_gives_the_password_that_sudo_wants(as_root: Connection, root: Host) -> None:
+    rule = f"echo '{_USER} ALL=(root) ALL' > {_SUDOERS}; echo '{_USER}:se cret' | chpasswd"
+    assert as_root.run(["sh", "-c", rule], timeout_s=60).exit_code == 0
+    host, defaults = replace(root, user=_USER), SshDefaults(config_file=Path("/nonexistent"))
+    with SshTransport(defaults, "se cret").connect(host) as connection:
+        done = connection.run(["sh", "-c", "id -u; cat"], stdin=b"its own input", timeout_s=60)
+        assert done.stdout == b"0\nits own input"
+        opened = open_helper(connection, root.name)
+        assert opened
+    as_root.run(["sh", "-c", f"rm -rf /run/sudo/ts/{_USER}"], timeout_s=60)  # what sudo remembers
+    with (
+        SshTransport(defaults, "wrong").connect(host) as connection,
+        pytest.raises(BecomeError, match=rf"^sudo on {root.name} does not take the password of {_USER}$"),
+    ):
+        connection.run(["id", "-u"], timeout_s=60)
+
+
 def test_a_user_without_any_right_is_told(as_root: Connection, root: Host, transport: SshTransport) -> None:
     assert as_root.run(["rm", "-f", _SUDOERS], timeout_s=60).exit_code == 0
     with (
