@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fleetsched.documents.node import Node
-from fleetsched.model.controller import Controller, Ssh, Trust
+from fleetsched.model.controller import Controller, SecretReference, Ssh, Trust
 from fleetsched.model.manifests import (
     BUILT_IN_STRATEGY,
     DEFAULT_TIMEOUT_S,
@@ -243,6 +243,7 @@ def controller(value: Mapping[str, Any], source: str) -> Controller:
             key_file=ssh.get("keyFile"),
             connect_timeout_s=_seconds(ssh, "connectTimeout", plain.connect_timeout_s),
             forks=int(ssh.get("forks", plain.forks)),
+            become_password=SecretReference(**ssh["becomePassword"]) if "becomePassword" in ssh else None,
         ),
         source=source,
     )

@@ -38,6 +38,15 @@ class Trust:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretReference:
+    """Where a secret is: an environment variable, a file, or a credential of systemd; exactly one."""
+
+    env: str = ""
+    file: str = ""
+    credential: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Ssh:
     """How hosts are reached where the inventory says nothing.
 
@@ -45,12 +54,14 @@ class Ssh:
         key_file: private key file; may begin with `~`.
         connect_timeout_s: seconds until a host that does not answer is out of reach.
         forks: hosts worked on at the same time.
+        become_password: the password that sudo wants on hosts.
     """
 
     user: str | None = None
     key_file: str | None = None
     connect_timeout_s: float = 10.0
     forks: int = 64
+    become_password: SecretReference | None = None
 
 
 @dataclass(frozen=True, slots=True)

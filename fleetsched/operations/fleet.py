@@ -14,6 +14,7 @@ from fleetsched.errors import RefusedError
 from fleetsched.fleetrepo.controller import load_controller
 from fleetsched.fleetrepo.load import load_fleet
 from fleetsched.fleetrepo.revision import Revision, head
+from fleetsched.fleetrepo.secret import resolve_secret
 from fleetsched.lab import is_lab_known_hosts
 from fleetsched.model.controller import Controller
 from fleetsched.model.inventory import Host
@@ -62,7 +63,7 @@ def open_fleet(
         config: the controller's file instead of the default ones.
         forks: instead of the controller's file.
         fetch: ask the trusted remote what is merged now.
-        become_password: for sudo on hosts; empty = sudo is used without one.
+        become_password: for sudo on hosts; empty = the controller's file may name one.
         approved: refuse a revision that is not, before anything of it is read.
 
     Raises:
@@ -76,6 +77,8 @@ def open_fleet(
 
     controller = load_controller(config)
     ssh = controller.ssh
+    if not become_password and ssh.become_password is not None:
+        become_password = resolve_secret(ssh.become_password)
     # First who vouches for the folder, then what is in it: it may hold programs, which an inventory may be.
     revision = head(root, controller.trust, fetch=fetch)
     if approved and not revision.approved:

@@ -119,8 +119,8 @@ def said(text: str, schema: str) -> list[str]:
             "controller",
             [
                 f"f:2:1: `experiments` {LATER}: remove it",
-                f"f:4:1: `forge` {LATER}: remove it",
-                f"f:5:1: `agent` {LATER}: remove it",
+                f"f:4:1: `forge` {LATER}: remove it, proposals live on the trusted remote",
+                f"f:5:1: `agent` {LATER}: remove it, `propose` scores the catalogue",
             ],
         ),
     ],

@@ -9,7 +9,8 @@ import pytest
 
 from fleetsched.errors import InputError, ProblemsError
 from fleetsched.fleetrepo.controller import load_controller
-from fleetsched.model.controller import Controller, Ssh, Trust
+from fleetsched.fleetrepo.secret import resolve_secret
+from fleetsched.model.controller import Controller, SecretReference, Ssh, Trust
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +67,7 @@ def test_what_this_version_would_not_do_is_refused_by_name(tmp_path: Path) -> No
     assert [str(problem).removeprefix(f"{file}:") for problem in caught.value.problems] == [
         '1:17: expected a branch\'s name such as `main`, got "a..b"',
         '1:23: unknown field "brnch"; did you mean "branch"?',
-        "2:1: `agent` is not supported yet by this version: remove it",
+        "2:1: `agent` is not supported yet by this version: remove it, `propose` scores the catalogue",
         "3:14: expected 1 or more, got 0",
     ]
 
@@ -103,3 +104,57 @@ def test_a_file_that_others_can_write_is_refused(tmp_path: Path) -> None:
         f"{file} can be written by others than you and root, and it says what is approved\n"
         f"  make it yours alone: chown and chmod go-w {file}"
     )
+
+
+def a_secret(file: Path, mode: int = 0o600) -> Path:
+    file.write_text("hunter2\n")
+    file.chmod(mode)
+    return file
+
+
+def test_a_secret_is_found_where_its_reference_says(tmp_path: Path) -> None:
+    file = a_secret(tmp_path / "sudo")
+    environment = {"PASS": "hunter2", "OTHER_FILE": str(file), "CREDENTIALS_DIRECTORY": str(tmp_path)}
+    for reference in (
+        SecretReference(env="PASS"),
+        SecretReference(env="OTHER"),
+        SecretReference(file=str(file)),
+        SecretReference(credential="sudo"),
+    ):
+        assert resolve_secret(reference, environment) == "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        (
+            SecretReference(env="PASS"),
+            "the environment variable PASS is not set, which the controller's file names",
+        ),
+        (SecretReference(credential="sudo"), "credential sudo: systemd has passed none"),
+        (SecretReference(file="/no/such"), "/no/such, which should hold a secret, cannot be read: "),
+    ],
+)
+def test_a_secret_that_is_not_there_is_told(reference: SecretReference, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        resolve_secret(reference, {})
+    assert caught.value.message.startswith(message)
+
+
+def test_a_file_of_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    file = a_secret(tmp_path / "sudo", 0o644)
+    with pytest.raises(InputError) as caught:
+        resolve_secret(SecretReference(file=str(file)))
+    assert str(caught.value) == f"{file} holds a secret and others can read it\n  chmod go= {file}"
+
+
+def test_a_secret_itself_is_no_reference(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("ssh: {becomePassword: hunter2}\n")
+    file.chmod(0o644)
+    with pytest.raises(ProblemsError) as caught:
+        load_controller(file, {})
+    assert [str(problem).removeprefix(f"{file}:") for problem in caught.value.problems] == [
+        "1:23: expected a reference such as `{env: NAME}`, `{file: PATH}` or `{credential: NAME}`, "
+        'got "hunter2"'
+    ]
