@@ -26,7 +26,7 @@ def seconds(count: int) -> float:
     names = [f"host-{number}" for number in range(count)]
     transport = SimulatedTransport({name: SimulatedHost(name) for name in names})
     sessions = {
-        name: HostSession(Host(name, name), transport, lambda: HelperFiles(b"", b"")) for name in names
+        name: HostSession(Host(name, name), transport, lambda arch: HelperFiles(b"", b"")) for name in names
     }
     with ThreadPoolExecutor(64) as executor:
         started = time.perf_counter()
