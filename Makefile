@@ -16,13 +16,13 @@ demo: setup  ## watch the main job on a lab of three real virtual machines (KEEP
 	@$(BIN)/python scripts/demo.py
 
 test: check  ## check, plus the installed wheel and the tests on real parts: kernels, virtual machines, sshd
-	$(PYTEST) tests/packaging tests/real -m "not faults"
+	$(PYTEST) tests/packaging tests/real -m "not faults" --durations=15
 
 test-faults: setup  ## the helper killed, stopped, starved and rebooted on a real host (not in CI)
 	$(PYTEST) tests/real -m faults
 
 test-fast: setup  ## unit, property and golden tests: no network, root or virtual machine
-	$(PYTEST) tests/unit
+	$(PYTEST) -n auto tests/unit
 
 check: setup  ## format, lint, types, import contracts, policy locks, fast tests
 	$(BIN)/ruff format --check .
@@ -30,7 +30,7 @@ check: setup  ## format, lint, types, import contracts, policy locks, fast tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/fleetsched lock --check
-	$(PYTEST) tests/unit
+	$(PYTEST) -n auto tests/unit
 
 helper: setup  ## build the host's helper
 	$(BIN)/python -m fleetsched.helper.build

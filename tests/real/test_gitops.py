@@ -7,12 +7,11 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.real.conftest import FLEETSCHED, RealLab
+from tests.real.conftest import FLEETSCHED, RealLab, bake_shortly
 
 pytestmark = pytest.mark.lab
 
@@ -67,28 +66,22 @@ class Person:
 
 
 @pytest.fixture
-def alice(lab: RealLab, tmp_path: Path) -> Iterator[Person]:
-    """She has just made a fleet repository with a bare one as its origin; its goal has no policy yet."""
+def alice(lab: RealLab, tmp_path: Path) -> Person:
+    """She has just made a fleet repository with a bare one as its origin; its goal has no policy yet.
+
+    Nothing was on the hosts before: this is the first test of its lab.
+    """
     person = Person(tmp_path)
     person.run(FLEETSCHED, "init", person.folder, cwd=tmp_path)
     person.run("git", "init", "-q", "--bare", "-b", "main", tmp_path / "fleet.git", cwd=tmp_path)
     person.git("remote", "add", "origin", str(tmp_path / "fleet.git"))
     shutil.copy(lab.inventory, person.folder / "inventory" / "lab.yaml")
+    bake_shortly(person.folder)
     edit(person.folder / "manifests" / "lab.yaml", r"  policy:\n(    .*\n)+", "")
     person.git("add", "--all")
     person.git("commit", "-q", "-m", "Say what the lab is for")
     person.git("push", "-q", "-u", "origin", "main")
-    yield person
-    # Other tests begin with hosts that run the kernel's own scheduler.
-    person.git("switch", "-q", "main")
-    edit(
-        person.folder / "manifests" / "lab.yaml",
-        r"  policy:.*\n(    .*\n)*",
-        "  policy: {name: kernel-default}\n",
-    )
-    person.git("commit", "-q", "--all", "-m", "Let the lab go")
-    person.git("push", "-q", "origin", "main")
-    person.fleetsched("apply", "--yes")
+    return person
 
 
 def edit(file: Path, pattern: str, replacement: str) -> None:
