@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from fleetsched.rollout.engine import HostEvent
 
 
+class RunConsole(Console):
+    """Standard output during a run."""
+
+    def on_broken_pipe(self) -> None:
+        """Go on in silence when the reader has gone: a run is not left half-way for that, as rich would."""
+        self.quiet = True
+
+
 class Progress:
     """Shows host events. `report` may be called from any thread.
 

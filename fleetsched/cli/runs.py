@@ -257,11 +257,9 @@ def stop_on_signals() -> Iterator[StopRequest]:
 
 
 def _with_progress(work: Any) -> Applied:
-    from rich.console import Console
+    from fleetsched.cli.progress import Progress, RunConsole
 
-    from fleetsched.cli.progress import Progress
-
-    progress = Progress(Console())
+    progress = Progress(RunConsole())
     with progress.running():
         applied: Applied = work(progress.report)
     return applied
