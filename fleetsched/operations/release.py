@@ -43,7 +43,7 @@ def host_to_release(access: FleetAccess, name: str) -> Host:
     """
     if name in access.fleet.inventory.hosts:
         wish = desired_of(access.fleet)[name]
-        if wish.goal:
+        if wish.claim is Claim.GOAL:
             raise RefusedError(
                 f"goal {wish.goal} claims {name}, and the next apply would take it back",
                 remedy=f"take the host out of group {wish.group} or out of the inventory first",

@@ -10,7 +10,7 @@ from typing import Any
 
 from fleetsched.model.diff import PolicyDiff
 from fleetsched.model.manifests import Fleet
-from fleetsched.model.plan import Action, HostPlan, Plan
+from fleetsched.model.plan import Action, Claim, HostPlan, Plan
 
 WIDTH = 80
 JSON_VERSION = "1.0"
@@ -69,7 +69,8 @@ def _what(host: HostPlan) -> str:
     if host.action is Action.NONE:
         return host.before
     if host.action is Action.UNKNOWN:
-        return f"unknown, wants {host.after}"
+        wants_nothing = host.desired.claim in (Claim.UNBOUND, Claim.KEPT)
+        return "unknown" if wants_nothing else f"unknown, wants {host.after}"
     if host.action is Action.HELD:
         return f"held: {host.before} stays, {host.after} is not tried"
     if host.before == host.after:

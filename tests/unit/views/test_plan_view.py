@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,23 @@ def test_plan_reads_as_agreed(name: str, plan: Plan) -> None:
 
     assert text + "\n" == (GOLDEN / f"plan-{name}.txt").read_text(encoding="utf-8")
     assert max(map(len, text.splitlines())) <= WIDTH
+
+
+def test_hosts_of_a_goal_without_a_policy_are_not_said_to_want_one() -> None:
+    unbound = Desired(Claim.UNBOUND, "web-latency", "web")
+    observed = {"web-1": Observed(error="no answer"), "web-2": Observed(status(), facts())}
+    plan = Plan("3f2a91c0" * 5, plan_hosts(dict.fromkeys(observed, unbound), observed))
+    fleet = replace(FLEET, goals={"web-latency": replace(GOAL, policy=None)})
+    assert plan_text(plan, fleet).splitlines()[2:] == [
+        "Goal web-latency: no policy yet on group web, strategy careful",
+        "  ? web-1: unknown",
+        "      no answer",
+        "    web-2: the kernel's scheduler",
+        "      unbound: goal web-latency has no policy yet; `fleetsched propose",
+        "      web-latency`",
+        "",
+        "Plan: 1 unknown, 1 unbound, 0 unchanged.",
+    ]
 
 
 def test_json_opens_with_its_version_and_ends_with_the_sums() -> None:
