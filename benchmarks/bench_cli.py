@@ -11,18 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from typer.main import get_command
-
-from fleetsched.cli.main import app
+from fleetsched.cli.main import command
 
 RUNS = 5
 PROGRAM = Path(sys.executable).with_name("fleetsched")
 
 
-def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def commands(at: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Every command and group, by the words that name it."""
     yield path
-    for name, member in getattr(command, "commands", {}).items():
+    for name, member in getattr(at, "commands", {}).items():
         yield from commands(member, (*path, name))
 
 
@@ -37,6 +35,6 @@ def seconds(path: tuple[str, ...]) -> float:
 
 
 if __name__ == "__main__":
-    results = {path: seconds(path) for path in commands(get_command(app))}
+    results = {path: seconds(path) for path in commands(command())}
     for path, median in sorted(results.items(), key=lambda item: -item[1]):
         print(f"{median * 1000:6.0f} ms  fleetsched {' '.join(path)}")

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from fleetsched.cli.main import main
+from fleetsched.cli.main import command, main
 from fleetsched.errors import ExitCode
 from tests.unit.cli.commands import ALL, GROUPS, LEAVES, arguments, options
 
@@ -41,17 +41,17 @@ def wrong_uses() -> list[tuple[list[str], str]]:
     """Command lines that no command understands, with what is said to each."""
     found = [refused(path, ["--qqq"], "No such option: --qqq") for path in ALL]
     found += [refused(path, ["no-such"], "No such command 'no-such'.") for path in GROUPS]
-    for path, command in LEAVES.items():
-        needed = [each for each in arguments(command) if each.required]
+    for path, leaf in LEAVES.items():
+        needed = [each for each in arguments(leaf) if each.required]
         if needed:
             name = needed[0].display_name_raw
             found.append(refused(path, [], f"Missing argument '{name}'."))
-        if all(each.nargs == 1 for each in arguments(command)):
-            given = ["x" for _ in arguments(command)]
+        if all(each.nargs == 1 for each in arguments(leaf)):
+            given = ["x" for _ in arguments(leaf)]
             found.append(refused(path, [*given, "extra"], "Got unexpected extra argument(s) (extra)"))
         found += [
             refused(path, [option.opts[0]], f"Option '{option.opts[0]}' requires an argument.")
-            for option in options(command)
+            for option in options(leaf)
             if not option.is_flag
         ]
     return found
@@ -69,8 +69,8 @@ def test_wrong_use_is_64_and_names_the_command(
 
 NUMBERS = [
     (path, option)
-    for path, command in LEAVES.items()
-    for option in options(command)
+    for path, leaf in LEAVES.items()
+    for option in options(leaf)
     if option.type_descriptor.annotation in (int, float)
 ]
 
@@ -104,6 +104,13 @@ def test_help_explains_every_option(path: Words, capsys: pytest.CaptureFixture[s
     assert said.out.startswith(f"Usage: {words(path)} ")
     assert max(map(len, said.out.splitlines())) <= 80
     assert [each.name for each in ALL[path].params if not each.help] == []
+
+
+@pytest.mark.parametrize("name", command().commands)
+def test_a_command_is_made_without_those_of_other_files(name: str) -> None:
+    made = command(name).commands
+    assert name in made
+    assert len(made) < len(command().commands)
 
 
 def test_the_nearest_command_is_suggested(capsys: pytest.CaptureFixture[str]) -> None:
