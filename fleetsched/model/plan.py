@@ -55,7 +55,6 @@ class Desired:
         group: name of the HostGroup, when one holds the host.
         assignment: the policy to run; None is the kernel's own scheduler.
         requires: what the group and the policy ask of the host.
-        heal: whether drift is corrected; else it is only told.
     """
 
     claim: Claim
@@ -63,7 +62,6 @@ class Desired:
     group: str | None = None
     assignment: Assignment | None = None
     requires: tuple[Requires, ...] = ()
-    heal: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,17 +118,6 @@ class HostPlan:
         return self.action is not Action.UNKNOWN
 
     @property
-    def drifted(self) -> bool:
-        """Whether the host runs something else than its goal wants, and is left at that (`heal: false`)."""
-        claimed = self.desired.claim in (Claim.GOAL, Claim.KERNEL_DEFAULT)
-        return self.action is Action.NONE and claimed and self.before != self.after
-
-    @property
-    def as_wanted(self) -> bool:
-        """Whether the host runs what its goal wants of it."""
-        return self.action is Action.NONE and self.desired.claim is not Claim.UNBOUND and not self.drifted
-
-    @property
     def words(self) -> str:
         """The action as people read it: `install-helper, attach`."""
         return f"install-helper, {self.action}" if self.install_helper else str(self.action)
@@ -158,15 +145,14 @@ class Plan:
         """How many hosts each action concerns.
 
         `install-helper` counts beside the action that follows it; `cannot` counts hosts that should change
-        and that a run would refuse, instead of their actions; `unbound` those whose goal has no policy;
-        `drifted` those whose group says `heal: false`.
+        and that a run would refuse, instead of their actions; `unbound` those whose goal has no policy.
         """
         counts: Counter[str] = Counter()
         for host in self.hosts:
             if host.problem and host.action in CHANGING:
                 counts["cannot"] += 1
                 continue
-            counts[_word(host)] += 1
+            counts["unbound" if host.desired.claim is Claim.UNBOUND and host.known else str(host.action)] += 1
             counts["install-helper"] += host.install_helper
         return +counts
 
@@ -175,12 +161,6 @@ class Plan:
         if self.unreachable:
             return ExitCode.UNREACHABLE
         return ExitCode.CHANGES if detailed and self.has_changes else ExitCode.OK
-
-
-def _word(host: HostPlan) -> str:
-    if host.desired.claim is Claim.UNBOUND and host.known:
-        return "unbound"
-    return "drifted" if host.drifted else str(host.action)
 
 
 def plan_hosts(desired: Mapping[str, Desired], observed: Mapping[str, Observed]) -> tuple[HostPlan, ...]:
@@ -251,25 +231,12 @@ def plan_host(
         desired=desired,
         action=action,
         recorded=status.last_known_good,
-        before=_before(action, status),
-        after=running_now(status) if _stays(desired, status) else after,
+        before=running_now(status),
+        after=after if desired.claim not in (Claim.UNBOUND, Claim.KEPT) else running_now(status),
         reason=reason,
         problem=problem,
         remedy=remedy,
         held=held[1] if held and action is Action.HELD else None,
-    )
-
-
-def _before(action: Action, status: Status) -> str:
-    if action is Action.REMOVE and status.foreign and status.last_known_good:
-        return f"{status.last_known_good.assignment} recorded, {status.foreign} runs"
-    return running_now(status)
-
-
-def _stays(desired: Desired, status: Status) -> bool:
-    """Whether what the host runs is not this plan's to change."""
-    return desired.claim in (Claim.UNBOUND, Claim.KEPT) or (
-        desired.claim is Claim.PRUNED and status.foreign is not None
     )
 
 
@@ -280,15 +247,10 @@ def _action(desired: Desired, status: Status, held: tuple[str, Held] | None) -> 
         return Action.NONE, _unbound(desired)
     if desired.claim is Claim.KEPT:
         return Action.NONE, f"no goal claims it, and group {desired.group} says prune: false"
-    if status.foreign and desired.claim is Claim.PRUNED:
-        if recorded is None:
-            return Action.NONE, f"not managed; runs {status.foreign}"
-        return Action.REMOVE, f"no goal claims it; {status.foreign}, which fleetsched did not start, stays"
-    drift = f"drift: {running_now(status)} runs, not {describe(recorded)}"
     if status.foreign:
-        if recorded == desired.assignment and not desired.heal:
-            return Action.NONE, f"{drift}; {_unhealed(desired)}"
-        return Action.ADOPT, drift
+        if desired.assignment is None and recorded is None and desired.claim is Claim.PRUNED:
+            return Action.NONE, f"not managed; runs {status.foreign}"
+        return Action.ADOPT, f"drift: {status.foreign} runs, not {describe(recorded)}"
     if recorded == desired.assignment == running and status.trial is None:
         return Action.NONE, ""
     if desired.assignment is None:
@@ -296,13 +258,12 @@ def _action(desired: Desired, status: Status, held: tuple[str, Held] | None) -> 
     if held:
         host, hold = held
         return Action.HELD, f"failed on {host}: {hold.exit or hold.why}"
-    if status.trial:
-        on_trial = f"a trial of {status.trial.assignment} by {status.trial.run} is on"
-        if recorded == desired.assignment:
-            return Action.HEAL, on_trial
-        return Action.REPLACE if recorded else Action.ATTACH, on_trial
     if recorded == desired.assignment:
-        return (Action.HEAL, drift) if desired.heal else (Action.NONE, f"{drift}; {_unhealed(desired)}")
+        return Action.HEAL, f"drift: {running_now(status)} runs, not {describe(recorded)}"
+    if status.trial:
+        return _first_or_replace(
+            recorded
+        ), f"a trial of {status.trial.assignment} by {status.trial.run} is on"
     if recorded is None:
         voided = status.voided
         return (
@@ -312,8 +273,8 @@ def _action(desired: Desired, status: Status, held: tuple[str, Held] | None) -> 
     return Action.REPLACE, difference(recorded, desired.assignment)
 
 
-def _unhealed(desired: Desired) -> str:
-    return f"group {desired.group} says heal: false"
+def _first_or_replace(recorded: Assignment | None) -> Action:
+    return Action.REPLACE if recorded else Action.ATTACH
 
 
 def _unbound(desired: Desired) -> str:

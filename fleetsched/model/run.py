@@ -13,13 +13,12 @@ from fleetsched.model.rollout import Phase
 
 @dataclass(frozen=True, slots=True)
 class HostResult:
-    """How one host came out of a run. `tried`: its work was begun; else nothing on it was changed."""
+    """How one host came out of a run."""
 
     host: str
     goal: str | None
     phase: Phase
     detail: str
-    tried: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +36,6 @@ class Applied:
     hosts: tuple[HostResult, ...]
     journal: Path
     not_started: tuple[str, ...] = ()
-
-    @property
-    def tried(self) -> bool:
-        """Whether work was begun on any host; else nothing was changed."""
-        return any(host.tried for host in self.hosts)
-
-    def within(self, *phases: Phase) -> int:
-        """How many hosts ended in any of these phases."""
-        return sum(host.phase in phases for host in self.hosts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ _MARKS = {
 
 
 _TO_DO = ("install-helper", Action.ATTACH, Action.REPLACE, Action.REMOVE, Action.HEAL)
-_OTHERWISE = ("cannot", Action.ADOPT, Action.HELD, "drifted", Action.UNKNOWN, "unbound")
+_OTHERWISE = ("cannot", Action.ADOPT, Action.HELD, Action.UNKNOWN, "unbound")
 
 
 def plan_text(plan: Plan, fleet: Fleet) -> str:
@@ -38,7 +38,7 @@ def plan_text(plan: Plan, fleet: Fleet) -> str:
     for goal, hosts in groupby(plan.hosts, key=lambda host: host.desired.goal):
         lines += ["", _heading(goal, fleet)]
         lines += [line for host in hosts for line in _host_lines(host)]
-    return printable("\n".join([*lines, "", summary(plan)]))
+    return "\n".join([*lines, "", summary(plan)])
 
 
 def short(revision: str) -> str:
@@ -52,14 +52,11 @@ def _heading(goal: str | None, fleet: Fleet) -> str:
         return "Hosts that no goal claims"
     manifest = fleet.goals[goal]
     policy = manifest.policy.name if manifest.policy else "no policy yet"
-    after = f", after {' and '.join(manifest.depends_on)}" if manifest.depends_on else ""
-    text = f"Goal {goal}: {policy} on group {manifest.host_group}, strategy {manifest.rollout}{after}"
-    return _wrap(text, "  ")
+    return f"Goal {goal}: {policy} on group {manifest.host_group}, strategy {manifest.rollout}"
 
 
 def _host_lines(host: HostPlan) -> Iterator[str]:
-    mark = "!" if host.drifted else _MARKS[host.action]
-    yield _wrap(f"  {mark} {host.host}: {_what(host)}", "      ")
+    yield _wrap(f"  {_MARKS[host.action]} {host.host}: {_what(host)}", "      ")
     if host.reason:
         yield _wrap(f"      {host.reason}", "      ")
     if host.problem:
@@ -69,8 +66,6 @@ def _host_lines(host: HostPlan) -> Iterator[str]:
 
 
 def _what(host: HostPlan) -> str:
-    if host.drifted:
-        return f"drifted: {host.before} stays, {host.after} is wanted"
     if host.action is Action.NONE:
         return host.before
     if host.action is Action.UNKNOWN:
@@ -140,7 +135,7 @@ def diff_text(diffs: Sequence[PolicyDiff]) -> str:
         "\n".join([f"Goal {diff.goal}, policy {diff.policy}, since {short(diff.since)}:", *diff.lines])
         for diff in diffs
     ]
-    return printable("\n\n".join(blocks))
+    return _printable("\n\n".join(blocks))
 
 
 def diff_records(diffs: Sequence[PolicyDiff]) -> Iterator[dict[str, Any]]:
@@ -155,8 +150,7 @@ def diff_records(diffs: Sequence[PolicyDiff]) -> Iterator[dict[str, Any]]:
         }
 
 
-def printable(text: str) -> str:
-    """Text without control characters: what hosts and files say must not steer a terminal."""
+def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in text)
 
 
