@@ -391,8 +391,8 @@ def test_a_sudo_that_wants_a_password_is_named(tmp_path: Path, use: Callable[[Co
         use(connection)
     assert str(refused.value) == (
         "sudo on web-1 asks for a password; it is used without one\n"
-        f"  allow it there: `{getuser()} ALL=(root) NOPASSWD: ALL` in a file under /etc/sudoers.d, "
-        "or log in as root"
+        f"  give it with -K, or allow it there: `{getuser()} ALL=(root) NOPASSWD: ALL` in a file under "
+        "/etc/sudoers.d, or log in as root"
     )
 
 
