@@ -10,9 +10,8 @@ from pathlib import Path
 
 from fleetsched.errors import ConflictError, FleetschedError, RefusedError
 from fleetsched.fleetrepo.git import Git, because
-from fleetsched.fleetrepo.revision import fetch_trusted
+from fleetsched.fleetrepo.revision import addressed, fetch_trusted
 from fleetsched.fleetrepo.signatures import signature_objections
-from fleetsched.fleetrepo.unsafe import unsafe_settings
 from fleetsched.model.controller import Trust
 
 _LIMIT_S = 120.0
@@ -46,9 +45,6 @@ class Branches:
     def __init__(self, root: Path, trust: Trust) -> None:
         self.git = Git(root)
         self.trust = trust
-        unsafe = list(unsafe_settings(self.git))
-        if unsafe:
-            raise RefusedError("; ".join(unsafe), remedy="remove these settings from the repository")
         if not self.git.is_inside_repository():
             raise RefusedError(f"{root} is not in a Git repository", remedy="run `git init` there")
         if not trust.remote_is_url and trust.remote not in self.git.output("remote").splitlines():
@@ -73,7 +69,8 @@ class Branches:
             FleetschedError: the remote cannot be asked.
         """
         options = ("--quiet", "--no-tags", "--prune", "--no-recurse-submodules", "--no-write-fetch-head")
-        status, _, why = self.git.run("fetch", *options, "--", self.trust.remote, *refspecs, limit_s=_LIMIT_S)
+        settings, remote = addressed(self.trust)
+        status, _, why = self.git.run(*settings, "fetch", *options, "--", remote, *refspecs, limit_s=_LIMIT_S)
         if status != 0:
             raise FleetschedError(
                 f"cannot fetch from the Git remote {self.trust.remote}{because(why)}",
@@ -174,8 +171,10 @@ class Branches:
         """
         leases = [f"--force-with-lease={update.ref}:{update.old}" for update in updates]
         specs = [f"{update.new}:{update.ref}" for update in updates]
+        settings, remote = addressed(self.trust)
+        options = ("--atomic", "--porcelain", *leases)
         status, report, why = self.git.run(
-            "push", "--atomic", "--porcelain", *leases, "--", self.trust.remote, *specs, limit_s=_LIMIT_S
+            *settings, "push", *options, "--", remote, *specs, limit_s=_LIMIT_S
         )
         if status == 0:
             return

@@ -4,24 +4,40 @@
 from __future__ import annotations
 
 import tempfile
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fleetsched.errors import FleetschedError
+from fleetsched.errors import FleetschedError, RefusedError
+from fleetsched.fleetrepo.unsafe import unsafe_settings
 
-# Nothing that a repository's configuration names is run, no transport that runs programs is used, and no
-# submodule is entered. What cannot be set here is refused by unsafe.py before anything else is asked.
+# Nothing that a repository's configuration names is run and no submodule is entered. What cannot be set here
+# is refused by unsafe.py before anything else is asked. A commit graph is a cache of who descends from whom
+# that nothing checks; signatures are asked for where they are judged, not printed between other answers.
 _SAFE = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.ignoreStat=false",
-    "protocol.ext.allow=never",
+    "core.untrackedCache=false",
+    "core.commitGraph=false",
+    "log.showSignature=false",
     "submodule.recurse=false",
     "gc.auto=0",
     "maintenance.auto=false",
 )
-# Never ask on a terminal, never write an index only to refresh it; messages in English, as they are shown.
-_ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+_ENVIRONMENT = {
+    # Never ask on a terminal, never write an index only to refresh it; messages in English, as shown.
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "LC_ALL": "C",
+    # No transport that runs programs of other names, whatever a configuration allows; and no remote is asked
+    # for single objects on the way.
+    "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
+    "GIT_NO_LAZY_FETCH": "1",
+    # A commit is what its name says, not what refs/replace or info/grafts put into its place.
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_GRAFT_FILE": "/dev/null",
+}
 # Git sets these for its hooks; inherited from one, they would lead to another repository than the folder's.
 # The user's own choices (GIT_SSH_COMMAND, GIT_CONFIG_GLOBAL, GIT_ASKPASS and the agent's socket) stay.
 _INHERITED = (
@@ -35,11 +51,21 @@ _INHERITED = (
     "GIT_PREFIX",
     "GIT_CONFIG",
     "GIT_EXTERNAL_DIFF",
+    "GIT_SHALLOW_FILE",
+    "GIT_ATTR_SOURCE",
+    "GIT_LITERAL_PATHSPECS",
+    "GIT_GLOB_PATHSPECS",
+    "GIT_NOGLOB_PATHSPECS",
+    "GIT_ICASE_PATHSPECS",
+)
+
+UNSAFE_REMEDY = (
+    "remove the setting from the repository (`git config --unset`), or make it your own (--global)"
 )
 
 
 class Git:
-    """Runs `git` in a folder.
+    """Runs `git` in a folder whose own configuration names no program and leads no fetch elsewhere.
 
     Args:
         folder: where.
@@ -58,11 +84,25 @@ class Git:
         self._git: Any = git.Git(folder)
         self._environment = _ENVIRONMENT | (environment or {})
 
+    @cached_property
+    def unsafe(self) -> tuple[str, ...]:
+        """What the repository's configuration may not say, each `unsafe-config: ...`; asked once."""
+
+        def ask(*arguments: str) -> tuple[int, str, str]:
+            status, output, errors = self._execute(arguments, b"", None, strip_newline_in_stdout=True)
+            return status, output.decode(errors="replace"), errors
+
+        return tuple(unsafe_settings(ask))
+
     def run(self, *arguments: str, stdin: bytes = b"", limit_s: float | None = None) -> tuple[int, str, str]:
         """Run `git arguments`, killed after `limit_s` seconds; return its exit status, output and errors.
 
         The last newline of the output is left out.
+
+        Raises:
+            RefusedError: the repository's configuration is unsafe.
         """
+        self._refuse_unsafe()
         status, output, errors = self._execute(arguments, stdin, limit_s, strip_newline_in_stdout=True)
         return status, output.decode(errors="replace"), errors
 
@@ -83,10 +123,15 @@ class Git:
         Raises:
             FleetschedError: it failed.
         """
+        self._refuse_unsafe()
         status, output, errors = self._execute(arguments, stdin, None, strip_newline_in_stdout=False)
         if status != 0:
             raise FleetschedError(f"`git {arguments[0]}` failed{because(errors)}")
         return output
+
+    def _refuse_unsafe(self) -> None:
+        if self.unsafe:
+            raise RefusedError("; ".join(self.unsafe), remedy=UNSAFE_REMEDY)
 
     def _execute(
         self,

@@ -3,20 +3,36 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from fleetsched.documents.node import shown
 from fleetsched.errors import FleetschedError
-from fleetsched.fleetrepo.git import Git, because
+from fleetsched.fleetrepo.git import UNSAFE_REMEDY, Git, because
+from fleetsched.fleetrepo.load import default_inventory
+from fleetsched.fleetrepo.misnamed import misnamed_commits, misnamed_objects
 from fleetsched.fleetrepo.signatures import signature_objections
-from fleetsched.fleetrepo.unsafe import unsafe_settings
 from fleetsched.model.controller import Trust
 
 _FETCH_LIMIT_S = 60.0
 _MOST_NAMED = 3
 _SUBMODULE, _SYMLINK = "160000", "120000"  # modes of the index, gitformat-index(5)
+_REMEDIES = {
+    "dirty": "commit the changes and have them merged, or take them back",
+    "unmerged": "push the commit and have it merged into the trusted branch",
+    "unsigned": "have the trusted branch's tip signed by an allowed signer (docs/trust.md)",
+    "submodule": "put the files themselves there",
+    "symlink": "put the files themselves there",
+    "forged": "clone the repository afresh",
+    "no-remote": "add it (`git remote add`), or name another as trust.remote in the controller's own file",
+    "no-commit": "commit, and have it merged into the trusted branch",
+    "no-repository": "work in a clone that is yours of the fleet's repository",
+    "unsafe-config": UNSAFE_REMEDY,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +42,8 @@ class Revision:
     Attributes:
         commit: 40 hex digits; None when there is no commit.
         objections: each `word: explanation`; the word is `dirty`, `unmerged`, `unsigned`, `submodule`,
-            `symlink`, `no-remote`, `no-commit`, `no-repository` or `unsafe-config`. Empty = approved.
+            `symlink`, `forged`, `no-remote`, `no-commit`, `no-repository` or `unsafe-config`.
+            Empty = approved.
     """
 
     commit: str | None
@@ -41,6 +58,12 @@ class Revision:
     def dirty(self) -> bool:
         """Whether files differ from the commit."""
         return any(objection.startswith("dirty:") for objection in self.objections)
+
+    @property
+    def remedy(self) -> str:
+        """What to do about everything that stands against it; empty when nothing does."""
+        words = (objection.partition(":")[0] for objection in self.objections)
+        return "; ".join(dict.fromkeys(_REMEDIES[word] for word in words))
 
     @property
     def label(self) -> str:
@@ -60,9 +83,8 @@ def head(root: Path, trust: Trust, *, fetch: bool = False) -> Revision:
         FleetschedError: the branch cannot be fetched, or Git fails or is not installed.
     """
     git = Git(root)
-    unsafe = tuple(unsafe_settings(git))
-    if unsafe:
-        return Revision(None, unsafe)
+    if git.unsafe:
+        return Revision(None, git.unsafe)
     status, inside, why = git.run("rev-parse", "--is-inside-work-tree")
     if status != 0 or inside != "true":
         return Revision(
@@ -71,22 +93,43 @@ def head(root: Path, trust: Trust, *, fetch: bool = False) -> Revision:
     status, commit, _ = git.run("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     if status != 0:
         return Revision(None, ("no-commit: nothing is committed yet",))
-    return Revision(commit, (*_dirty(git), *_followed(git, root), *_unmerged(git, commit, trust, fetch)))
+    objections = (*_as_committed(git, root, commit), *_unmerged(git, commit, trust, fetch))
+    return Revision(commit, objections)
 
 
-def _dirty(git: Git) -> Iterator[str]:
+def _as_committed(git: Git, root: Path, commit: str) -> Iterator[str]:
+    """Compare the folder with the commit by an index of our own.
+
+    The user's index may say that a changed file is not: on somebody's word (assume-unchanged, skip-worktree)
+    or by times and sizes that whoever wrote the folder made fit. A new one makes Git read every file.
+    """
+    with tempfile.TemporaryDirectory(prefix="fleetsched-index-") as folder:
+        fresh = Git(root, {"GIT_INDEX_FILE": str(Path(folder) / "index")})
+        fresh.output("-c", "core.sparseCheckout=false", "read-tree", commit)
+        yield from _dirty(fresh, root)
+        yield from _followed(fresh, root)
+    yield from misnamed_objects(git, commit)
+
+
+def _dirty(git: Git, root: Path) -> Iterator[str]:
     options = ("--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=all")
     changed = git.output("status", *options, "--", ".")
     files = [entry[3:] for entry in changed.split("\0") if entry]
-    # Ignored files do not count, but for those that would be loaded although no commit has them.
-    listing = ("ls-files", "--others", "--ignored", "--exclude-standard", "-z", "--", "manifests", "policies")
-    files += [file for file in git.output(*listing).split("\0") if file.endswith((".yaml", ".yml"))]
-    # Files that somebody told Git to take for unchanged (a small letter) or absent (S).
-    tagged = git.output("ls-files", "-v", "-z", "--", ".").split("\0")
-    files += [entry[2:] for entry in tagged if entry[:1].islower() or entry[:1] == "S"]
+    # Ignored files do not count, but for those that would be loaded or run although no commit has them.
+    files += [file for file in _ignored(git, "manifests", "policies") if file.endswith((".yaml", ".yml"))]
+    inventories = [os.path.relpath(path, root) for path in default_inventory(root)]
+    inside = [path for path in inventories if not path.startswith("..")]
+    files += [file for file in _ignored(git, *inside) if os.access(root / file, os.X_OK)]
     if files:
         more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
         yield f"dirty: not as committed: {', '.join(map(shown, files[:_MOST_NAMED]))}{more}"
+
+
+def _ignored(git: Git, *paths: str) -> list[str]:
+    if not paths:
+        return []
+    listing = ("ls-files", "--others", "--ignored", "--exclude-standard", "-z", "--", *paths)
+    return [file for file in git.output(*listing).split("\0") if file]
 
 
 def _followed(git: Git, root: Path) -> Iterator[str]:
@@ -113,6 +156,8 @@ def _unmerged(git: Git, commit: str, trust: Trust, fetch: bool) -> Iterator[str]
     status, _, _ = git.run("merge-base", "--is-ancestor", commit, tip)
     if status != 0:
         yield f"unmerged: {commit[:12]} is not on {trusted}"
+    else:
+        yield from misnamed_commits(git, commit, tip)
     if trust.allowed_signers:
         yield from signature_objections(git, tip, trust)
 
@@ -123,11 +168,25 @@ def fetch_trusted(git: Git, trust: Trust) -> None:
     Raises:
         FleetschedError: it cannot be fetched.
     """
+    settings, remote = addressed(trust)
     options = ("--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")
     refspec = f"+refs/heads/{trust.branch}:{trust.reference}"
-    status, _, why = git.run("fetch", *options, "--", trust.remote, refspec, limit_s=_FETCH_LIMIT_S)
+    status, _, why = git.run(*settings, "fetch", *options, "--", remote, refspec, limit_s=_FETCH_LIMIT_S)
     if status != 0:
         raise FleetschedError(
             f"cannot fetch {trust.branch} from the Git remote {trust.remote}{because(why)}",
             remedy="without it nobody knows what is approved; check the remote and your access to it",
         )
+
+
+def addressed(trust: Trust) -> tuple[tuple[str, ...], str]:
+    """Return Git's settings for the trusted remote, and what `git fetch` or `git push` calls it.
+
+    A repository may have a remote whose name is that very URL, and Git would go where it leads; so a URL or
+    path gets a name that nobody can know beforehand.
+    """
+    if not trust.remote_is_url:
+        return (), trust.remote
+    name = f"trusted-{secrets.token_hex(16)}"
+    address = str(Path(trust.remote).expanduser()) if trust.remote.startswith("~") else trust.remote
+    return ("-c", f"remote.{name}.url={address}"), name

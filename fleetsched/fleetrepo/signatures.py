@@ -34,7 +34,10 @@ def signature_objections(git: Git, commit: str, trust: Trust) -> Iterator[str]:
         trust: `allowed_signers` is set.
     """
     signers = Path(trust.allowed_signers).expanduser()
-    unusable = _unusable(git, signers)
+    revoked = Path(trust.revoked_keys).expanduser() if trust.revoked_keys else None
+    unusable = _unusable(git, "trust.allowedSigners", signers)
+    if not unusable and revoked:
+        unusable = _unusable(git, "trust.revokedKeys", revoked)
     if unusable:
         yield f"unsigned: {unusable}"
         return
@@ -45,47 +48,64 @@ def signature_objections(git: Git, commit: str, trust: Trust) -> Iterator[str]:
     elif not signature.startswith(_ARMOR):
         yield f"unsigned: {short} is not signed with an SSH key; no other signature is accepted"
     else:
-        yield from _judge(git, short, commit, payload, signature, trust, signers)
+        wrong = _judge(git, commit, payload, signature, signers, revoked)
+        if wrong:
+            yield f"unsigned: {short} {wrong}"
 
 
 def _judge(
-    git: Git, short: str, commit: str, payload: bytes, signature: bytes, trust: Trust, signers: Path
-) -> Iterator[str]:
-    revoked = Path(trust.revoked_keys).expanduser() if trust.revoked_keys else None
-    settings = [
-        *("-c", f"gpg.ssh.allowedSignersFile={signers}"),
-        *("-c", f"gpg.ssh.revocationFile={revoked or ''}"),
-        *("-c", "gpg.ssh.program=ssh-keygen"),
-        # A signature in another format must not be judged by whatever keys the user has.
-        *("-c", "gpg.program=false", "-c", "gpg.openpgp.program=false", "-c", "gpg.x509.program=false"),
-    ]
-    form = "--format=%G?%x00%GS%x00%GF"
-    verdict, signer, fingerprint = git.output(*settings, "log", "-1", form, commit, "--").split("\0")
+    git: Git, commit: str, payload: bytes, signature: bytes, signers: Path, revoked: Path | None
+) -> str:
+    """What is wrong with an SSH signature; empty = nothing."""
+    verdict, signer, key = _ask_git(git, commit, signers, revoked)
     if verdict == "G" and signer:
-        if not _valid_now(signers, revoked, signer, payload, signature):
-            yield f"unsigned: {short} is signed by {signer}; its key {fingerprint} is not valid any more"
-    elif verdict == "U" and fingerprint in _fingerprints(signers):
-        yield f"unsigned: {short} is signed with the key {fingerprint}, which was not valid at its date"
-    elif verdict == "U":
-        yield f"unsigned: {short} is signed with the key {fingerprint}, which is not in {signers}"
-    else:
-        yield f"unsigned: {short} has a signature that is wrong or revoked (Git says {verdict})"
+        if _valid_now(signers, revoked, signer, payload, signature):
+            return ""
+        return f"is signed by {signer}; its key {key} is not valid any more"
+    if verdict == "U" and key in _fingerprints(signers):
+        return f"is signed with the key {key}, which was not valid at its date"
+    if verdict == "U":
+        return f"is signed with the key {key}, which is not in {signers}"
+    if revoked:
+        verdict, signer, key = _ask_git(git, commit, signers, None)
+        if verdict in ("G", "U"):
+            return f"is signed with the key {key}, which {revoked} revokes"
+    return f"has a wrong signature (Git says {verdict})"
 
 
-def _unusable(git: Git, signers: Path) -> str:
-    """Why a file of signers cannot be believed."""
+def _ask_git(git: Git, commit: str, signers: Path, revoked: Path | None) -> tuple[str, str, str]:
+    """Git's verdict, the signer it names and the key's fingerprint: %G?, %GS and %GF of gitformat."""
+    settings = (
+        f"gpg.ssh.allowedSignersFile={signers}",
+        f"gpg.ssh.revocationFile={revoked or ''}",
+        "gpg.ssh.program=ssh-keygen",
+        # A signature in another format must not be judged by whatever keys the user has.
+        "gpg.program=false",
+        "gpg.openpgp.program=false",
+        "gpg.x509.program=false",
+    )
+    options = [word for setting in settings for word in ("-c", setting)]
+    answer = git.output(*options, "log", "-1", "--format=%G?%x00%GS%x00%GF", commit, "--")
+    verdict, signer, key = answer.split("\0")
+    return verdict, signer, key
+
+
+def _unusable(git: Git, setting: str, file: Path) -> str:
+    """Why a file of keys cannot be believed; empty = it can."""
+    what = f"{setting} {file}"
     try:
-        state = signers.stat()
-        text = signers.read_bytes()
+        state = file.stat()
+        text = file.read_bytes()
     except OSError as error:
-        return f"trust.allowedSigners {signers} cannot be read: {error.strerror}"
+        return f"{what} cannot be read: {error.strerror}"
     if not stat.S_ISREG(state.st_mode) or not text.strip():
-        return f"trust.allowedSigners {signers} names nobody"
+        return f"{what} names nobody"
     if state.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or state.st_uid not in (0, os.geteuid()):
-        return f"trust.allowedSigners {signers} can be written by others than you and root"
-    for inside in git.output("rev-parse", "--show-toplevel", "--absolute-git-dir").splitlines():
-        if signers.resolve().is_relative_to(Path(inside).resolve()):
-            return f"trust.allowedSigners {signers} lies in the repository, which cannot vouch for itself"
+        return f"{what} can be written by others than you and root"
+    folders = ("--path-format=absolute", "--show-toplevel", "--git-dir", "--git-common-dir")
+    for inside in git.output("rev-parse", *folders).splitlines():
+        if file.resolve().is_relative_to(Path(inside).resolve()):
+            return f"{what} lies in the repository, which cannot vouch for itself"
     return ""
 
 
@@ -111,19 +131,8 @@ def _valid_now(signers: Path, revoked: Path | None, signer: str, payload: bytes,
     with tempfile.NamedTemporaryFile(prefix="fleetsched-signature-") as file:
         file.write(signature)
         file.flush()
-        command = [
-            "ssh-keygen",
-            "-Y",
-            "verify",
-            "-f",
-            str(signers),
-            "-I",
-            signer,
-            "-n",
-            _NAMESPACE,
-            "-s",
-            file.name,
-        ]
+        command = ["ssh-keygen", "-Y", "verify", "-n", _NAMESPACE, "-s", file.name]
+        command += ["-f", str(signers), "-I", signer]
         if revoked:
             command += ["-r", str(revoked)]
         try:
@@ -131,6 +140,8 @@ def _valid_now(signers: Path, revoked: Path | None, signer: str, payload: bytes,
         except FileNotFoundError as error:
             message = "ssh-keygen is not installed, so no signature can be verified"
             raise FleetschedError(message, remedy="install OpenSSH's client") from error
+        except subprocess.TimeoutExpired as error:
+            raise FleetschedError(f"ssh-keygen did not end within {_LIMIT_S:g} s") from error
         return done.returncode == 0
 
 

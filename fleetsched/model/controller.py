@@ -27,7 +27,7 @@ class Trust:
     @property
     def remote_is_url(self) -> bool:
         """Whether the remote is a URL or a path, not a name."""
-        return ":" in self.remote or "/" in self.remote
+        return ":" in self.remote or self.remote.startswith(("/", "~"))
 
     @property
     def reference(self) -> str:

@@ -84,7 +84,7 @@ def open_fleet(
     if approved and not revision.approved:
         raise RefusedError(
             f"refused: NOT APPROVED: {'; '.join(revision.objections)}",
-            remedy="commit, merge and push it to the trusted branch; in a lab alone, --unreviewed lifts this",
+            remedy=f"{revision.remedy}; in a lab alone, --unreviewed lifts this",
         )
     return FleetAccess(
         root=root,

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
-import re
+import hashlib
+import os
 import subprocess
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from fleetsched.errors import RefusedError
+from fleetsched.fleetrepo.git import Git
 from fleetsched.fleetrepo.revision import Revision, head
 from fleetsched.model.controller import Trust
 from tests.unit.git_repository import git
@@ -115,8 +119,32 @@ def test_a_revoked_key_is_refused(clone: Path, tmp_path: Path, alice: Signer) ->
     )
     trust = Trust(allowed_signers=listed.allowed_signers, revoked_keys=str(tmp_path / "krl"))
     assert objections(clone, trust) == (
-        f"unsigned: {tip} has a signature that is wrong or revoked (Git says B)",
+        f"unsigned: {tip} is signed with the key {alice.fingerprint}, which {tmp_path}/krl revokes",
     )
+
+
+@pytest.mark.parametrize(("mode", "why"), [(0o666, "can be written by others than you and root"), (0, "")])
+def test_a_list_of_revoked_keys_that_cannot_be_believed_is_no_list(
+    clone: Path, tmp_path: Path, alice: Signer, mode: int, why: str
+) -> None:
+    alice.commit(clone)
+    listed = allow(tmp_path / "signers", alice)
+    if mode:
+        (tmp_path / "krl").write_text(f"{alice.public}\n")
+        (tmp_path / "krl").chmod(mode)
+    trust = Trust(allowed_signers=listed.allowed_signers, revoked_keys=str(tmp_path / "krl"))
+    assert objections(clone, trust) == (
+        f"unsigned: trust.revokedKeys {tmp_path}/krl {why or 'cannot be read: No such file or directory'}",
+    )
+
+
+def test_a_user_who_likes_to_see_signatures_is_understood(
+    clone: Path, tmp_path: Path, alice: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gitconfig").write_text("[log]\n\tshowSignature = true\n[color]\n\tui = always\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    alice.commit(clone)
+    assert objections(clone, allow(tmp_path / "signers", alice)) == ()
 
 
 def test_a_signature_in_another_format_is_refused_and_judged_by_no_program(
@@ -141,7 +169,7 @@ def test_a_changed_commit_keeps_no_signature(clone: Path, tmp_path: Path, alice:
     git(clone, "reset", "--hard", tip)
     git(clone, "push", "--force", "origin", "HEAD:main")
     (objection,) = objections(clone, allow(tmp_path / "signers", alice))
-    assert objection == f"unsigned: {tip[:12]} has a signature that is wrong or revoked (Git says B)"
+    assert objection == f"unsigned: {tip[:12]} has a wrong signature (Git says B)"
 
 
 def test_a_repository_does_not_bring_its_own_signers(clone: Path, tmp_path: Path, mallory: Signer) -> None:
@@ -184,28 +212,36 @@ def test_a_remote_by_path_is_fetched_whatever_the_repository_calls_origin(
     assert objections(clone, trusted) == (f"unmerged: {commit[:12]} is not on main of {tmp_path}/remote.git",)
 
 
+def test_a_remote_that_is_called_like_the_trusted_url_leads_nowhere_else(clone: Path, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "--bare", "clone", "theirs.git")
+    git(clone, "commit", "--allow-empty", "-m", "second")
+    git(clone, "push", str(tmp_path / "theirs.git"), "HEAD:main")
+    trusted = f"file://{tmp_path}/remote.git"
+    git(clone, "config", f"remote.{trusted}.url", str(tmp_path / "theirs.git"))
+    commit = git(clone, "rev-parse", "HEAD")
+    assert objections(clone, Trust(remote=trusted)) == (
+        f"unmerged: {commit[:12]} is not on main of {trusted}",
+    )
+
+
+def test_a_remote_below_the_users_folder_is_found(
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert objections(clone, Trust(remote="~/remote.git")) == ()
+
+
 SETTINGS = [
-    "core.fsmonitor",
-    "core.hooksPath",
-    "core.sshCommand",
-    "core.askPass",
-    "core.gitProxy",
-    "core.pager",
-    "core.alternateRefsCommand",
-    "core.worktree",
-    "credential.helper",
-    "credential.https://example.test.helper",
-    "diff.external",
-    "diff.x.textconv",
-    "filter.x.clean",
-    "filter.x.process",
-    "gpg.program",
-    "gpg.ssh.program",
-    "gpg.ssh.defaultKeyCommand",
-    "remote.origin.uploadpack",
-    "remote.origin.vcs",
-    "url.https://evil.example.test/.insteadOf",
-    "http.https://example.test/.sslVerify",
+    *("core.fsmonitor", "core.hooksPath", "core.sshCommand", "core.askPass", "core.gitProxy", "core.editor"),
+    *("core.pager", "core.alternateRefsCommand", "core.worktree", "pager.log", "sequence.editor"),
+    *("credential.helper", "credential.https://example.test.helper", "interactive.diffFilter"),
+    *("diff.external", "diff.x.textconv", "diff.x.command", "merge.x.driver", "submodule.x.update"),
+    *("filter.x.clean", "filter.x.smudge", "filter.x.process", "filter.lfs.clean", "filter..clean"),
+    *("lfs.extension.x.clean", "lfs.customtransfer.x.path", "trailer.x.command"),
+    *("gpg.program", "gpg.ssh.program", "gpg.openpgp.program", "gpg.ssh.defaultKeyCommand"),
+    *("remote.origin.uploadpack", "remote.origin.receivepack", "remote.origin.vcs", "remote.origin.proxy"),
+    *("url.https://evil.example.test/.insteadOf", "url.x.pushInsteadOf", "fetch.bundleURI"),
+    *("http.proxy", "http.https://example.test/.sslVerify", "http.sslCAInfo", "http.curloptResolve"),
 ]
 
 
@@ -218,15 +254,34 @@ def test_a_repository_that_names_a_program_is_refused_and_nothing_is_run(
     program.chmod(0o755)
     (clone / ".gitattributes").write_text("* filter=x diff=x\n")
     git(clone, "config", key, str(program))
+    lines = (clone / ".git" / "config").read_text().splitlines()
+    number = next(number for number, line in enumerate(lines, 1) if str(program) in line)
 
     revision = head(clone, Trust(), fetch=True)
 
     (objection,) = revision.objections
     assert revision.commit is None
-    assert re.fullmatch(
-        rf'unsafe-config: {re.escape(str(clone))}/\.git/config:[0-9]+: "{re.escape(key)}" .*', objection, re.I
-    ), objection
+    assert objection.lower().startswith(f'unsafe-config: {clone}/.git/config:{number}: "{key}" '.lower())
+    assert revision.remedy == (
+        "remove the setting from the repository (`git config --unset`), or make it your own (--global)"
+    )
+    with pytest.raises(RefusedError, match=r"^unsafe-config: "):
+        Git(clone).run("status")
     assert not (tmp_path / "executed").exists()
+
+
+def test_certificates_that_are_not_checked_are_refused(clone: Path) -> None:
+    git(clone, "config", "http.sslVerify", "false")
+    (objection,) = head(clone, Trust()).objections
+    assert objection.endswith('"http.sslverify" lets anybody answer for the remote')
+
+
+def test_a_configuration_that_cannot_be_read_is_refused(clone: Path) -> None:
+    (clone / ".git" / "config").write_text("[core\n")
+    assert head(clone, Trust()).objections == (
+        "unsafe-config: the repository's configuration cannot be judged "
+        "(bad config line 1 in file .git/config)",
+    )
 
 
 def test_settings_of_ordinary_users_are_no_objection(clone: Path) -> None:
@@ -236,7 +291,15 @@ def test_settings_of_ordinary_users_are_no_objection(clone: Path) -> None:
         "pull.rebase": "true",
         "branch.main.merge": "refs/heads/main",
         "core.fsmonitor": "false",
+        "core.pager": "",
+        "core.editor": "",
+        "pager.log": "false",
+        "alias.st": "status",
+        "remote.origin.pushurl": "ssh://git@example.test/fleet.git",
+        "http.https://example.test/.extraHeader": "X-Y: z",
         "lfs.locksverify": "true",
+        "filter.lfs.clean": "git-lfs clean -- %f",
+        "filter.lfs.process": "git-lfs filter-process",
     }.items():
         git(clone, "config", key, value)
     assert head(clone, Trust(), fetch=True).approved
@@ -282,6 +345,81 @@ def test_files_that_lie_elsewhere_are_refused(clone: Path, hide: Callable[[Path]
     git(clone, "commit", "-m", "hide")
     git(clone, "push", "origin", "HEAD:main")
     assert objections(clone, Trust()) == (expected,)
+
+
+def by_a_replacement(clone: Path, approved: str, own: str) -> None:
+    git(clone, "replace", "--graft", approved, own)
+
+
+def by_grafts(clone: Path, approved: str, own: str) -> None:
+    (clone / ".git" / "info" / "grafts").write_text(f"{approved} {own}\n")
+
+
+@pytest.mark.parametrize("claim", [by_a_replacement, by_grafts])
+def test_a_repository_cannot_make_its_commit_an_ancestor(
+    clone: Path, claim: Callable[[Path, str, str], None]
+) -> None:
+    git(clone, "commit", "--allow-empty", "-m", "approved")
+    git(clone, "push", "origin", "HEAD:main")
+    approved = git(clone, "rev-parse", "HEAD")
+    git(clone, "checkout", "HEAD~1")
+    git(clone, "commit", "--allow-empty", "-m", "own")
+    own = git(clone, "rev-parse", "HEAD")
+    claim(clone, approved, own)
+    assert git(clone, "merge-base", own, "origin/main") == own  # what Git itself would believe
+    assert objections(clone, Trust()) == (f"unmerged: {own[:12]} is not on origin/main",)
+
+
+def forge(clone: Path, name: str, kind: str, content: bytes) -> None:
+    """Store other content under the name of an object."""
+    file = clone / ".git" / "objects" / name[:2] / name[2:]
+    file.unlink(missing_ok=True)
+    file.write_bytes(zlib.compress(b"%s %d\0" % (kind.encode(), len(content)) + content))
+
+
+def test_another_tree_under_an_approved_name_is_refused(clone: Path) -> None:
+    tree = git(clone, "rev-parse", "HEAD:manifests")
+    (clone / "manifests" / "a.yaml").write_text("a: 666\n")
+    blob = git(clone, "hash-object", "-w", "manifests/a.yaml")
+    forge(clone, tree, "tree", b"100644 a.yaml\0" + bytes.fromhex(blob))
+    assert objections(clone, Trust()) == (f"forged: the tree {tree[:12]} is not what its name says",)
+
+
+def test_another_parent_under_an_approved_name_is_refused(clone: Path) -> None:
+    for subject in ("between", "tip"):
+        git(clone, "commit", "--allow-empty", "-m", subject)
+    git(clone, "push", "origin", "HEAD:main")
+    between = git(clone, "rev-parse", "HEAD~1")
+    raw = git(clone, "cat-file", "commit", between) + "\n"
+    git(clone, "checkout", "HEAD~2")
+    git(clone, "commit", "--allow-empty", "-m", "own")
+    own = git(clone, "rev-parse", "HEAD")
+    forge(clone, between, "commit", raw.replace(git(clone, "rev-parse", "HEAD~1"), own).encode())
+    assert git(clone, "merge-base", own, "origin/main") == own  # what Git itself would believe
+    assert objections(clone, Trust()) == (f"forged: the commit {between[:12]} is not what its name says",)
+
+
+def test_a_change_is_seen_whatever_the_index_says_of_its_time_and_size(clone: Path) -> None:
+    file = clone / "manifests" / "a.yaml"
+    file.write_text("a: 9\n")
+    os.utime(file, (1e9, 1e9))  # Git looks again into what changed just before the index did
+    listed = git(clone, "ls-files", "--stage", "manifests/a.yaml").split()
+    content = git(clone, "cat-file", "blob", listed[1])
+    git(clone, "add", "manifests/a.yaml")
+    other = git(clone, "ls-files", "--stage", "manifests/a.yaml").split()[1]
+    index = clone / ".git" / "index"
+    data = index.read_bytes().replace(bytes.fromhex(other), bytes.fromhex(listed[1]))[:-20]
+    index.write_bytes(data + hashlib.sha1(data, usedforsecurity=False).digest())
+    assert (content, git(clone, "status", "--porcelain")) == ("a: 1", "")  # what Git itself would believe
+    assert objections(clone, Trust()) == ('dirty: not as committed: "manifests/a.yaml"',)
+
+
+def test_a_program_that_no_commit_has_is_no_inventory(clone: Path) -> None:
+    (clone / ".git" / "info" / "exclude").write_text("inventory/cloud\n")
+    (clone / "inventory").mkdir()
+    (clone / "inventory" / "cloud").write_text("#!/bin/sh\n")
+    (clone / "inventory" / "cloud").chmod(0o755)
+    assert objections(clone, Trust()) == ('dirty: not as committed: "inventory/cloud"',)
 
 
 @pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
