@@ -93,9 +93,8 @@ class _Reader:
             if node is None or node.value is None:
                 continue
             if isinstance(node.value, Opaque):
-                self._problem(
-                    node, f"`{name}` is encrypted ({node.value.tag}): not supported; write the value"
-                )
+                how = "encrypted" if "vault" in node.value.tag else "marked"
+                self._problem(node, f"`{name}` is {how} ({node.value.tag}): not supported; write the value")
             elif isinstance(node.value, str) and ("{{" in node.value or "{%" in node.value):
                 self._problem(node, f"`{name}` is a template: not supported; write the value")
             else:

@@ -3,19 +3,17 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from fleetsched.documents.node import Node, shown
 from fleetsched.inventory.connection import Findings
+from fleetsched.inventory.names import group_mistake, host_mistake
 from fleetsched.inventory.ranges import expand, split_port
 from fleetsched.inventory.tree import Tree
 from fleetsched.model.manifests import Position
 from fleetsched.model.suggest import suggestion
 
 _GROUP_FIELDS = ("hosts", "vars", "children")
-GROUP_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-_IPV6 = re.compile(r"[0-9a-fA-F:]*:[0-9a-fA-F:.]+")
 _PLUGIN = "inventory plugins are not run: save `ansible-inventory --list --yaml` as a file"
 
 
@@ -40,14 +38,15 @@ class GroupReader:
             for name, node in document.items():
                 self._group(name, node, document)
 
-    def _group(self, name: str, node: Node, parent: Node) -> None:
-        if not GROUP_NAME.fullmatch(name):
-            message = f"expected a group's name of letters, digits, `_`, `.` and `-`, got {shown(name)}"
-            self.findings.problems.append(parent.key(name).problem(message))
-            return
+    def _group(self, name: str, node: Node, parent: Node) -> bool:
+        """Read one group; whether its name can be one."""
+        wrong = group_mistake(name)
+        if wrong:
+            self.findings.problems.append(parent.key(name).problem(wrong))
+            return False
         self.tree.group(name)
         if not self._is_mapping(node, f"group `{name}`", "`hosts`, `vars` and `children`"):
-            return
+            return True
         for field, value in node.items():
             if field == "hosts":
                 self._hosts(name, value)
@@ -59,6 +58,7 @@ class GroupReader:
             else:
                 message = f"unknown field {shown(field)} of a group{suggestion(field, _GROUP_FIELDS)}"
                 self.findings.problems.append(node.key(field).problem(message))
+        return True
 
     def _is_mapping(self, node: Node, what: str, expected: str) -> bool:
         if node.value is not None and not isinstance(node.value, dict):
@@ -66,22 +66,18 @@ class GroupReader:
         return isinstance(node.value, dict)
 
     def _children(self, name: str, node: Node) -> None:
+        node = _single(node)
         if self._is_mapping(node, "`children`", "groups by name, each with a colon at its end"):
             for child, value in node.items():
-                self._group(child, value, node)
-                if child in self.tree.groups:
-                    self.tree.group(name).children[child] = node.key(child)
+                if self._group(child, value, node):
+                    self.tree.add_child(name, child, node.key(child), self.findings)
 
     def _hosts(self, group: str, node: Node) -> None:
-        if isinstance(node.value, str):  # a single host may stand there without a colon
-            self._host(group, node.value, Node({}, node.position), node)
-        elif self._is_mapping(node, "`hosts`", "hosts by name, each with a colon at its end"):
+        node = _single(node)
+        if self._is_mapping(node, "`hosts`", "hosts by name, each with a colon at its end"):
             for written, value in node.items():
-                self._host(group, written, value, node)
-
-    def _host(self, group: str, written: str, value: Node, parent: Node) -> None:
-        self._is_mapping(value, f"host `{written}`", "its variables by name")
-        self.add_hosts(group, written, value, parent.key(written))
+                self._is_mapping(value, f"host `{written}`", "its variables by name")
+                self.add_hosts(group, written, value, node.key(written))
 
     def add_hosts(self, group: str, written: str, value: Node, place: Position) -> None:
         """Put the hosts that a name with ranges stands for into a group, each with these variables."""
@@ -91,9 +87,8 @@ class GroupReader:
         except ValueError as error:
             self.findings.problems.append(place.problem(f"host {shown(written)}: {error}"))
             return
-        if not all(GROUP_NAME.fullmatch(name) or _IPV6.fullmatch(name) for name in names):
-            message = f"expected a host's name of letters, digits, `_`, `.` and `-`, got {shown(written)}"
-            self.findings.problems.append(place.problem(message))
+        if any(host_mistake(name) for name in names):
+            self.findings.problems.append(place.problem(host_mistake(written) or host_mistake(names[0])))
             return
         for name in names:
             variables = self.tree.hosts.setdefault(name, {})
@@ -101,3 +96,10 @@ class GroupReader:
             if port is not None:
                 variables["ansible_port"] = Node(port, place)
             variables.update(value.items())
+
+
+def _single(node: Node) -> Node:
+    """A single host or group may stand alone, as text without a colon."""
+    if not isinstance(node.value, str):
+        return node
+    return Node({node.value: None}, node.position, {node.value: Node(None, node.position)})

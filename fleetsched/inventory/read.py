@@ -4,24 +4,28 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleetsched.documents.node import Node
-from fleetsched.documents.reader import read_file
+from fleetsched.documents.reader import Reading
 from fleetsched.errors import Problem
+from fleetsched.inventory import text
 from fleetsched.inventory.connection import Findings
-from fleetsched.inventory.dynamic import is_listing, read_listing, run_program
 from fleetsched.inventory.groups import GroupReader
 from fleetsched.inventory.ini import read_ini
+from fleetsched.inventory.listing import is_listing, read_listing
+from fleetsched.inventory.programs import read_program
 from fleetsched.inventory.tree import Tree
-from fleetsched.inventory.variables import FOLDERS, OPAQUE, read_variables
+from fleetsched.inventory.variables import FOLDERS, read_variables, shown_path
 from fleetsched.model.inventory import Inventory
 
 # What Ansible ignores in an inventory folder, too.
 _IGNORED = (".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md", ".txt", ".rst", ".orig", ".cfg", ".retry")
+_NO_INVENTORIES = (*FOLDERS, "vars_plugins")
 _YAML = (".yaml", ".yml", ".json")
+_SAVE_LISTING = "save `ansible-inventory --list --yaml` as a file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,9 @@ def read_inventory(paths: Sequence[Path], root: Path, *, run_programs: bool = Fa
     for path in paths:
         for file in source.files(path):
             source.read(file)
+    for path in paths:
         beside = path if path.is_dir() else path.parent
-        source.tree.files.append(read_variables(beside, root, findings))
+        source.tree.files.append(read_variables(beside, root, source.tree, findings))
     inventory = source.tree.inventory(findings)
     return InventoryReading(
         inventory, tuple(sorted(set(findings.problems))), tuple(sorted(set(findings.warnings)))
@@ -66,57 +71,80 @@ class _Source:
     root: Path
     run_programs: bool
 
-    def files(self, path: Path) -> Iterator[Path]:
-        """List the inventories of a path."""
-        if not path.exists():
+    def files(self, path: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+        """List the inventories of a path, which lies in the folders `above`."""
+        try:
+            mode = path.stat().st_mode
+        except FileNotFoundError:
             self._problem(path, "no such inventory")
-        elif path.is_dir():
-            for entry in sorted(path.iterdir(), key=lambda entry: entry.name):
-                ignored = entry.name.startswith(".") or entry.name.endswith(_IGNORED)
-                if not ignored and not (entry.is_dir() and entry.name in FOLDERS):
-                    yield from self.files(entry)
+        except OSError as error:
+            self._problem(path, f"cannot be read: {error.strerror or error}")
         else:
-            yield path
+            if stat.S_ISDIR(mode):
+                yield from self._folder(path, above)
+            elif stat.S_ISREG(mode):
+                yield path
+            else:
+                self._problem(path, "is neither a file nor a folder")
+
+    def _folder(self, folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
+        if folder.resolve() in above:
+            self._problem(folder, "is a link to a folder that it lies in")
+            return
+        try:
+            entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
+        except OSError as error:
+            self._problem(folder, f"cannot be read: {error.strerror or error}")
+            return
+        for entry in entries:
+            ignored = entry.name.startswith(".") or entry.name.endswith(_IGNORED)
+            if not ignored and entry.name not in _NO_INVENTORIES:
+                yield from self.files(entry, (*above, folder.resolve()))
 
     def read(self, file: Path) -> None:
         """Read one file as what it is."""
-        name = shown_path(file, self.root)
-        if file.suffix not in _YAML and os.access(file, os.X_OK):
+        try:
+            self._read(file, text.start_of(file), shown_path(file, self.root))
+        except OSError as error:
+            self._problem(file, f"cannot be read: {error.strerror or error}")
+
+    def _read(self, file: Path, start: bytes, name: str) -> None:
+        is_program = text.is_script(start) or text.is_binary(start)
+        if is_program and os.access(file, os.X_OK):
             self._program(file, name)
-            return
-        if file.suffix not in (*_YAML, ""):
+        elif text.is_script(start) and file.suffix not in _YAML:
+            self._problem(file, "begins with `#!` but is not executable: make it so with `chmod +x`")
+        elif text.is_encrypted(start):
+            self._problem(file, f"is encrypted by ansible-vault: decrypt it, or {_SAVE_LISTING}")
+        elif file.suffix == ".toml":
+            self._problem(file, f"inventories in TOML are not read: {_SAVE_LISTING}")
+        elif file.suffix not in (*_YAML, ""):
             read_ini(file, name, self.tree, self.findings)
-            return
-        reading = read_file(file, name, opaque=OPAQUE)
-        if not file.suffix and not _is_mapping(reading.documents):
-            read_ini(file, name, self.tree, self.findings)
-            return
+        else:
+            reading = text.read_values(file, name)
+            if file.suffix or text.means_yaml(start) or _has_groups(reading):
+                self._groups(reading, is_json=file.suffix == ".json")
+            else:
+                read_ini(file, name, self.tree, self.findings)
+
+    def _groups(self, reading: Reading, *, is_json: bool) -> None:
         self.findings.problems.extend(reading.problems)
         for document in reading.documents:
-            if is_listing(document, is_json=file.suffix == ".json"):
+            if is_listing(document, is_json=is_json):
                 read_listing(document, self.tree, self.findings)
             else:
                 GroupReader(self.tree, self.findings).read(document)
 
     def _program(self, file: Path, name: str) -> None:
-        if not self.run_programs:
-            message = (
-                "is a program, and nobody vouches for it: it is run when the revision is approved, or with"
-            )
-            self._problem(file, f"{message} `-i {name}`")
+        if self.run_programs:
+            read_program(file, name, self.tree, self.findings)
             return
-        listing = run_program(file, name, self.findings)
-        if listing is not None:
-            read_listing(listing, self.tree, self.findings)
+        message = "is a program, and nobody vouches for it: it is run when the revision is approved, or with"
+        self._problem(file, f"{message} `-i {name}`")
 
     def _problem(self, path: Path, message: str) -> None:
         self.findings.problems.append(Problem(shown_path(path, self.root), 0, 0, message))
 
 
-def _is_mapping(documents: tuple[Node, ...]) -> bool:
-    return bool(documents) and isinstance(documents[0].value, dict)
-
-
-def shown_path(path: Path, root: Path) -> str:
-    """Name a file as problems do."""
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+def _has_groups(reading: Reading) -> bool:
+    return bool(reading.documents) and isinstance(reading.documents[0].value, dict)

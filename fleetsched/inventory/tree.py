@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
-from fleetsched.documents.node import Node
+from fleetsched.documents.node import Node, shown
 from fleetsched.inventory import connection
 from fleetsched.inventory.connection import Findings
 from fleetsched.model.inventory import Host, Inventory
 from fleetsched.model.manifests import Position
+
+_CIRCLE = "groups are children of each other in a circle"
 
 
 @dataclass
@@ -23,10 +25,17 @@ class Group:
     children: dict[str, Position] = field(default_factory=dict)
     variables: dict[str, Node] = field(default_factory=dict)
 
-    def priority(self) -> int:
+    def priority(self, findings: Findings) -> int:
         """Among groups of the same depth the higher wins; 1 unless given."""
         node = self.variables.get("ansible_group_priority")
-        return node.value if node is not None and isinstance(node.value, int) else 1
+        if node is None:
+            return 1
+        try:
+            return int(node.value)
+        except (TypeError, ValueError, OverflowError):
+            message = f"`ansible_group_priority`: expected a whole number, got {shown(node.value)}"
+            findings.problems.append(node.problem(message))
+            return 1
 
 
 @dataclass
@@ -46,7 +55,9 @@ class Tree:
         files: of each inventory, in the order in which they are given.
     """
 
-    groups: dict[str, Group] = field(default_factory=lambda: {"all": Group("all")})
+    groups: dict[str, Group] = field(
+        default_factory=lambda: {name: Group(name) for name in ("all", "ungrouped")}
+    )
     hosts: dict[str, dict[str, Node]] = field(default_factory=dict)
     files: list[VariableFiles] = field(default_factory=list)
 
@@ -54,20 +65,35 @@ class Tree:
         """Return a group; make it when it is not there."""
         return self.groups.setdefault(name, Group(name))
 
+    def add_child(self, parent: str, child: str, place: Position, findings: Findings) -> None:
+        """Put a group below another. Circles are found later, but `all` is above every group already."""
+        if child == "all":
+            findings.problems.append(place.problem(f"{_CIRCLE}: all > {parent} > all"))
+            return
+        self.group(child)
+        self.group(parent).children[child] = place
+
     def inventory(self, findings: Findings) -> Inventory:
         """Apply precedence and make the values that others use."""
+        self._settle_ungrouped()
         ranks = self._ranks(findings)
         members = {name: self._members(name) for name in self.groups}
         of_host: dict[str, list[str]] = {name: [] for name in self.hosts}
         for group in ranks:
             for name in members[group]:
                 of_host[name].append(group)
-        members["all"] = tuple(self.hosts)
-        members["ungrouped"] = tuple(
-            name for name, groups in of_host.items() if not set(groups) - {"ungrouped"}
-        )
         hosts = {name: self._host(name, of_host[name], findings) for name in self.hosts}
         return Inventory(hosts=hosts, groups=members)
+
+    def _settle_ungrouped(self) -> None:
+        """Let `ungrouped` have the hosts that no other group has, whatever the files say, as in Ansible."""
+        grouped: set[str] = set()
+        for group in self.groups.values():
+            if group.name not in ("all", "ungrouped"):
+                grouped.update(group.hosts)
+        ungrouped = self.groups["ungrouped"]
+        said = [*ungrouped.hosts, *self.hosts]
+        ungrouped.hosts = {host: None for host in said if host not in grouped}
 
     def _host(self, name: str, groups: list[str], findings: Findings) -> Host:
         # Ansible's order (its setting VARIABLE_PRECEDENCE): what inventories say of any group is weaker than
@@ -91,7 +117,8 @@ class Tree:
         parents = self._parents()
         for name in self._parents_first(parents, findings):
             depths[name] = 1 + max((depths[parent] for parent in parents[name]), default=0)
-        return sorted(depths, key=lambda name: (depths[name], self.groups[name].priority(), name))
+        priorities = {name: self.groups[name].priority(findings) for name in depths}
+        return sorted(depths, key=lambda name: (depths[name], priorities[name], name))
 
     def _parents(self) -> dict[str, list[str]]:
         parents: dict[str, list[str]] = {name: [] for name in self.groups if name != "all"}
@@ -111,8 +138,7 @@ class Tree:
                 parent, child = circle[0], circle[1]
                 place = self.groups[parent].children.pop(child)
                 parents[child].remove(parent)
-                message = f"groups are children of each other in a circle: {' > '.join(circle)}"
-                findings.problems.append(place.problem(message))
+                findings.problems.append(place.problem(f"{_CIRCLE}: {' > '.join(circle)}"))
 
     def _members(self, name: str) -> tuple[str, ...]:
         """List a group's hosts: its own first, then those of its children, level by level."""
@@ -123,6 +149,14 @@ class Tree:
         level = [name]
         while level:
             yield from (self.groups[group] for group in level)
-            below = [child for group in level for child in self.groups[group].children if child not in seen]
+            below = [child for group in level for child in self._children(group) if child not in seen]
             seen.update(dict.fromkeys(below))
             level = list(dict.fromkeys(below))
+
+    def _children(self, name: str) -> list[str]:
+        """A group's children; those of `all` in Ansible's order, which slices such as `all[0:5]` count by."""
+        if name != "all":
+            return list(self.groups[name].children)
+        below = {child for group in self.groups.values() if group.name != "all" for child in group.children}
+        top = [group for group in self.groups if group != "all" and group not in below]
+        return ["ungrouped", *self.groups["all"].children, *top]

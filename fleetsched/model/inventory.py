@@ -15,7 +15,8 @@ from fleetsched.model.suggest import suggestion
 Connection = Literal["ssh", "local"]
 
 _SUBSCRIPT = re.compile(r"^(?P<name>.+)\[(?:(?P<index>-?[0-9]+)|(?P<first>[0-9]*)[:-](?P<last>[0-9]*))\]$")
-_SEPARATOR_OUTSIDE_BRACKETS = re.compile(r"[:,](?![^\[]*\])")
+_COMMA_OUTSIDE_BRACKETS = re.compile(r",(?![^\[]*\])")
+_COLON_OUTSIDE_BRACKETS = re.compile(r":(?![^\[]*\])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Host:
             name in lower case (`userknownhostsfile`, `stricthostkeychecking`, `proxyjump`, ...); the first of
             several wins, as in OpenSSH.
         variables: every other variable after precedence.
-        groups: names of all its groups, sorted, ancestors included, without `all`.
+        groups: names of all its groups, sorted, ancestors and `ungrouped` included, without `all`.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Inventory:
     Attributes:
         hosts: host by name.
         groups: names of a group's hosts, its own first and then its children's; `all` and `ungrouped` are
-            there, too.
+            there, too. The order of `all` is what slices count by, and it is Ansible's.
     """
 
     hosts: Mapping[str, Host] = field(default_factory=dict, hash=False)
@@ -69,15 +70,16 @@ class Inventory:
         A pattern is one or several of: `all` or `*`, a group, a host, a glob (`web-*`), a regular expression
         (`~web-[0-9]+`), a group's slice (`web[0]`, `web[0:5]`, both ends included, `web[-1]`); joined by `:`
         or `,` (union), `:&` (intersection) and `:!` (exclusion). Intersections and exclusions are applied
-        after all unions, wherever they stand; without any union they start from `all`.
+        after all unions, wherever they stand; without any union they start from `all`. A host may be named by
+        an IPv6 address, alone or between commas.
 
         Returns:
-            Hosts without repetition, in the order of the pattern's parts and then of the inventory. A glob
-            or a group without hosts selects nothing.
+            Hosts without repetition, in the order of the pattern's parts and then of the groups. A glob or
+            a group without hosts selects nothing.
 
         Raises:
             InputError: a name is neither a group nor a host (also after `!`, where a typing error would let a
-                host in), or a part cannot be read.
+                host in), or a part cannot be read, or names a file of patterns.
         """
         unions: list[str] = []
         intersections: list[set[str]] = []
@@ -91,7 +93,10 @@ class Inventory:
                 unions.append(part)
         if not unions:
             unions.append("all")
-        names = dict.fromkeys(name for part in unions for name in self._match(part, pattern))
+        # In a union a host goes before a group of the same name, as in Ansible.
+        names = dict.fromkeys(
+            name for part in unions for name in ([part] if part in self.hosts else self._match(part, pattern))
+        )
         return [
             self.hosts[name]
             for name in names
@@ -99,12 +104,18 @@ class Inventory:
         ]
 
     def _parts(self, pattern: str) -> list[str]:
-        if pattern in self.hosts or pattern in self.groups:
-            return [pattern]  # a host may be named by an IPv6 address
-        parts = [part.strip() for part in _SEPARATOR_OUTSIDE_BRACKETS.split(pattern)]
+        parts: list[str] = []
+        for piece in map(str.strip, _COMMA_OUTSIDE_BRACKETS.split(pattern)):
+            if self._is_name(piece.lstrip("&!")):
+                parts.append(piece)  # which may hold colons
+            else:
+                parts += map(str.strip, _COLON_OUTSIDE_BRACKETS.split(piece))
         if not any(parts):
             raise InputError("the host pattern is empty", remedy="write `all` for every host")
         return [part for part in parts if part]
+
+    def _is_name(self, text: str) -> bool:
+        return text in self.hosts or text in self.groups
 
     def _match(self, part: str, pattern: str) -> list[str]:
         subscript = None if part.startswith("~") or part in self.hosts else _SUBSCRIPT.match(part)
@@ -114,12 +125,15 @@ class Inventory:
         return _slice(names, subscript)
 
     def _match_names(self, part: str, pattern: str) -> Iterator[str]:
-        if part in ("all", "*"):
-            yield from self.hosts
-        elif part in self.groups:
+        if part in self.groups:
             yield from self.groups[part]
         elif part in self.hosts:
             yield part
+        elif part.startswith("@"):
+            raise InputError(
+                f'host pattern "{pattern}": "{part}" would be a file of patterns, which is not read',
+                remedy="make a group of these hosts in the inventory, or write their names",
+            )
         elif part.startswith("~") or any(character in part for character in "*?["):
             matches = _compile(part, pattern)
             for group, hosts in self.groups.items():
