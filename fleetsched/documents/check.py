@@ -28,6 +28,16 @@ _TYPES = {
     "null": "nothing",
 }
 
+# For what has no title; the schemas of what people write give everything with a form its title.
+_LIMITS = {
+    "pattern": "text of the form {}",
+    "minLength": "text",
+    "maxLength": "at most {} characters",
+    "minItems": "{} or more here",
+    "minProperties": "{} or more here",
+    "maxProperties": "{} or fewer here",
+}
+
 
 def check(node: Node, schema: str) -> list[Problem]:
     """Compare a document with a schema.
@@ -42,10 +52,17 @@ def check(node: Node, schema: str) -> list[Problem]:
     by_place: dict[tuple[str | int, ...], list[ValidationError]] = defaultdict(list)
     for error in _validator(schema).iter_errors(node.value):
         by_place[tuple(error.absolute_path)].append(error)
+    refused = [path for path, errors in by_place.items() if any(map(_is_refusal, errors))]
     found: set[Problem] = set()
     for path, errors in by_place.items():
-        found.update(_problems(node, path, errors))
+        # What is to be removed is not to be mended as well.
+        within = [above for above in refused if path[: len(above)] == above]
+        found.update(_problems(node, path, list(filter(_is_refusal, errors)) if within else errors))
     return sorted(found)
+
+
+def _is_refusal(error: ValidationError) -> bool:
+    return bool(error.validator == "x-refused")
 
 
 def _problems(document: Node, path: tuple[str | int, ...], errors: list[Any]) -> Iterator[Problem]:
@@ -80,8 +97,19 @@ def _problems(document: Node, path: tuple[str | int, ...], errors: list[Any]) ->
         elif error.validator == "required":
             where = f" in `{path[-1]}`" if path and isinstance(path[-1], str) else ""
             yield node.problem(f"field `{error.message}` is missing{where}")
+        elif error.validator == "uniqueItems":
+            yield from _repeated(node)
         else:
             yield node.problem(_mismatch(error))
+
+
+def _repeated(node: Node) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for item in node.children.values():
+        text = repr(item.value)
+        if text in seen:
+            yield item.problem(f"{shown(item.value)} is listed twice")
+        seen.add(text)
 
 
 def _unknown(error: Any) -> list[str]:
@@ -104,8 +132,8 @@ def _mismatch(error: Any) -> str:
         return f"expected {limit} or less, got {got}"
     if error.validator == "exclusiveMinimum":
         return f"expected more than {limit}, got {got}"
-    if error.validator in ("minItems", "minProperties"):
-        return f"expected at least {limit} here, got {len(error.instance)}"
+    if error.validator in ("minItems", "minProperties") and not error.instance:
+        got = "an empty list" if error.validator == "minItems" else "an empty mapping"
     return f"expected {_expected(error)}, got {got}"
 
 
@@ -116,7 +144,8 @@ def _expected(error: Any) -> str:
     if error.validator == "type":
         types = error.validator_value
         return " or ".join(_TYPES[name] for name in ([types] if isinstance(types, str) else types))
-    return f"{error.validator} {error.validator_value}"
+    limit = error.validator_value
+    return _LIMITS.get(error.validator, "something else").format(limit)
 
 
 def _refused(

@@ -3,18 +3,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from graphlib import CycleError
 
 from fleetsched.documents.node import Node, shown
 from fleetsched.errors import InputError, Problem
 from fleetsched.fleetrepo.decode import health_check
+from fleetsched.fleetrepo.measured import goal_problems, known_metrics, workload_problems
 from fleetsched.fleetrepo.parameters import check_value
-from fleetsched.model.desired import in_order
-from fleetsched.model.manifests import KERNEL_DEFAULT, Fleet, RolloutStrategy, Workload, WorkloadGoal
-from fleetsched.model.metrics import METRICS
+from fleetsched.fleetrepo.requirements import contradictory, unmeetable
+from fleetsched.model.manifests import KERNEL_DEFAULT, Fleet, RolloutStrategy, WorkloadGoal
 from fleetsched.model.suggest import suggestion
 
 # Between the end of a bake and the confirmation of a host: questions to it, and a busy controller.
@@ -28,6 +26,7 @@ class Declared:
     A reference to what is there but wrong is no further mistake.
     """
 
+    groups: Mapping[str, Node] = field(default_factory=dict)
     goals: Mapping[str, Node] = field(default_factory=dict)
     strategies: Mapping[str, Node] = field(default_factory=dict)
     workloads: Mapping[str, Node] = field(default_factory=dict)
@@ -41,14 +40,19 @@ class Declared:
 def cross_problems(fleet: Fleet, declared: Declared) -> Iterator[Problem]:
     """Check a fleet whose documents are right, each by itself."""
     yield from _patterns(fleet)
+    for name, node in declared.groups.items():
+        yield from unmeetable(fleet.groups[name].requires, node)
+    metrics = known_metrics(fleet.workloads)
     for name, goal in fleet.goals.items():
         node = declared.goals[name]
         yield from _references(fleet, declared, goal, node)
+        yield from goal_problems(goal, node, metrics)
+        yield from _evaluation(fleet, declared, goal, node)
         yield from _policy(fleet, declared, goal, node)
     yield from _circles(fleet, declared)
     yield from _two_goals(fleet, declared)
     for name, node in declared.workloads.items():
-        yield from _expressions(fleet.workloads[name], node)
+        yield from workload_problems(fleet.workloads[name], node, metrics)
     for name, node in declared.strategies.items():
         yield from _strategy(fleet.strategies[name], node)
 
@@ -75,24 +79,6 @@ def _references(fleet: Fleet, declared: Declared, goal: WorkloadGoal, node: Node
         if name not in fleet.goals and not declared.is_broken("WorkloadGoal", name):
             near = suggestion(name, fleet.goals)
             yield node.at("spec", "dependsOn", index).problem(f"no goal {shown(name)}{near}")
-    yield from _measured(fleet, goal, node)
-    yield from _evaluation(fleet, declared, goal, node)
-
-
-def _measured(fleet: Fleet, goal: WorkloadGoal, node: Node) -> Iterator[Problem]:
-    """Metrics are those that everybody knows, and those of the workloads."""
-    known: dict[str, str] = {name: metric.better for name, metric in METRICS.items()}
-    for workload in fleet.workloads.values():
-        known.update({name: metric.better for name, metric in workload.metrics.items()})
-    places = [node.at("spec", "guardrails", index) for index in range(len(goal.guardrails))]
-    for place in [*([node.at("spec", "objective")] if goal.objective else []), *places]:
-        name = place.value["metric"]
-        if name not in known:
-            yield place.at("metric").problem(f"no metric {shown(name)}{suggestion(name, known)}")
-    wanted = known.get(goal.objective.metric) if goal.objective else None
-    if goal.objective and wanted and goal.objective.direction != wanted:
-        place = node.at("spec", "objective", "direction")
-        yield place.problem(f"expected {wanted}, which is better for {goal.objective.metric}")
 
 
 def _evaluation(fleet: Fleet, declared: Declared, goal: WorkloadGoal, node: Node) -> Iterator[Problem]:
@@ -109,26 +95,31 @@ def _evaluation(fleet: Fleet, declared: Declared, goal: WorkloadGoal, node: Node
                 yield where.problem(f"{shown(name)} is in `workloads`, too: it would not be held out")
 
 
-def _expressions(workload: Workload, node: Node) -> Iterator[Problem]:
-    for name, metric in workload.metrics.items():
-        place = node.at("spec", "metrics", name, "regex")
-        try:
-            groups = re.compile(metric.regex).groups if metric.regex else 1
-        except re.error as error:
-            yield place.problem(f"not a regular expression: {error}")
-            continue
-        if groups != 1:
-            yield place.problem(f"expected one group, which is the number, got {groups}")
-
-
 def _circles(fleet: Fleet, declared: Declared) -> Iterator[Problem]:
-    try:
-        in_order(fleet.goals)
-    except CycleError as error:
-        circle = error.args[1][::-1]  # it comes from what is needed to who needs it
-        node = declared.goals[circle[0]]
-        goals = " > ".join(circle)
-        yield node.at("spec", "dependsOn").problem(f"goals depend on each other in a circle: {goals}")
+    for circle in _circles_among({name: goal.depends_on for name, goal in fleet.goals.items()}):
+        first = circle.index(min(circle))
+        named = [*circle[first:], *circle[: first + 1]]
+        node = declared.goals[named[0]]
+        place = node.at("spec", "dependsOn", fleet.goals[named[0]].depends_on.index(named[1]))
+        yield place.problem(f"goals depend on each other in a circle: {' > '.join(named)}")
+
+
+def _circles_among(needs: Mapping[str, tuple[str, ...]]) -> Iterator[list[str]]:
+    """Find the circles that a walk along the needs runs into. Without recursion: chains may be long."""
+    done: set[str] = set()
+    for start in needs:
+        path: dict[str, Iterator[str]] = {} if start in done else {start: iter(needs[start])}
+        while path:
+            last = next(reversed(path))
+            following = next(path[last], None)
+            if following is None:
+                del path[last]
+                done.add(last)
+            elif following in path:
+                names = list(path)
+                yield names[names.index(following) :]
+            elif following in needs and following not in done:
+                path[following] = iter(needs[following])
 
 
 def _policy(fleet: Fleet, declared: Declared, goal: WorkloadGoal, node: Node) -> Iterator[Problem]:
@@ -163,10 +154,8 @@ def _policy(fleet: Fleet, declared: Declared, goal: WorkloadGoal, node: Node) ->
         yield from _lock(fleet, declared, goal, place)
     yield from _bakes(fleet, goal, node)
     group = fleet.groups.get(goal.host_group)
-    if group is not None and group.requires.contradicts(policy.requires):
-        yield place.at("name").problem(
-            f"policy {shown(policy.name)} and group {shown(group.name)} require what no host can have both"
-        )
+    if group is not None:
+        yield from contradictory(group, policy, place.at("name"))
 
 
 def _lock(fleet: Fleet, declared: Declared, goal: WorkloadGoal, place: Node) -> Iterator[Problem]:

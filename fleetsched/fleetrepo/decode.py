@@ -27,6 +27,7 @@ from fleetsched.model.manifests import (
     PolicyBinding,
     PolicyLock,
     PressureCheck,
+    Provenance,
     Requires,
     RolloutStrategy,
     SchedulerCheck,
@@ -124,18 +125,26 @@ def workload(node: Node) -> Workload:
     return Workload(
         name=_name(node).value,
         command=tuple(spec["command"]),
-        metrics={
-            name: WorkloadMetric(
-                metric["unit"], metric["better"], metric.get("regex", ""), metric.get("jsonPath", "")
-            )
-            for name, metric in spec["metrics"].items()
-        },
+        metrics={name: _workload_metric(metric) for name, metric in spec["metrics"].items()},
         description=spec.get("description", ""),
         packages=tuple(spec.get("packages", ())),
-        set_up=tuple(spec.get("setUp", ())),
-        background=tuple(spec.get("background", ())),
-        duration_s=_seconds(spec, "duration", 60.0),
+        files=spec.get("files", {}),
+        set_up=tuple(map(tuple, spec.get("setUp", ()))),
+        background=tuple(map(tuple, spec.get("background", ()))),
+        tear_down=tuple(map(tuple, spec.get("tearDown", ()))),
+        time_limit_s=_seconds(spec, "timeLimit", 60.0),
         source=_name(node).position,
+    )
+
+
+def _workload_metric(value: Mapping[str, Any]) -> WorkloadMetric:
+    path = value.get("jsonPath", [])
+    return WorkloadMetric(
+        unit=value["unit"],
+        better=value["better"],
+        regex=value.get("regex", ""),
+        json_path=tuple(path.split(".") if isinstance(path, str) else map(str, path)),
+        scale=float(value.get("scale", 1.0)),
     )
 
 
@@ -198,8 +207,15 @@ def policy(node: Node, folder: Path) -> Policy:
         parameters={name: _parameter(value) for name, value in spec.get("parameters", {}).items()},
         variants=spec.get("variants", {"default": {}}),
         timeout_s=_seconds(spec, "timeout", DEFAULT_TIMEOUT_S),
+        provenance=_provenance(spec.get("provenance", {})),
         source=_name(node).position,
     )
+
+
+def _provenance(value: Mapping[str, Any]) -> Provenance:
+    cost = value.get("cost", {})
+    plain = {name: text for name, text in value.items() if name != "cost"}
+    return Provenance(cost_usd=cost.get("usd"), cost_tokens=cost.get("tokens"), **plain)
 
 
 def _parameter(value: Mapping[str, Any]) -> Parameter:

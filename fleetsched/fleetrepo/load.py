@@ -58,7 +58,11 @@ def load_fleet(root: Path, inventory: Sequence[Path] | None = None, *, run_progr
         kernels=settings.kernels,
     )
     declared = Declared(
-        manifests.goals, manifests.strategies, manifests.workloads, manifests.broken | catalogue.broken
+        manifests.groups,
+        manifests.goals,
+        manifests.strategies,
+        manifests.workloads,
+        manifests.broken | catalogue.broken,
     )
     problems = [*settings.problems, *hosts.problems, *manifests.problems, *catalogue.problems]
     problems += settings.strategy_problems(fleet, declared)

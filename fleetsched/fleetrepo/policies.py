@@ -13,6 +13,7 @@ from fleetsched.errors import Problem
 from fleetsched.fleetrepo import decode
 from fleetsched.fleetrepo.literals import secrets_in
 from fleetsched.fleetrepo.parameters import check_declared
+from fleetsched.fleetrepo.requirements import unmeetable
 from fleetsched.model.manifests import KERNEL_DEFAULT, Policy, PolicyLock
 from fleetsched.model.metrics import FEATURES
 from fleetsched.model.suggest import suggestion
@@ -72,6 +73,7 @@ def read_policy(folder: Path, name: str) -> tuple[Policy | None, list[Problem]]:
         return None, problems
     problems = [*check_declared(document), *_name_problems(document, folder), *secrets_in(document)]
     problems += _unknown_features(document)
+    problems += unmeetable(decode.requires(document.value["spec"].get("requires", {})), document)
     written = document.at("metadata", "name")
     if written.value == KERNEL_DEFAULT:
         problems.append(

@@ -56,15 +56,25 @@ class Requires:
     kernel: tuple[tuple[str, tuple[int, int, int]], ...] = ()
     arch: tuple[str, ...] = ()
 
-    def contradicts(self, other: Requires) -> bool:
-        """Whether no host can meet both."""
+    def contradiction(self, other: Requires) -> str:
+        """Say in a few words why no host can meet both, or return an empty string."""
         if self.arch and other.arch and not set(self.arch) & set(other.arch):
-            return True
-        conditions = (*self.kernel, *other.kernel)
-        edges = {(0, 0, 0), *(version for _, version in conditions)}
+            return f"no host is both {' or '.join(self.arch)} and {' or '.join(other.arch)}"
+        both = Requires(kernel=tuple(dict.fromkeys((*self.kernel, *other.kernel))))
+        # The least kernel that is possible, if any is, is one of the conditions' own or the next after it.
+        edges = {(0, 0, 0), *(version for _, version in both.kernel)}
         around = {(major, minor, patch + 1) for major, minor, patch in edges} | edges
-        return not any(
-            all(_COMPARE[operator](version, wanted) for operator, wanted in conditions) for version in around
+        possible = any(
+            all(_COMPARE[operator](version, wanted) for operator, wanted in both.kernel) for version in around
+        )
+        return "" if possible else f"no kernel is {both.kernel_text}"
+
+    @property
+    def kernel_text(self) -> str:
+        """The conditions on the kernel as they are written; empty = any."""
+        return ", ".join(
+            operator + ".".join(map(str, version if version[2] else version[:2]))
+            for operator, version in self.kernel
         )
 
     def unmet(self, kernel_release: str, arch: str) -> str:
@@ -163,21 +173,34 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadMetric:
-    """One number of a workload's output, found by a regular expression or a path into JSON."""
+    """One number of what a workload's command prints.
+
+    Attributes:
+        regex: where it is, in Python's words: line by line, the only group, the last match; empty = JSON.
+        json_path: where it is when the output is JSON: keys, and indices as text.
+        scale: the printed number times this is in `unit`.
+    """
 
     unit: str
     better: Literal["minimize", "maximize"]
     regex: str = ""
-    json_path: str = ""
+    json_path: tuple[str, ...] = ()
+    scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A benchmark. Commands are lists of words; no shell reads them.
+    """A benchmark. Commands are lists of words that no shell reads; `{{ cpus }}` is the number of CPUs.
 
     Attributes:
-        duration_s: a run that takes longer is ended and counts as failed.
-        metrics: by name.
+        command: what is run and measured; a run counts when it exits with 0.
+        metrics: numbers of what it prints, by name.
+        packages: Debian packages that the commands need.
+        files: text by name, written into the empty folder in which every command of a run works.
+        set_up: commands before each run, in order.
+        background: commands that run beside the measured one and are ended after it.
+        tear_down: commands after each run, also after one that failed.
+        time_limit_s: a run that takes longer is ended and counts as failed.
     """
 
     name: str
@@ -185,9 +208,11 @@ class Workload:
     metrics: Mapping[str, WorkloadMetric] = field(hash=False)
     description: str = ""
     packages: tuple[str, ...] = ()
-    set_up: tuple[str, ...] = ()
-    background: tuple[str, ...] = ()
-    duration_s: float = 60.0
+    files: Mapping[str, str] = field(default_factory=dict, hash=False)
+    set_up: tuple[tuple[str, ...], ...] = ()
+    background: tuple[tuple[str, ...], ...] = ()
+    tear_down: tuple[tuple[str, ...], ...] = ()
+    time_limit_s: float = 60.0
     source: Position = field(default=BUILT_IN, compare=False)
 
 
@@ -328,6 +353,24 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a policy comes from, as its manifest says; whatever is unsaid is empty or None.
+
+    Attributes:
+        backend: of the agent that made it; `model` the language model.
+        cost_usd: what making it cost, in US dollars; `cost_tokens` the same in tokens.
+        transcript: SHA-256 of the transcript.
+    """
+
+    origin: str = ""
+    backend: str = ""
+    model: str = ""
+    cost_usd: float | None = None
+    cost_tokens: int | None = None
+    transcript: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """One folder of the catalogue.
 
@@ -348,6 +391,7 @@ class Policy:
     parameters: Mapping[str, Parameter] = field(default_factory=dict, hash=False)
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"default": {}}, hash=False)
     timeout_s: float = DEFAULT_TIMEOUT_S
+    provenance: Provenance = Provenance()
     source: Position = field(default=BUILT_IN, compare=False)
 
     def resolve(self, parameters: Mapping[str, int]) -> dict[str, int]:

@@ -8,6 +8,14 @@ from typing import Literal
 
 Direction = Literal["minimize", "maximize"]
 Nature = Literal["latency", "throughput", "pressure"]
+Source = Literal["observer", "psi", "workload"]
+
+SOURCES: dict[Source, str] = {
+    "observer": "the helper's observer counts it inside the kernel, on any managed host, of the goal's tasks",
+    "psi": "the kernel says it of the whole host (/proc/pressure/cpu), where it is built with PSI",
+    "workload": "a Workload's command prints it, where that is run: never of the hosts' own work",
+}
+"""Who measures a metric, and where it can be measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +25,13 @@ class Metric:
     Attributes:
         unit: what its number counts.
         better: the direction that people want.
-        source: who measures it: the helper's observer, the kernel's PSI, or a workload of the evaluation.
+        source: who measures it; `SOURCES` says where that is possible.
         nature: which kind of work it is about.
     """
 
     unit: str
     better: Direction
-    source: Literal["observer", "psi", "workload"]
+    source: Source
     nature: Nature
     doc: str
 
@@ -35,21 +43,18 @@ METRICS = {
     "wakeup_latency_p99_us": Metric(
         "us", "minimize", "observer", "latency", "99th percentile of the time from a wakeup to running"
     ),
+    "run_queue_latency_p50_us": Metric(
+        "us", "minimize", "observer", "latency", "median time spent runnable and not running"
+    ),
     "run_queue_latency_p99_us": Metric(
         "us", "minimize", "observer", "latency", "99th percentile of the time spent runnable and not running"
     ),
-    "request_latency_p50_us": Metric(
-        "us", "minimize", "workload", "latency", "median time of a request, as the workload says it"
-    ),
+    "request_latency_p50_us": Metric("us", "minimize", "workload", "latency", "median time of a request"),
     "request_latency_p99_us": Metric(
-        "us",
-        "minimize",
-        "workload",
-        "latency",
-        "99th percentile of a request's time, as the workload says it",
+        "us", "minimize", "workload", "latency", "99th percentile of a request's time"
     ),
     "cpu_some_avg10": Metric(
-        "%", "minimize", "psi", "pressure", "share of time in which some task waited for a CPU"
+        "%", "minimize", "psi", "pressure", "share of ten seconds in which some task waited for a CPU"
     ),
     "requests_per_second": Metric("1/s", "maximize", "workload", "throughput", "requests done each second"),
     "operations_per_second": Metric(
@@ -57,7 +62,7 @@ METRICS = {
     ),
     "completion_time_s": Metric("s", "minimize", "workload", "throughput", "time until a batch is done"),
 }
-"""Every metric that a goal may name."""
+"""Every metric that a goal may name, beside those that workloads declare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class Feature:
 
     Attributes:
         unit: what is counted when it is measured.
+        doc: what a high value means.
     """
 
     unit: str

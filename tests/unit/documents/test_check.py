@@ -55,6 +55,8 @@ spec:
     - runQueueLatency: {p99BelowMs: 20}
     - hostCheck: nginx
     - http: {url: "http://{{ host.address }}/healthz", status: 200}
+    - tcp: {port: 443}
+    - prometheus: {url: "http://p:9090", query: up, below: 1}
     - command: {run: "true"}
   analysis: {against: control, confidence: 95%, minEffect: 10%}
 """,
@@ -64,6 +66,7 @@ kind: Policy
 metadata: {name: interactive}
 spec:
   kind: program
+  program: {path: /usr/bin/scx_lavd, arguments: [--slice-us, "{{ parameters.slice_us }}"]}
   summary: wakers and short sleepers first, bounded so that nothing starves
   algorithm: two-level virtual deadline
   suitability: {wake_rate: +2, mean_slice_us: -1, cpu_utilisation: +1}
@@ -71,7 +74,38 @@ spec:
   parameters:
     slice_us: {type: u64, unit: us, default: 3000, min: 250, max: 50000, doc: longest run}
   variants: {default: {}}
-  provenance: {origin: catalogue}
+  provenance: {origin: generated, backend: a, model: m, cost: {usd: 0.4, tokens: 9}, transcript: DIGEST}
+""".replace("DIGEST", "a" * 64),
+    "policy-lock": """\
+apiVersion: fleetsched/v1
+kind: PolicyLock
+metadata: {name: lavd}
+spec:
+  program: {path: /usr/bin/scx_lavd, version: "1.0.14"}
+  variants: {default: DIGEST}
+""".replace("DIGEST", "a" * 64),
+    "workload": """\
+apiVersion: fleetsched/v1
+kind: Workload
+metadata: {name: nginx-under-compression}
+spec:
+  description: small pages while logs are compressed
+  packages: [nginx-light, apache2-utils, xz-utils]
+  files: {nginx.conf: "events {}"}
+  setUp: [[nginx, -p, ., -c, nginx.conf]]
+  background: [[xz, "-T{{ cpus }}", log]]
+  command: [ab, -n, "20000", "http://127.0.0.1:8080/"]
+  tearDown: [[nginx, -p, ., -s, stop]]
+  timeLimit: 2m
+  metrics:
+    requests_per_second: {regex: "^Requests per second: +([0-9.]+)", unit: 1/s, better: maximize}
+    request_latency_p99_us: {jsonPath: [clat, "99.0", 0], scale: 1000, unit: us, better: minimize}
+""",
+    "fleet": """\
+apiVersion: fleetsched/v1
+defaults: {inventory: [inventory, more.yaml], strategy: careful}
+proposals: {openAtOnce: 3, perDay: 20}
+kernels: ["6.12", "6.18"]
 """,
     "controller": """\
 trust: {remote: origin, branch: main, allowedSigners: /etc/fleetsched/allowed_signers}
@@ -110,11 +144,19 @@ def said(text: str, schema: str) -> list[str]:
                 f"f:7:8: `pause` {LATER}: remove the step, and apply to parts of the group with --limit",
                 f"f:16:7: `runQueueLatency` {LATER}: use `pressure` or `hostCheck`",
                 f"f:18:7: `http` {LATER}: use `hostCheck` with curl",
-                f"f:19:7: `command` {LATER}: use `hostCheck`",
-                f"f:20:3: `analysis` {LATER}: remove it, and compare before you merge",
+                f"f:19:7: `tcp` {LATER}: use `hostCheck`",
+                f"f:20:7: `prometheus` {LATER}: use `hostCheck`",
+                f"f:21:7: `command` {LATER}: use `hostCheck`",
+                f"f:22:3: `analysis` {LATER}: remove it, and compare before you merge",
             ],
         ),
-        ("policy", [f"f:5:3: `kind: program` {LATER}: only `kind: bpf` can be run"]),
+        (
+            "policy",
+            [f"f:5:3: `kind: program` {LATER}: write a policy of `kind: bpf`, with its source beside it"],
+        ),
+        ("policy-lock", [f"f:5:3: a lock of `kind: program` {LATER}: remove the policy"]),
+        ("workload", []),
+        ("fleet", []),
         (
             "controller",
             [
@@ -138,7 +180,7 @@ STEPS = "  steps: [{percent: 100%, bake: 30s}]\n"
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
-        ("  steps: []\n", "f:5:10: expected at least 1 here, got 0"),
+        ("  steps: []\n", "f:5:10: expected 1 or more here, got an empty list"),
         ("  steps: [3]\n", "f:5:11: expected a mapping, got 3"),
         ("  steps: [{}]\n", "f:5:11: expected exactly one of `hosts`, `percent` and `pause`"),
         (
@@ -193,7 +235,10 @@ def test_names_and_versions_are_checked() -> None:
 
 
 def test_a_parameters_name_is_a_c_identifier() -> None:
-    text = EVERYTHING["policy"].replace("program", "bpf").replace("slice_us:", "slice-us:")
+    text = (
+        EVERYTHING["policy"].replace("kind: program", "kind: bpf").replace("    slice_us:", "    slice-us:")
+    )
+    text = text.replace(text.splitlines(keepends=True)[5], "")
     assert said(text, "policy") == [
         'f:11:5: expected a C identifier of at most 63 characters, got "slice-us"'
     ]

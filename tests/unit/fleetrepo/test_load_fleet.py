@@ -255,7 +255,7 @@ POLICY = "policies/fair/policy.yaml"
             GOAL,
             "  rollout: careful\n",
             "  rollout: careful\n  dependsOn: [latency]\n",
-            f"{GOAL}:8:14: goals depend on each other in a circle: latency > latency",
+            f"{GOAL}:8:15: goals depend on each other in a circle: latency > latency",
         ),
         (
             GOAL,
@@ -304,7 +304,8 @@ POLICY = "policies/fair/policy.yaml"
             "manifests/group.yaml",
             "spec: {hosts: web}",
             "spec: {hosts: web, requires: {arch: [riscv64], kernel: '>=9.0'}}",
-            f'{GOAL}:6:18: policy "fair" and group "web" require what no host can have both',
+            f'{GOAL}:6:18: no host can meet the requirements of policy "fair" and group "web": '
+            "no kernel is >=9.0, >=6.12, <8.0",
         ),
         (
             "manifests/group.yaml",
@@ -412,11 +413,16 @@ metadata: {name: wakeups}
 spec:
   description: tasks that wake each other
   packages: [schbench]
+  files: {jobs.json: "{}"}
+  setUp: [[cp, jobs.json, copy.json], [sync]]
+  background: [[stress-ng, --cpu, "{{ cpus }}"]]
   command: [schbench, -r, "10"]
-  duration: 30s
+  tearDown: [[rm, copy.json]]
+  timeLimit: 30s
   metrics:
     p99_us: {regex: "99.0th: ([0-9]+)", unit: us, better: minimize}
-    rps: {jsonPath: result.rps, unit: 1/s, better: maximize}
+    rps: {jsonPath: result.0.rps, unit: 1/s, better: maximize}
+    requests_per_second: {jsonPath: [a.b, 0], scale: 0.5, unit: 1/s, better: maximize}
 """
 
 
@@ -437,11 +443,16 @@ def test_a_workload_and_what_goals_say_of_it_become_values(tmp_path: Path) -> No
         command=("schbench", "-r", "10"),
         metrics={
             "p99_us": WorkloadMetric("us", "minimize", regex="99.0th: ([0-9]+)"),
-            "rps": WorkloadMetric("1/s", "maximize", json_path="result.rps"),
+            "rps": WorkloadMetric("1/s", "maximize", json_path=("result", "0", "rps")),
+            "requests_per_second": WorkloadMetric("1/s", "maximize", json_path=("a.b", "0"), scale=0.5),
         },
         description="tasks that wake each other",
         packages=("schbench",),
-        duration_s=30.0,
+        files={"jobs.json": "{}"},
+        set_up=(("cp", "jobs.json", "copy.json"), ("sync",)),
+        background=(("stress-ng", "--cpu", "{{ cpus }}"),),
+        tear_down=(("rm", "copy.json"),),
+        time_limit_s=30.0,
     )
 
 
@@ -451,14 +462,49 @@ def test_a_workload_and_what_goals_say_of_it_become_values(tmp_path: Path) -> No
         (
             "([0-9]+)",
             "([0-9]+",
-            "10:21: not a regular expression: missing ), unterminated subpattern at position 8",
+            "14:21: not a regular expression: missing ), unterminated subpattern at position 8",
         ),
-        ("([0-9]+)", "[0-9]+", "10:21: expected one group, which is the number, got 0"),
-        ("jsonPath: result.rps", "jsonPath: $.x", '11:21: expected a path such as `latency.p99`, got "$.x"'),
-        ('regex: "99.0th: ([0-9]+)", ', "", "10:13: expected exactly one of `regex` and `jsonPath`"),
-        ("better: minimize", "better: less", '10:59: expected minimize or maximize, got "less"'),
-        ("command: [schbench", "command: schbench #", '7:12: expected a list, got "schbench"'),
-        ("p99_us:", "P99:", '10:5: expected a metric\'s name such as `wakeup_latency_p99_us`, got "P99"'),
+        ("([0-9]+)", "[0-9]+", "14:21: expected one group, which is the number, got 0"),
+        (
+            "jsonPath: result.0.rps",
+            "jsonPath: $.x",
+            '15:21: expected keys and indices such as `latency.p99`, or a list of them, got "$.x"',
+        ),
+        ('regex: "99.0th: ([0-9]+)", ', "", "14:13: expected exactly one of `regex` and `jsonPath`"),
+        ("better: minimize", "better: less", '14:59: expected minimize or maximize, got "less"'),
+        (
+            "command: [schbench",
+            "command: schbench #",
+            '10:12: expected a list of words such as `[sleep, "1"]`, got "schbench"',
+        ),
+        ('-r, "10"', "-r, 10", "10:27: expected a word; quote numbers, got 10"),
+        ("{{ cpus }}", "{{ cpu }}", '9:35: expected `{{ cpus }}`, the only placeholder, got "{{ cpu }}"'),
+        (
+            "[[rm, copy.json]]",
+            "[[rm, copy.json], sync]",
+            '11:31: expected a list of words such as `[sleep, "1"]`, got "sync"',
+        ),
+        (
+            "[[rm, copy.json]]",
+            "[]",
+            "11:13: expected a list of commands, each a list of words, got an empty list",
+        ),
+        (
+            "jobs.json: ",
+            "../jobs.json: ",
+            '7:10: expected a file\'s name without folders, got "../jobs.json"',
+        ),
+        ("p99_us:", "P99:", '14:5: expected a metric\'s name such as `wakeup_latency_p99_us`, got "P99"'),
+        (
+            "p99_us:",
+            "cpu_some_avg10:",
+            "14:5: cpu_some_avg10 is measured by the kernel's PSI: choose another name",
+        ),
+        (
+            "scale: 0.5, unit: 1/s",
+            "unit: 1/min",
+            '16:53: expected 1/s, as `fleetsched explain metrics` has it of requests_per_second, got "1/min"',
+        ),
     ],
 )
 def test_a_mistake_in_a_workload_is_named_with_its_place(
@@ -477,15 +523,22 @@ def test_what_is_held_out_is_not_searched_on(tmp_path: Path) -> None:
     ]
 
 
-def test_a_circle_of_goals_is_named_whole(tmp_path: Path) -> None:
+def test_every_circle_of_goals_is_named_whole(tmp_path: Path) -> None:
     other = FILES[GOAL].replace("name: latency", "name: second").replace("hostGroup: web", "hostGroup: db")
     changes: dict[str, str | None] = edited(
         GOAL, "  rollout: careful\n", "  rollout: careful\n  dependsOn: [second]\n"
     )
     changes["manifests/second.yaml"] = other + "  dependsOn: [latency]\n"
     changes["manifests/db.yaml"] = FILES["manifests/group.yaml"].replace("web", "db")
-    (problem,) = problems(write(tmp_path, changes))
-    assert problem.split(": ", 2)[-1] in ("latency > second > latency", "second > latency > second")
+    changes["manifests/third.yaml"] = other.replace("second", "third") + "  dependsOn: [third]\n"
+    changes["manifests/third-group.yaml"] = FILES["manifests/group.yaml"].replace("web", "none")
+    changes["manifests/third.yaml"] = changes["manifests/third.yaml"].replace(
+        "hostGroup: db", "hostGroup: none"
+    )
+    assert problems(write(tmp_path, changes | {"inventory/more.yaml": "none:\n"})) == [
+        f"{GOAL}:8:15: goals depend on each other in a circle: latency > second > latency",
+        "manifests/third.yaml:8:15: goals depend on each other in a circle: third > third",
+    ]
 
 
 def test_a_reference_to_a_broken_document_is_no_further_mistake(tmp_path: Path) -> None:
