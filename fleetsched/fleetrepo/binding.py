@@ -3,14 +3,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import yaml
+
 from fleetsched.documents.node import Node
 from fleetsched.documents.reader import read_bytes
 from fleetsched.errors import InputError
 from fleetsched.model.manifests import Position
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_BOM = b"\xef\xbb\xbf"
+
 
 def bind(data: bytes, file: str, goal: str, policy: str) -> bytes:
-    """Set `spec.policy` of a goal that has none.
+    """Set `spec.policy` of a goal to a policy with its defaults.
 
     Args:
         data: the manifest file, with any number of documents.
@@ -24,28 +31,19 @@ def bind(data: bytes, file: str, goal: str, policy: str) -> bytes:
     before = _goal(data, file, goal)
     if before is None:
         raise InputError(f"{file}: has no goal {goal} that can be read")
-    if before.get("spec", "policy") is not None:
-        raise InputError(f"{file}: goal {goal} has a policy already")
-    edited = _insert(data, before, policy)
+    text = data.decode("utf-8-sig")
+    bound = before.get("spec", "policy") is not None
+    edited = _replace(text, goal, policy) if bound else _insert(text, before, policy)
+    written = (_BOM if data.startswith(_BOM) else b"") + edited.encode()
     # What was written is read again: only this may have changed, whatever style the file is in.
-    after = _goal(edited, file, goal)
+    after = _goal(written, file, goal)
     wanted = {**before.value, "spec": {**before.value["spec"], "policy": {"name": policy}}}
-    others = [
-        document.value for document in read_bytes(data, file).documents if document.value != before.value
-    ]
-    if (
-        after is None
-        or after.value != wanted
-        or others
-        != [
-            document.value for document in read_bytes(edited, file).documents if document.value != after.value
-        ]
-    ):
+    if after is None or after.value != wanted or _others(data, before) != _others(written, after):
         raise InputError(
             f"{before.at('spec').position}: the policy cannot be written into this file",
             remedy=f"write it by hand: policy: {{name: {policy}}}",
         )
-    return edited
+    return written
 
 
 def _goal(data: bytes, file: str, goal: str) -> Node | None:
@@ -59,10 +57,13 @@ def _goal(data: bytes, file: str, goal: str) -> Node | None:
     return None
 
 
-def _insert(data: bytes, goal: Node, policy: str) -> bytes:
+def _others(data: bytes, goal: Node) -> list[Any]:
+    return [each.value for each in read_bytes(data, "").documents if each.value != goal.value]
+
+
+def _insert(text: str, goal: Node, policy: str) -> str:
     spec = goal.at("spec")
     place = spec.key("rollout" if "rollout" in spec.keys else "hostGroup")
-    text = data.decode("utf-8-sig")
     lines = text.splitlines(keepends=True)
     line = lines[place.line - 1]
     indent = line[: place.column - 1]
@@ -72,9 +73,37 @@ def _insert(data: bytes, goal: Node, policy: str) -> bytes:
     elif not indent.strip():
         ending = "\r\n" if line.endswith("\r\n") else "\n"
         lines.insert(place.line - 1, f"{indent}policy: {{name: {policy}}}{ending}")
-    mark = b"\xef\xbb\xbf" if data.startswith(b"\xef\xbb\xbf") else b""
-    return mark + "".join(lines).encode()
+    return "".join(lines)
 
 
 def _is_flow(lines: list[str], position: Position) -> bool:
     return lines[position.line - 1][position.column - 1 : position.column] == "{"
+
+
+def _replace(text: str, goal: str, policy: str) -> str:
+    """Put the policy's name in place of the old one; variant and parameters were the old one's and go."""
+    # Where values end is not among what nodes keep; the reader has bounded the file before.
+    for document in yaml.compose_all(text, Loader=_LOADER):
+        name = _value(_value(document, "metadata"), "name")
+        value = _value(_value(document, "spec"), "policy")
+        if name is not None and name.value == goal and isinstance(value, yaml.MappingNode):
+            old = _value(value, "name")
+            if old is not None and len(value.value) == 1:
+                return text[: old.start_mark.index] + policy + text[old.end_mark.index :]
+            new = f"{{name: {policy}}}" if value.flow_style else f"name: {policy}"
+            return text[: value.start_mark.index] + new + text[_end(value) :]
+    return text
+
+
+def _value(node: yaml.Node | None, key: str) -> yaml.Node | None:
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    return next((value for name, value in node.value if name.value == key), None)
+
+
+def _end(node: yaml.Node) -> int:
+    """Where a value ends; a block's own mark lies behind the comments and empty lines that follow it."""
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style:
+        inside = [part for pair in node.value for part in (pair if isinstance(pair, tuple) else (pair,))]
+        return max(map(_end, inside))
+    return int(node.end_mark.index)

@@ -40,9 +40,25 @@ spec:   # what
             '{"kind": "WorkloadGoal", "metadata": {"name": "web"}, '
             '"spec": {policy: {name: fair}, "hostGroup": "web"}}',
         ),
+        (
+            BLOCK.replace("    rollout", "    policy: {name: old}  # é\n    rollout"),
+            BLOCK.replace("    rollout", "    policy: {name: fair}  # é\n    rollout"),
+        ),
+        (
+            BLOCK.replace("    rollout", "    policy: {name: old, parameters: {a: 1}}\n    rollout"),
+            BLOCK.replace("    rollout", "    policy: {name: fair}\n    rollout"),
+        ),
+        (
+            BLOCK.replace("    rollout", "    policy:\n      name: 'old' # why\n    rollout"),
+            BLOCK.replace("    rollout", "    policy:\n      name: fair # why\n    rollout"),
+        ),
+        (
+            BLOCK + "    policy:\n      parameters:\n        a: 1\n      name: old # why\n\n  # more\n",
+            BLOCK + "    policy:\n      name: fair # why\n\n  # more\n",
+        ),
     ],
 )
-def test_only_the_policy_is_added(before: str, after: str) -> None:
+def test_only_the_policy_is_written(before: str, after: str) -> None:
     assert bind(before.encode(), "a.yaml", "web", "fair").decode() == after
 
 
@@ -53,7 +69,11 @@ def test_only_the_policy_is_added(before: str, after: str) -> None:
             "kind: WorkloadGoal\nmetadata: {name: other}\nspec: {hostGroup: web}\n",
             "a.yaml: has no goal web that can be read",
         ),
-        (BLOCK.replace("rollout: careful", "policy: {name: x}"), "a.yaml: goal web has a policy already"),
+        (
+            BLOCK.replace("rollout: careful", "policy: &p {name: x}") + "    description: *p\n",
+            "a.yaml:5:5: the policy cannot be written into this file\n"
+            "  write it by hand: policy: {name: fair}",
+        ),
         (
             BLOCK.replace("rollout: careful", "policy:"),
             "a.yaml:5:5: the policy cannot be written into this file\n"
@@ -71,34 +91,47 @@ def test_what_cannot_be_edited_is_said_with_what_to_write(text: str, message: st
     assert str(caught.value) == message
 
 
-PIECES = st.sampled_from(["", "# comment\n", "\n", "  # indented\n"])
+PIECES = st.sampled_from(["", "# comment\n", "\n", "  # indented, é\n"])
+BOUND = st.sampled_from(["{name: old}", "{ name: 'old' , variant: v }", "{name: old, parameters: {a: 1}}"])
 
 
 @st.composite
-def manifests(draw: st.DrawFn) -> str:
+def manifests(draw: st.DrawFn) -> tuple[str, str]:
+    """A file with three goals, and the text of the policy that goal web has already; empty = none."""
     documents = []
+    old = draw(st.one_of(st.just(""), BOUND))
     for name in draw(st.permutations(["web", "db", "batch"])):
         indent = " " * draw(st.integers(1, 6))
-        fields = draw(st.permutations(["hostGroup: web", "rollout: careful", "description: 'a: b # c'"]))
+        fields = ["hostGroup: web", "rollout: careful", "description: 'a: b # é'"]
+        fields += [f"policy: {old}"] if old and name == "web" else []
+        fields = draw(st.permutations(fields))
         if draw(st.booleans()):
             spec = f"spec: {{{', '.join(fields)}}}\n"
         else:
             spec = "spec:\n" + "".join(draw(PIECES) + f"{indent}{field}\n" for field in fields)
         documents.append(draw(PIECES) + f"kind: WorkloadGoal\nmetadata: {{name: {name}}}\n{spec}")
     text = "---\n".join(documents)
-    return text.replace("\n", "\r\n") if draw(st.booleans()) else text
+    return (text.replace("\n", "\r\n") if draw(st.booleans()) else text), old
+
+
+def without_policy(text: str) -> str:
+    text = text.replace("policy: {name: fair}, ", "")
+    return "".join(line for line in text.splitlines(keepends=True) if line.strip() != "policy: {name: fair}")
 
 
 @given(manifests())
-def test_every_other_byte_stays(text: str) -> None:
+def test_every_other_byte_stays(manifest: tuple[str, str]) -> None:
+    text, old = manifest
     bound = bind(text.encode(), "a.yaml", "web", "fair").decode()
-    taken_out = bound.replace("policy: {name: fair}, ", "")
-    taken_out = "".join(
-        line for line in taken_out.splitlines(keepends=True) if line.strip() != "policy: {name: fair}"
-    )
-    assert taken_out == text
+    if old:
+        new = "{ name: fair }" if "{ name" in bound else "{name: fair}"
+        assert bound == text.replace(old, new)
+    else:
+        assert without_policy(bound) == text
     goals = {
         each.value["metadata"]["name"]: each.value["spec"]
         for each in read_bytes(bound.encode(), "a").documents
     }
-    assert [name for name, spec in goals.items() if "policy" in spec] == ["web"]
+    assert [(name, spec["policy"]) for name, spec in goals.items() if "policy" in spec] == [
+        ("web", {"name": "fair"})
+    ]
