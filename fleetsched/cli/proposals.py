@@ -49,37 +49,50 @@ def propose(
     inventory: Inventory = None,
     forks: Forks = None,
     config: Config = None,
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", help="Do not ask hosts: take this file of `status --snapshot`."),
+    ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Ask no host.")] = False,
-    again: Annotated[bool, typer.Option("--again", help="Also what was closed before.")] = False,
+    repropose: Annotated[
+        bool, typer.Option("--repropose", help="Also what was closed before, and has not changed.")
+    ] = False,
 ) -> None:
     """Choose a policy for goals that have none, and open a proposal for each."""
     from fleetsched.operations.observe import look_at, reach
     from fleetsched.operations.propose import propose as make
-    from fleetsched.views.proposal import suitability_text
+    from fleetsched.operations.snapshot import read_snapshot
+    from fleetsched.secrets import redact
+    from fleetsched.views.proposal import outcome_text, suitability_text
 
+    if state is not None and offline:
+        raise UsageError("--state and --offline exclude each other")
     access = open_access(repository, inventory, config, forks)
-    hosts = [] if offline else list(access.fleet.inventory.hosts.values())
-    with reach(hosts, access.transport, access.helper_files, access.forks) as reached:
-        observed = look_at(reached)
-    results = make(access, observed, goals=goals or [], inventory=inventory, again=again)
-    for result in results:
-        typer.echo(suitability_text(result.suitability))
-        typer.echo(f"\n{_said(result)}")
+    if state is not None:
+        observed = read_snapshot(state).hosts
+    else:
+        hosts = [] if offline else list(access.fleet.inventory.hosts.values())
+        with reach(hosts, access.transport, access.helper_files, access.forks) as reached:
+            observed = look_at(reached)
+    results: list[Proposed] = []
+    for result in make(access, observed, goals=goals or [], inventory=inventory, again=repropose):
+        typer.echo("\n" if results else "", nl=False)
+        typer.echo(f"{suitability_text(result.suitability)}\n")
+        if result.error is None:
+            typer.echo(outcome_text(result.outcome, result.goal, result.proposal))
+        else:
+            typer.echo(f"fleetsched: {redact(str(result.error))}", err=True)
+        results.append(result)
     if not results:
         typer.echo("every goal of the trusted branch has a policy")
-    if any(result.outcome in ("kernel-default", "closed") for result in results):
-        raise typer.Exit(ExitCode.CHANGES)
+    raise typer.Exit(_worst(results))
 
 
-def _said(result: Proposed) -> str:
-    if result.proposal is None:
-        return f"goal {result.goal}: nothing is proposed; to say so: policy: {{name: kernel-default}}"
-    if result.outcome == "closed":
-        return f"goal {result.goal}: the same was proposed and closed; --again proposes it nevertheless"
-    return (
-        f"proposal for goal {result.goal} {result.outcome}: branch {result.proposal.branch}\n"
-        f"next: fleetsched review show {result.goal}"
-    )
+def _worst(results: list[Proposed]) -> ExitCode:
+    """Refused before failed, failed before judged no."""
+    codes = [result.error.exit_code for result in results if result.error is not None]
+    judged_no = any(result.outcome in ("kernel-default", "closed") for result in results)
+    return max(codes) if codes else ExitCode.CHANGES if judged_no else ExitCode.OK
 
 
 @review.command("list")
@@ -88,14 +101,16 @@ def list_(repository: Repository = None, config: Config = None, as_json: Json = 
     import json
 
     from fleetsched.operations.proposals import proposals
-    from fleetsched.views.proposal import list_text
+    from fleetsched.views.proposal import line_of, list_text
 
     found = proposals(*_place(repository, config))
     if as_json:
-        for proposal in found:
+        for proposal in found.proposals:
             typer.echo(json.dumps(proposal.to_wire()))
     else:
-        typer.echo(list_text(found))
+        typer.echo(list_text(found.proposals))
+    for line in found.ignored:
+        typer.echo(f"fleetsched: ignored: {line_of(line, 200)}", err=True)
 
 
 @review.command()
@@ -109,7 +124,7 @@ def show(
     from fleetsched.operations import proposals as operation
     from fleetsched.views.proposal import diff_text, show_text
 
-    proposal, changes = operation.show(*_place(repository, config), goal)
+    proposal, changes = operation.show(*_place(repository, config), goal, diff=diff)
     typer.echo(show_text(proposal))
     if diff:
         typer.echo(f"\n{diff_text(changes)}")
@@ -119,10 +134,9 @@ def show(
 def approve(goal: Goal, repository: Repository = None, config: Config = None) -> None:
     """Approve exactly what a proposal is now."""
     from fleetsched.operations import proposals as operation
+    from fleetsched.views.proposal import approved_text
 
-    proposal = operation.approve(*_place(repository, config), goal)
-    typer.echo(f"proposal for goal {goal} approved at {proposal.head[:12]}")
-    typer.echo(f"next: fleetsched review merge {goal}")
+    typer.echo(approved_text(operation.approve(*_place(repository, config), goal)))
 
 
 @review.command()
@@ -133,7 +147,10 @@ def merge(goal: Goal, repository: Repository = None, config: Config = None) -> N
     root, trust = _place(repository, config)
     merged = operation.merge(root, trust, goal)
     typer.echo(f"proposal for goal {goal} merged into {trust.branch} as {merged.proposal.merged_as[:12]}")
-    typer.echo("next: fleetsched plan" if merged.checked_out else "next: git pull, then fleetsched plan")
+    if merged.checked_out:
+        typer.echo(f"this checkout of {trust.branch} was brought to it\nnext: fleetsched plan")
+    else:
+        typer.echo("next: git pull, then fleetsched plan")
 
 
 @review.command()

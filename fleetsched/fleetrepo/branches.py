@@ -4,17 +4,21 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fleetsched.errors import ConflictError, FleetschedError, RefusedError
+from fleetsched.fleetrepo.export import read_blobs
 from fleetsched.fleetrepo.git import Git, because
 from fleetsched.fleetrepo.revision import addressed, fetch_trusted
 from fleetsched.fleetrepo.signatures import signature_objections
 from fleetsched.model.controller import Trust
 
 _LIMIT_S = 120.0
+_SIGN = (
+    "sign with an allowed key: git config --global gpg.format ssh; git config --global user.signingkey KEY"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,27 @@ class Branches:
         pairs = (line.split(" ", 1) for line in listing.splitlines())
         return {name.removeprefix(prefix): commit for name, commit in pairs}
 
+    def read(self, places: Sequence[str], most_bytes: int) -> list[bytes | None]:
+        """Read files of commits; None for each that is no file, or larger than that.
+
+        Args:
+            places: each `commit:path`.
+            most_bytes: of one file.
+        """
+        listing = "".join(f"{place}\n" for place in places).encode()
+        answers = self.git.output("cat-file", "--batch-check", stdin=listing).splitlines() if places else []
+        blobs: list[str] = []
+        for answer in answers:
+            words = answer.split()
+            is_file = len(words) == 3 and words[1] == "blob" and int(words[2]) <= most_bytes
+            blobs.append(words[0] if is_file else "")
+        contents = read_blobs(self.git, sorted(set(filter(None, blobs))))
+        return [contents.get(blob) for blob in blobs]
+
+    def contains(self, commit: str, ancestor: str) -> bool:
+        """Whether a commit is `ancestor`, or builds on it."""
+        return self.git.run("merge-base", "--is-ancestor", ancestor, commit)[0] == 0
+
     def who(self) -> str:
         """Say who the user is for Git: `Name <e-mail>`.
 
@@ -99,7 +124,7 @@ class Branches:
 
     def commit(
         self,
-        changes: Mapping[str, bytes | None],
+        changes: Mapping[str, bytes],
         message: str,
         *,
         base: str = "",
@@ -108,7 +133,7 @@ class Branches:
         """Make a commit of `base`'s tree with some files changed; return it. No ref points to it yet.
 
         Args:
-            changes: content by path below the fleet repository's folder; None deletes the file.
+            changes: content by path below the fleet repository's folder.
             message: the commit's message.
             base: commit or tree to begin with; empty = no file.
             parents: commits.
@@ -122,9 +147,7 @@ class Branches:
             tree = index.output("write-tree")
         return self.commit_tree(tree, message, parents)
 
-    def _index_line(self, path: str, content: bytes | None) -> bytes:
-        if content is None:
-            return f"0 {'0' * 40}\t{path}\0".encode()
+    def _index_line(self, path: str, content: bytes) -> bytes:
         blob = self.git.output("hash-object", "-w", "--stdin", "--no-filters", stdin=content)
         return f"100644 {blob}\t{path}\0".encode()
 
@@ -132,11 +155,22 @@ class Branches:
         """Make a commit of a tree; return it.
 
         Raises:
-            FleetschedError: it cannot be signed, for example.
+            FleetschedError: it cannot be signed.
         """
         options = [word for parent in parents for word in ("-p", parent)]
         options += ["-S"] if sign else []
-        return self.git.output("commit-tree", *options, tree, stdin=message.encode())
+        status, commit, why = self.git.run("commit-tree", *options, tree, stdin=message.encode())
+        if status != 0:
+            what = "sign the merge" if sign else "make a commit"
+            raise FleetschedError(f"Git cannot {what}{because(why)}", remedy=_SIGN if sign else "")
+        return commit
+
+    def merges(self, ours: str, theirs: str) -> bool:
+        """Whether two commits can be merged without a conflict."""
+        return self._merge_tree(ours, theirs)[0] == 0
+
+    def _merge_tree(self, ours: str, theirs: str) -> tuple[int, str, str]:
+        return self.git.run("merge-tree", "--write-tree", "--no-messages", ours, theirs)
 
     def merge(self, ours: str, theirs: str, message: str) -> str:
         """Make a merge commit of two, signed where the user signs or signers are asked for; return it.
@@ -144,12 +178,18 @@ class Branches:
         Raises:
             ConflictError: they change the same lines.
             RefusedError: with its signature nobody would take it for approved.
+            FleetschedError: Git cannot merge, or not sign.
         """
-        status, tree, _ = self.git.run("merge-tree", "--write-tree", "--no-messages", ours, theirs)
-        if status != 0:
+        status, tree, why = self._merge_tree(ours, theirs)
+        if status == 1:
             raise ConflictError(
                 "the proposal conflicts with what was merged since it was made",
                 remedy="propose again: `fleetsched propose` makes it on the newest state",
+            )
+        if status != 0:
+            raise FleetschedError(
+                f"Git cannot merge the proposal{because(why)}",
+                remedy="it takes Git 2.38 or later and a whole clone (`git fetch --unshallow`)",
             )
         asked = bool(self.trust.allowed_signers)
         signs = self.git.run("config", "--type=bool", "--get", "commit.gpgsign")[1] == "true"
@@ -158,7 +198,7 @@ class Branches:
         if objections:
             raise RefusedError(
                 f"the merge would not be approved: {'; '.join(objections)}",
-                remedy="sign with an allowed key: git config gpg.format ssh; git config user.signingkey KEY",
+                remedy=_SIGN,
             )
         return merged
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,11 +55,12 @@ def read_files(git: Git, commit: str) -> dict[str, bytes]:
             files[path] = blob
     if total > MOST_BYTES:
         raise InputError(f"{commit[:12]} has files of {total:,} bytes; {MOST_BYTES:,} are the most")
-    contents = _blobs(git, sorted(set(files.values())))
+    contents = read_blobs(git, sorted(set(files.values())))
     return {path: contents[blob] for path, blob in files.items()}
 
 
-def _blobs(git: Git, blobs: list[str]) -> dict[str, bytes]:
+def read_blobs(git: Git, blobs: Sequence[str]) -> dict[str, bytes]:
+    """Read blobs, which are there: content by name."""
     answer = git.content("cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in blobs).encode())
     contents: dict[str, bytes] = {}
     at = 0

@@ -30,6 +30,25 @@ class Change:
     files: Mapping[str, bytes] = field(hash=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The newest state of every proposal.
+
+    Attributes:
+        proposals: by goal.
+        trusted: the trusted branch's tip.
+        ignored: a line for each that looks like a proposal and is none; what it quotes is foreign text.
+    """
+
+    proposals: tuple[Proposal, ...]
+    trusted: str
+    ignored: tuple[str, ...] = ()
+
+    def find(self, goal: str) -> Proposal | None:
+        """The goal's proposal, if there is one."""
+        return next((proposal for proposal in self.proposals if proposal.goal == goal), None)
+
+
 class Forge(ABC):
     """A place for proposals; there is at most one a goal. Every change is made whole or not at all.
 
@@ -38,8 +57,8 @@ class Forge(ABC):
     """
 
     @abstractmethod
-    def proposals(self) -> tuple[Proposal, ...]:
-        """List all proposals, the newest state of each, by goal."""
+    def proposals(self) -> Listing:
+        """Ask the forge for all proposals; what the other methods do builds on the newest answer."""
 
     @abstractmethod
     def open(self, change: Change, before: Proposal | None) -> Proposal:
@@ -50,19 +69,28 @@ class Forge(ABC):
         """
 
     @abstractmethod
-    def approve(self, proposal: Proposal) -> Proposal:
-        """Note that the user approves exactly the proposal's tip.
+    def is_mergeable(self, proposal: Proposal) -> bool:
+        """Whether nothing on the trusted branch, as last asked, conflicts with it."""
+
+    @abstractmethod
+    def approve(self, proposal: Proposal, runs: str) -> Proposal:
+        """Note that the user approves exactly the proposal's tip; once is enough.
+
+        Args:
+            proposal: as last listed.
+            runs: what the goal's hosts would run.
 
         Raises:
-            RefusedError: its branch is not what the record says.
+            RefusedError: it is not open, or its branch is gone.
         """
 
     @abstractmethod
     def merge(self, proposal: Proposal) -> Proposal:
-        """Merge it into the trusted branch.
+        """Merge it into the trusted branch; one that is merged already stays as it is.
 
         Raises:
             RefusedError: its tip is not approved, or the merge would not be.
+            ConflictError: the trusted branch has changed the same lines.
         """
 
     @abstractmethod
@@ -71,4 +99,4 @@ class Forge(ABC):
 
     @abstractmethod
     def diff(self, proposal: Proposal) -> str:
-        """Show what it changes, as a unified diff."""
+        """Show what merging it changes, as a unified diff."""

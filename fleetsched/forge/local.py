@@ -2,28 +2,29 @@
 """The forge that every Git remote is: proposals are branches, each with a record under refs/fleetsched.
 
 A record is a commit whose tree holds proposal.json, on top of the record before it: so its history tells who
-did what and when, and two who write at once are told apart by Git. Branch, record and trusted branch move
-together in one atomic push; whoever is killed before it has changed nothing.
+did what and when, and two who write at once are told apart by Git. The proposed commit is a parent, too, so
+that it stays when its branch is gone. Branch, record and trusted branch move together in one atomic push;
+whoever is killed before it has changed nothing.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 from fleetsched.documents.check import check
-from fleetsched.documents.node import Node
-from fleetsched.errors import InputError, RefusedError
+from fleetsched.documents.node import Node, shown
+from fleetsched.errors import FleetschedError, InputError, Problem, RefusedError
 from fleetsched.fleetrepo.branches import Branches, Update
-from fleetsched.forge.interface import Change, Forge
+from fleetsched.forge.interface import Change, Forge, Listing
 from fleetsched.model.manifests import Position
 from fleetsched.model.proposal import BRANCHES, GOAL_NAME, Approval, Proposal, State
 
 _RECORDS = "refs/fleetsched/proposals/"
 _SEEN_BRANCHES, _SEEN_RECORDS = "refs/fleetsched/seen/branches/", "refs/fleetsched/seen/proposals/"
 _FILE = "proposal.json"
-_MOST_BYTES = 256 << 10
+_MOST_BYTES = 512 << 10
 
 
 class LocalForge(Forge):
@@ -37,44 +38,43 @@ class LocalForge(Forge):
     def __init__(self, branches: Branches, now: Callable[[], str]) -> None:
         self._branches = branches
         self._now = now
+        self._tip = ""
         self._records: dict[str, str] = {}
         self._heads: dict[str, str] = {}
 
-    def proposals(self) -> tuple[Proposal, ...]:
+    def proposals(self) -> Listing:
         """See `Forge`. What does not fit the schema, whoever pushed it, is no proposal."""
+        self._tip = self._branches.trusted_tip()
         self._branches.fetch((f"+refs/heads/{BRANCHES}*:{_SEEN_BRANCHES}*", f"+{_RECORDS}*:{_SEEN_RECORDS}*"))
         self._records = self._branches.refs(_SEEN_RECORDS)
         self._heads = self._branches.refs(_SEEN_BRANCHES)
-        return tuple(self._read())
+        goals = [goal for goal in sorted(self._records) if GOAL_NAME.fullmatch(goal)]
+        places = [f"{self._records[goal]}:{_FILE}" for goal in goals]
+        proposals, ignored = [], []
+        for name in sorted(self._records.keys() - set(goals)):
+            ignored.append(f"{_RECORDS}{shown(name)} is not the name of a goal")
+        for goal, text in zip(goals, self._branches.read(places, _MOST_BYTES), strict=True):
+            try:
+                proposals.append(self._with_tip(_decode(goal, text)))
+            except InputError as error:
+                ignored.append(f"{_RECORDS}{goal} {error.message}")
+        return Listing(tuple(proposals), self._tip, tuple(ignored))
 
-    def _read(self) -> Iterator[Proposal]:
-        for goal, commit in sorted(self._records.items()):
-            if GOAL_NAME.fullmatch(goal):
-                try:
-                    yield self._record(goal, commit)
-                except InputError:
-                    continue
-
-    def _record(self, goal: str, commit: str) -> Proposal:
-        git = self._branches.git
-        status, size, _ = git.run("cat-file", "-s", f"{commit}:{_FILE}")
-        if status != 0 or int(size) > _MOST_BYTES:
-            raise InputError(f"the record of proposal {goal} cannot be read")
-        try:
-            value = json.loads(git.content("cat-file", "blob", f"{commit}:{_FILE}"))
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"the record of proposal {goal} is not JSON") from error
-        if check(Node(value, Position(_FILE, 0, 0)), "proposal") or value["goal"] != goal:
-            raise InputError(f"the record of proposal {goal} is not one")
-        return Proposal.from_wire(value)
+    def _with_tip(self, proposal: Proposal) -> Proposal:
+        """People may have gone on with its branch since the record was written."""
+        if proposal.state is not State.OPEN:
+            return proposal
+        return replace(proposal, head=self._heads.get(proposal.goal, proposal.head))
 
     def open(self, change: Change, before: Proposal | None) -> Proposal:
         """See `Forge`."""
-        head = self._heads.get(change.goal, "")
-        if before is not None and before.state is State.OPEN and head != before.head:
+        there = self._heads.get(change.goal, "")
+        updates = before if before is not None and before.state is State.OPEN else None
+        if there and there != (updates.made if updates else ""):
             raise RefusedError(
-                f"the branch {before.branch} has commits that fleetsched did not make",
-                remedy="merge or close that proposal first: `fleetsched review show`",
+                f"goal {change.goal}: the branch {BRANCHES}{change.goal} has commits that fleetsched did not"
+                " make; they are not overwritten",
+                remedy="review and merge them, or close the proposal or delete the branch first",
             )
         author, now = self._branches.who(), self._now()
         message = f"{change.title}\n\n{change.why}\n\nFleetsched-Proposal: {change.goal}\n"
@@ -84,44 +84,59 @@ class LocalForge(Forge):
             policy=change.policy,
             state=State.OPEN,
             base=change.base,
+            made=commit,
             head=commit,
             author=author,
             title=change.title,
             why=change.why,
             fingerprint=change.fingerprint,
-            opened_at=before.opened_at if before and before.state is State.OPEN else now,
+            opened_at=updates.opened_at if updates else now,
             updated_at=now,
         )
-        self._write(proposal, Update(f"refs/heads/{proposal.branch}", head, commit))
+        what = "updated" if updates else "opened"
+        self._write(proposal, what, Update(f"refs/heads/{proposal.branch}", there, commit), keep=commit)
         return proposal
 
-    def approve(self, proposal: Proposal) -> Proposal:
+    def is_mergeable(self, proposal: Proposal) -> bool:
+        """See `Forge`."""
+        return self._branches.merges(self._tip, proposal.head)
+
+    def approve(self, proposal: Proposal, runs: str) -> Proposal:
         """See `Forge`."""
         self._must_be_open(proposal)
-        approval = Approval(self._branches.who(), proposal.head, self._now())
-        others = tuple(each for each in proposal.valid_approvals if each.by != approval.by)
-        approved = replace(proposal, approvals=(*others, approval), updated_at=approval.at)
-        self._write(approved)
+        approval = Approval(self._branches.who(), proposal.head, self._now(), runs)
+        if approval.by in {each.by for each in proposal.valid_approvals}:
+            return proposal
+        approvals = (*proposal.valid_approvals, approval)
+        approved = replace(proposal, approvals=approvals, updated_at=approval.at)
+        own = ", who proposed it" if proposal.is_own(approval) else ""
+        self._write(approved, f"approved by {approval.by}{own}", keep=proposal.head)
         return approved
 
     def merge(self, proposal: Proposal) -> Proposal:
         """See `Forge`."""
+        if proposal.state is State.MERGED:
+            return proposal
+        by_hand = proposal.head != proposal.base and self._branches.contains(self._tip, proposal.head)
+        if by_hand and proposal.state is State.OPEN:
+            merged = replace(proposal, state=State.MERGED, merged_as=self._tip, updated_at=self._now())
+            self._write(merged, "merged by other means", *self._gone(proposal))
+            return merged
         self._must_be_open(proposal)
         if not proposal.valid_approvals:
             raise RefusedError(
                 f"proposal {proposal.goal}: {proposal.head[:12]} is not approved",
                 remedy=f"look at it, then `fleetsched review approve {proposal.goal}`",
             )
-        tip = self._branches.trusted_tip()
-        approved = "".join(f"Approved-by: {each.by}\n" for each in proposal.valid_approvals)
-        message = f"Merge the proposal for goal {proposal.goal}\n\n{proposal.title}\n\n{approved}"
-        commit = self._branches.merge(tip, proposal.head, message)
-        merged = replace(proposal, state=State.MERGED, merged_as=commit, updated_at=self._now())
-        self._write(
-            merged,
-            Update(f"refs/heads/{self._branches.trust.branch}", tip, commit),
-            Update(f"refs/heads/{proposal.branch}", proposal.head, ""),
+        approved = "".join(
+            f"Approved-by: {each.by}{' (its own author)' if proposal.is_own(each) else ''}\n"
+            for each in proposal.valid_approvals
         )
+        message = f"Merge the proposal for goal {proposal.goal}\n\n{proposal.title}\n\n{approved}"
+        commit = self._branches.merge(self._tip, proposal.head, message)
+        merged = replace(proposal, state=State.MERGED, merged_as=commit, updated_at=self._now())
+        trusted = Update(f"refs/heads/{self._branches.trust.branch}", self._tip, commit)
+        self._write(merged, "merged", trusted, *self._gone(proposal))
         return merged
 
     def close(self, proposal: Proposal, reason: str) -> Proposal:
@@ -129,35 +144,75 @@ class LocalForge(Forge):
         if proposal.state is not State.OPEN:
             return proposal
         closed = replace(proposal, state=State.CLOSED, reason=reason, updated_at=self._now())
-        head = self._heads.get(proposal.goal, "")
-        gone = [Update(f"refs/heads/{proposal.branch}", head, "")] if head else []
-        self._write(closed, *gone)
+        tip = self._heads.get(proposal.goal, "")
+        self._write(closed, f"closed: {reason}" if reason else "closed", *self._gone(proposal), keep=tip)
         return closed
 
     def diff(self, proposal: Proposal) -> str:
         """See `Forge`."""
+        # Not from the base that the record names: what it hides would be merged all the same.
+        start = proposal.base if proposal.state is State.MERGED else f"{self._tip}...{proposal.head}"
+        end = (proposal.head,) if proposal.state is State.MERGED else ()
         options = ("--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--stat", "--patch")
-        return self._branches.git.output("diff", *options, proposal.base, proposal.head, "--")
+        return self._branches.git.output("diff", *options, start, *end, "--")
 
     def _must_be_open(self, proposal: Proposal) -> None:
         if proposal.state is not State.OPEN:
-            raise RefusedError(f"proposal {proposal.goal} is {proposal.state}")
-        if self._heads.get(proposal.goal) != proposal.head:
             raise RefusedError(
-                f"the branch {proposal.branch} is not at {proposal.head[:12]}, of which the record tells",
+                f"proposal {proposal.goal} is {proposal.state}",
+                remedy=f"`fleetsched propose {proposal.goal}` makes another",
+            )
+        if proposal.goal not in self._heads:
+            raise RefusedError(
+                f"proposal {proposal.goal}: its branch {proposal.branch} is gone",
                 remedy="close the proposal, and propose again",
             )
 
-    def _write(self, proposal: Proposal, *others: Update) -> None:
+    def _gone(self, proposal: Proposal) -> list[Update]:
+        tip = self._heads.get(proposal.goal, "")
+        return [Update(f"refs/heads/{proposal.branch}", tip, "")] if tip else []
+
+    def _write(self, proposal: Proposal, what: str, *others: Update, keep: str = "") -> None:
+        """Push the record, with `keep` among its ancestors, together with other changes."""
+        value = proposal.to_wire()
+        wrong = _problems(value)
+        if wrong:
+            raise FleetschedError(f"proposal {proposal.goal} cannot be recorded: {wrong[0].message}")
+        text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
         before = self._records.get(proposal.goal, "")
-        text = json.dumps(proposal.to_wire(), indent=2, ensure_ascii=False) + "\n"
         commit = self._branches.commit(
             {_FILE: text.encode()},
-            f"{proposal.state}: {proposal.title}\n",
-            parents=(before,) if before else (),
+            f"Proposal for goal {proposal.goal}: {what}\n",
+            parents=[parent for parent in (before, keep) if parent],
         )
         self._branches.push(Update(_RECORDS + proposal.goal, before, commit), *others)
         self._records[proposal.goal] = commit
         for update in others:
-            if update.ref.startswith(f"refs/heads/{BRANCHES}"):
-                self._heads[proposal.goal] = update.new
+            if update.ref == f"refs/heads/{proposal.branch}":
+                self._heads.pop(proposal.goal, None)
+                if update.new:
+                    self._heads[proposal.goal] = update.new
+
+
+def _decode(goal: str, text: bytes | None) -> Proposal:
+    """Read a record, which anybody may have pushed.
+
+    Raises:
+        InputError: it is none.
+    """
+    if text is None:
+        raise InputError(f"has no {_FILE} of at most {_MOST_BYTES:,} bytes")
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError("is not JSON") from error
+    wrong = _problems(value)
+    if wrong:
+        raise InputError(f"is not a record: {wrong[0].message}")
+    if value["goal"] != goal:
+        raise InputError(f"is the record of another goal, {value['goal']}")
+    return Proposal.from_wire(value)
+
+
+def _problems(value: object) -> list[Problem]:
+    return check(Node(value, Position(_FILE, 0, 0)), "proposal")

@@ -30,11 +30,13 @@ class Approval:
     Attributes:
         by: `Name <e-mail>`, as Git knows them.
         at: RFC 3339 time.
+        runs: what the goal's hosts would run, as `policy@digest`, or `kernel-default`.
     """
 
     by: str
     commit: str
     at: str
+    runs: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,9 @@ class Proposal:
 
     Attributes:
         policy: what it binds.
-        base, head: commits: the trusted branch's tip that it was made on, and its own tip.
+        base: the commit of the trusted branch that it was made on.
+        made: the commit that fleetsched made.
+        head: its branch's tip; another than `made` when people have gone on with it.
         author: `Name <e-mail>` of who proposed it.
         why: the explanation, as text of at most 80 columns.
         fingerprint: of everything that the choice was made from; the same again is not proposed twice.
@@ -57,6 +61,7 @@ class Proposal:
     policy: str
     state: State
     base: str
+    made: str
     head: str
     author: str
     title: str
@@ -78,9 +83,14 @@ class Proposal:
         """The approvals of exactly its tip."""
         return tuple(approval for approval in self.approvals if approval.commit == self.head)
 
+    def is_own(self, approval: Approval) -> bool:
+        """Whether who approves is who proposed, by their e-mail addresses."""
+        return _address(approval.by) == _address(self.author)
+
     def to_wire(self) -> dict[str, Any]:
         """Write the record's form of it."""
-        return {"version": 1, **asdict(self), "state": str(self.state)}
+        approvals = [asdict(approval) for approval in self.approvals]
+        return {"version": 1, **asdict(self), "state": str(self.state), "approvals": approvals}
 
     @classmethod
     def from_wire(cls, value: Mapping[str, Any]) -> Proposal:
@@ -88,3 +98,7 @@ class Proposal:
         fields = {name: value[name] for name in value if name not in ("version", "state", "approvals")}
         approvals = tuple(Approval(**approval) for approval in value["approvals"])
         return cls(state=State(value["state"]), approvals=approvals, **fields)
+
+
+def _address(person: str) -> str:
+    return person.rpartition("<")[2].rstrip(">").lower()

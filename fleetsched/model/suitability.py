@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from fleetsched.model.manifests import KERNEL_DEFAULT, Objective, Policy
 from fleetsched.model.metrics import FEATURES, METRICS, Nature
@@ -87,7 +88,12 @@ _UNSAID = Value(0.0, "unmeasured, and the goal names no objective: counts 0")
 
 
 def rank(
-    goal: str, objective: Objective | None, policies: Iterable[Policy], hosts: Iterable[HostKernel]
+    goal: str,
+    objective: Objective | None,
+    policies: Iterable[Policy],
+    hosts: Iterable[HostKernel],
+    *,
+    unusable: Mapping[str, str] = MappingProxyType({}),
 ) -> Suitability:
     """Compare policies for a goal.
 
@@ -96,10 +102,14 @@ def rank(
         objective: what it is about; None = it does not say.
         policies: the candidates beside the kernel's own scheduler.
         hosts: of the goal, those that are known.
+        unusable: why policies cannot be used on any host, by name.
     """
     known = tuple(hosts)
     values = _values(objective)
-    candidates = [Candidate(KERNEL_DEFAULT), *(_candidate(policy, values, known) for policy in policies)]
+    candidates = [Candidate(KERNEL_DEFAULT)]
+    for policy in policies:
+        excluded = unusable.get(policy.name, "") or _unmet(policy, known)
+        candidates.append(Candidate(policy.name, _terms(policy, values), excluded))
     # At the same score the kernel's own scheduler stays: a change needs a reason.
     ordered = sorted(
         candidates,
@@ -120,12 +130,14 @@ def _values(objective: Objective | None) -> dict[str, Value]:
     }
 
 
-def _candidate(policy: Policy, values: Mapping[str, Value], hosts: tuple[HostKernel, ...]) -> Candidate:
-    terms = tuple(
+def _terms(policy: Policy, values: Mapping[str, Value]) -> tuple[tuple[str, float, float], ...]:
+    return tuple(
         (feature, weight, values[feature].value)
         for feature, weight in sorted(policy.suitability.items())
         if feature in values
     )
+
+
+def _unmet(policy: Policy, hosts: tuple[HostKernel, ...]) -> str:
     unmet = ((host.host, policy.requires.unmet(host.kernel_release, host.arch)) for host in hosts)
-    excluded = next((f"{host} {reason}" for host, reason in unmet if reason), "")
-    return Candidate(policy.name, terms, excluded)
+    return next((f"{host} {reason}" for host, reason in unmet if reason), "")

@@ -8,12 +8,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fleetsched.errors import InputError
+from fleetsched.fleetrepo import decode
 from fleetsched.fleetrepo.branches import Branches
-from fleetsched.forge.interface import Forge
+from fleetsched.fleetrepo.export import exported
+from fleetsched.fleetrepo.load import load_lock
+from fleetsched.fleetrepo.manifests import read_manifests
+from fleetsched.forge.interface import Forge, Listing
 from fleetsched.forge.local import LocalForge
 from fleetsched.model.controller import Trust
-from fleetsched.model.proposal import Proposal
+from fleetsched.model.manifests import KERNEL_DEFAULT
+from fleetsched.model.proposal import Proposal, State
 from fleetsched.model.suggest import suggestion
+
+_MOST_REASON = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +40,7 @@ def open_forge(branches: Branches) -> Forge:
     return LocalForge(branches, lambda: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
 
 
-def proposals(root: Path, trust: Trust) -> tuple[Proposal, ...]:
+def proposals(root: Path, trust: Trust) -> Listing:
     """All proposals, by goal."""
     return open_forge(Branches(root, trust)).proposals()
 
@@ -44,26 +51,53 @@ def find(forge: Forge, goal: str) -> Proposal:
     Raises:
         InputError: there is none.
     """
-    known = {proposal.goal: proposal for proposal in forge.proposals()}
-    if goal not in known:
+    known = forge.proposals()
+    proposal = known.find(goal)
+    if proposal is None:
+        near = suggestion(goal, [each.goal for each in known.proposals])
         raise InputError(
-            f'there is no proposal for a goal "{goal}"{suggestion(goal, known)}',
+            f'there is no proposal for a goal "{goal}"{near}',
             remedy="`fleetsched review list` shows those there are",
         )
-    return known[goal]
+    return proposal
 
 
-def show(root: Path, trust: Trust, goal: str) -> tuple[Proposal, str]:
-    """A proposal and its diff."""
+def show(root: Path, trust: Trust, goal: str, *, diff: bool) -> tuple[Proposal, str]:
+    """A proposal and, where asked for, its diff."""
     forge = open_forge(Branches(root, trust))
     proposal = find(forge, goal)
-    return proposal, forge.diff(proposal)
+    return proposal, forge.diff(proposal) if diff else ""
 
 
 def approve(root: Path, trust: Trust, goal: str) -> Proposal:
-    """Note that the user approves the proposal's tip."""
-    forge = open_forge(Branches(root, trust))
-    return forge.approve(find(forge, goal))
+    """Note that the user approves the proposal's tip, and what the goal's hosts would run by it.
+
+    Raises:
+        InputError: no such proposal, or its tip does not say what would run.
+    """
+    branches = Branches(root, trust)
+    forge = open_forge(branches)
+    proposal = find(forge, goal)
+    runs = _runs(branches, proposal) if proposal.state is State.OPEN else ""
+    return forge.approve(proposal, runs)
+
+
+def _runs(branches: Branches, proposal: Proposal) -> str:
+    """What the goal's hosts run by the proposal's tip: not what its record says, but what its files say."""
+    with exported(branches.git, proposal.head) as folder:
+        node = read_manifests(folder).goals.get(proposal.goal)
+        binding = decode.workload_goal(node, "").policy if node is not None else None
+        if binding is None:
+            raise InputError(
+                f"proposal {proposal.goal}: {proposal.head[:12]} binds no policy to the goal",
+                remedy="close it, and propose again",
+            )
+        if binding.is_kernel_default:
+            return KERNEL_DEFAULT
+        digest = load_lock(folder / "policies" / binding.name).variants.get(binding.variant)
+        if digest is None:
+            raise InputError(f"proposal {proposal.goal}: the lock has no variant {binding.variant}")
+        return f"{binding.name}@{digest}"
 
 
 def merge(root: Path, trust: Trust, goal: str) -> Merged:
@@ -71,11 +105,16 @@ def merge(root: Path, trust: Trust, goal: str) -> Merged:
     branches = Branches(root, trust)
     forge = open_forge(branches)
     merged = forge.merge(find(forge, goal))
-    branches.trusted_tip()
-    return Merged(merged, branches.fast_forward(merged.merged_as))
+    return Merged(merged, branches.fast_forward(branches.trusted_tip()))
 
 
 def close(root: Path, trust: Trust, goal: str, reason: str) -> Proposal:
-    """Close a proposal without merging it."""
+    """Close a proposal without merging it.
+
+    Raises:
+        InputError: the reason is too long for the record.
+    """
+    if len(reason) > _MOST_REASON:
+        raise InputError(f"the reason has {len(reason):,} characters; {_MOST_REASON:,} are the most")
     forge = open_forge(Branches(root, trust))
-    return forge.close(find(forge, goal), reason)
+    return forge.close(find(forge, goal), reason.encode(errors="replace").decode())

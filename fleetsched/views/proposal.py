@@ -28,7 +28,7 @@ def suitability_text(suitability: Suitability) -> str:
 
 def _candidate(candidate: Candidate) -> str:
     if candidate.excluded:
-        line = f"  {candidate.name:<18}    -  cannot be used: {candidate.excluded}"
+        line = f"  {candidate.name:<18}    -  cannot be used: {line_of(candidate.excluded, 200)}"
         return textwrap.fill(line, WIDTH, subsequent_indent=" " * 27, break_on_hyphens=False)
     terms = ", ".join(
         f"{feature} {_signed(weight)} x {_signed(value)}"
@@ -62,22 +62,38 @@ def _signed(value: float) -> str:
     return f"{value:+g}" if value else "0"
 
 
+def outcome_text(outcome: str, goal: str, proposal: Proposal | None) -> str:
+    """What `propose` did about a goal, and what to do next."""
+    match outcome:
+        case "kernel-default":
+            return f"goal {goal}: nothing is proposed; to say so: policy: {{name: kernel-default}}"
+        case "kept":
+            return f"goal {goal}: the policy that it has suits as well as any; nothing is proposed"
+        case "closed":
+            return (
+                f"goal {goal}: the same was proposed before and closed{_why_closed(proposal)}\n"
+                f"to propose it nevertheless: fleetsched propose {goal} --repropose"
+            )
+    branch = f": branch {proposal.branch}" if proposal else ""
+    return f"proposal for goal {goal} {outcome}{branch}\nnext: fleetsched review show {goal}"
+
+
 def list_text(proposals: Sequence[Proposal]) -> str:
     """A line a proposal."""
     if not proposals:
         return "no proposals"
     width = max(len(proposal.goal) for proposal in proposals)
     return "\n".join(
-        f"{proposal.goal:<{width}}  {proposal.state:<7} {_judged(proposal):<12} {proposal.policy}, "
-        f"{proposal.updated_at[:10]}"
+        f"{proposal.goal:<{width}}  {_state(proposal):<18}  {line_of(proposal.updated_at[:10])}"
+        f"  {proposal.policy}"
         for proposal in proposals
     )
 
 
-def _judged(proposal: Proposal) -> str:
+def _state(proposal: Proposal) -> str:
     if proposal.state is not State.OPEN:
-        return ""
-    return "approved" if proposal.valid_approvals else "not approved"
+        return str(proposal.state)
+    return "open, approved" if proposal.valid_approvals else "open, not approved"
 
 
 def show_text(proposal: Proposal) -> str:
@@ -86,11 +102,14 @@ def show_text(proposal: Proposal) -> str:
         line_of(proposal.title),
         "",
         f"  state     {proposal.state}{_why_closed(proposal)}",
-        f"  branch    {proposal.branch} at {proposal.head[:12]}, on {proposal.base[:12]}",
+        f"  branch    {proposal.branch}",
+        f"  commit    {proposal.head[:12]}, on {proposal.base[:12]}{_gone_on(proposal)}",
         f"  proposed  {line_of(proposal.opened_at)} by {line_of(proposal.author)}",
     ]
     lines += [
-        f"  approved  {line_of(each.at)} by {line_of(each.by)}{_own(each.by, proposal)}"
+        f"  approved  {line_of(each.at)} by {line_of(each.by)}"
+        f"{', its own author' if proposal.is_own(each) else ''}\n"
+        f"            {_short(line_of(each.runs, 200))}"
         for each in proposal.valid_approvals
     ]
     if proposal.merged_as:
@@ -102,12 +121,29 @@ def show_text(proposal: Proposal) -> str:
     return "\n".join(lines)
 
 
-def _own(by: str, proposal: Proposal) -> str:
-    return " (who proposed it)" if by == proposal.author else ""
+def approved_text(proposal: Proposal) -> str:
+    """What was approved, after `review approve`."""
+    newest = proposal.valid_approvals[-1]
+    own = " by its own author" if proposal.is_own(newest) else ""
+    return (
+        f"proposal for goal {proposal.goal} approved{own} at {proposal.head[:12]}\n"
+        f"its hosts would run {_short(line_of(newest.runs, 200))}\n"
+        f"next: fleetsched review merge {proposal.goal}"
+    )
 
 
-def _why_closed(proposal: Proposal) -> str:
-    return f": {line_of(proposal.reason)}" if proposal.reason else ""
+def _short(runs: str) -> str:
+    """An object's digest as plan shows it."""
+    name, at, digest = runs.partition("@")
+    return name + at + digest[:8]
+
+
+def _gone_on(proposal: Proposal) -> str:
+    return "" if proposal.head == proposal.made else f"; people went on from {proposal.made[:12]}"
+
+
+def _why_closed(proposal: Proposal | None) -> str:
+    return f": {line_of(proposal.reason)}" if proposal and proposal.reason else ""
 
 
 def diff_text(diff: str) -> str:

@@ -48,6 +48,12 @@ def test_what_a_host_cannot_run_is_no_choice() -> None:
     )
 
 
+def test_what_cannot_be_used_at_all_is_no_choice() -> None:
+    objective = Objective("wakeup_latency_p99_us", "minimize")
+    found = rank("web", objective, POLICIES, [], unusable={"newest": "it is not locked"})
+    assert (found.best.name, found.candidates[-1].excluded) == ("interactive", "it is not locked")
+
+
 def test_a_policy_must_beat_the_kernels_own_scheduler() -> None:
     assert rank("web", None, [policy("nothing", {})], HOSTS).best.name == "kernel-default"
 
