@@ -20,11 +20,42 @@ _FORMS = {
     "an Anthropic key": re.compile(r"\bsk-ant-[A-Za-z0-9_-]{16,}"),
     "an AWS key": re.compile(r"\bA(?:KIA|SIA)[A-Z0-9]{16}\b"),
     "a Slack token": re.compile(r"\bxox[abeprs]-[A-Za-z0-9-]{10,}"),
+    "an OpenAI key": re.compile(r"\bsk-(?:proj|svcacct|admin)-[A-Za-z0-9_-]{16,}"),
+    "a Google key": re.compile(r"\bAIza[A-Za-z0-9_-]{35}"),
+    "a Stripe key": re.compile(r"\b[rs]k_live_[A-Za-z0-9]{16,}"),
+    "an npm token": re.compile(r"\bnpm_[A-Za-z0-9]{36}\b"),
+    "a PyPI token": re.compile(r"\bpypi-AgE[A-Za-z0-9_-]{16,}"),
+    "a Hugging Face token": re.compile(r"\bhf_[A-Za-z0-9]{30,}"),
+    "a Vault token": re.compile(r"\bhvs\.[A-Za-z0-9_-]{24,}"),
+    "an age key": re.compile(r"\bAGE-SECRET-KEY-1[A-Z0-9]{50,}"),
+    "a JSON Web Token": re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"),
 }
 _IN_URL = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?P<user>[^\s/:@]*):(?P<password>[^\s/@]+)@")
 _HEADER = re.compile(
     r"(?P<name>\bauthorization\b[\"']?\s*[:=]\s*[\"']?)(?P<value>[^\s\"',]+(?: [^\s\"',]+)?)", re.I
 )
+# The last words of a name, however it is written: dbPassword, api_token, client-secret; not tokenLifetime.
+_NAME = re.compile(
+    r"(?:^|[_.-])(?:(?<!proxy.)pass|passwd|password|passphrase|secret|secrets|token|credentials|"
+    r"(?:api|access|private|secret|auth|signing|encryption)[_.-]?key)$"
+)
+_HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+# References, templates and paths say where a secret is; the words are what people write where there is none.
+_NO_LITERAL = re.compile(
+    r"\s*(?:[$<~/.%].*|.*\{\{.*|[a-z]+://[^@]*|\*+|x+|none|null|no|yes|true|false|ask|prompt|optional|"
+    r"required|unset|disabled|.{0,2})\s*",
+    re.I | re.DOTALL,
+)
+
+
+def names_secret(name: str) -> bool:
+    """Whether a key's name says that its value is a secret."""
+    return _NAME.search(_HUMPS.sub("_", name).lower()) is not None
+
+
+def is_literal(text: str) -> bool:
+    """Whether a value called a secret may be one, and not where one is, or that there is none."""
+    return _NO_LITERAL.fullmatch(text) is None
 
 
 def find_secret(text: str) -> str:

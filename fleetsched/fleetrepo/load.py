@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fleetsched.documents.check import check
+from fleetsched.documents.literals import secrets_in
 from fleetsched.documents.node import Node, shown
 from fleetsched.documents.reader import read_file
 from fleetsched.errors import InputError, Problem, ProblemsError
@@ -145,7 +146,7 @@ def _read_settings(root: Path) -> _Settings:
         return settings
     document, *more = reading.documents
     settings.problems += [extra.problem("only one document may stand here") for extra in more]
-    wrong = check(document, "fleet")
+    wrong = [*check(document, "fleet"), *secrets_in(document)]
     settings.problems += reading.unnamed(wrong)
     if not wrong:
         settings.strategy = document.get("defaults", "strategy")

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleetsched.documents.check import check
+from fleetsched.documents.literals import secrets_in
 from fleetsched.documents.node import Node, shown
 from fleetsched.documents.reader import Reading, read_file
 from fleetsched.errors import Problem
-from fleetsched.fleetrepo.literals import secrets_in
 from fleetsched.model.suggest import suggestion
 
 _SCHEMAS = {

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleetsched.documents.check import check
+from fleetsched.documents.literals import secrets_in
 from fleetsched.documents.node import Node, shown
 from fleetsched.documents.reader import read_file
 from fleetsched.errors import Problem
 from fleetsched.fleetrepo import decode
-from fleetsched.fleetrepo.literals import secrets_in
 from fleetsched.fleetrepo.parameters import check_declared
 from fleetsched.fleetrepo.requirements import unmeetable
 from fleetsched.model.manifests import KERNEL_DEFAULT, Policy, PolicyLock

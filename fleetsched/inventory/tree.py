@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
+from itertools import chain
 
+from fleetsched.documents.literals import IN_INVENTORY, called_secret, known_forms
 from fleetsched.documents.node import Node, shown
 from fleetsched.inventory import connection
 from fleetsched.inventory.connection import Findings
@@ -76,6 +78,7 @@ class Tree:
     def inventory(self, findings: Findings) -> Inventory:
         """Apply precedence and make the values that others use."""
         self._settle_ungrouped()
+        self._find_secrets(findings)
         ranks = self._ranks(findings)
         members = {name: self._members(name) for name in self.groups}
         of_host: dict[str, list[str]] = {name: [] for name in self.hosts}
@@ -84,6 +87,21 @@ class Tree:
                 of_host[name].append(group)
         hosts = {name: self._host(name, of_host[name], findings) for name in self.hosts}
         return Inventory(hosts=hosts, groups=members)
+
+    def _find_secrets(self, findings: Findings) -> None:
+        """Tokens and keys are a mistake. What only has a secret's name is a warning: others may need it."""
+        of_groups = [group.variables for group in self.groups.values()]
+        of_files = [kind.values() for files in self.files for kind in (files.groups, files.hosts)]
+        variables = {
+            id(node): (name, node)  # a range's hosts share theirs
+            for each in (*of_groups, *self.hosts.values(), *chain.from_iterable(of_files))
+            for name, node in each.items()
+            if name not in connection.KNOWN
+        }
+        for name, node in variables.values():
+            findings.problems.extend(known_forms(node, IN_INVENTORY))
+            named = Node({name: node.value}, node.position, {name: node})
+            findings.warnings.extend(called_secret(named, IN_INVENTORY))
 
     def _settle_ungrouped(self) -> None:
         """Let `ungrouped` have the hosts that no other group has, whatever the files say, as in Ansible."""

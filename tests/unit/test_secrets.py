@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetsched.secrets import find_secret, redact
+from fleetsched.secrets import find_secret, is_literal, names_secret, redact
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaA\n-----END OPENSSH PRIVATE KEY-----"
 
@@ -25,6 +25,10 @@ KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaA\n-----END OPENSSH PRIVATE
             "https://ann:[redacted]@git.example.test/x",
         ),
         ("Authorization: Bearer abc.def", "", "Authorization: [redacted]"),
+        ("npm_" + "a" * 36, "an npm token", "[redacted]"),
+        ("hf_" + "a" * 34, "a Hugging Face token", "[redacted]"),
+        ("sk-proj-0123456789abcdef", "an OpenAI key", "[redacted]"),
+        ("x eyJhbGciOiJI.eyJzdWIiOiIx.SflKxwRJSMeK y", "a JSON Web Token", "x [redacted] y"),
         ("ssh://git@example.test:22/fleet.git", "", "ssh://git@example.test:22/fleet.git"),
         ("slice_us 3000 -> 5000, fair@1c444f54", "", "slice_us 3000 -> 5000, fair@1c444f54"),
     ],
@@ -32,6 +36,60 @@ KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaA\n-----END OPENSSH PRIVATE
 def test_secrets_are_named_and_taken_out(text: str, what: str, without: str) -> None:
     assert find_secret(text) == what
     assert redact(text) == without
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "password",
+        "dbPassword",
+        "db_pass",
+        "API_TOKEN",
+        "client-secret",
+        "aws.secret_key",
+        "apiKey",
+        "authKey",
+    ],
+)
+def test_a_name_may_say_that_its_value_is_a_secret(name: str) -> None:
+    assert names_secret(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "proxy_pass",
+        "token_lifetime",
+        "passwordFile",
+        "key",
+        "keys",
+        "ssh_public_key",
+        "bypass",
+        "tokens_per_s",
+    ],
+)
+def test_a_name_that_only_has_such_a_word_does_not(name: str) -> None:
+    assert not names_secret(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "literal"),
+    [
+        ("hunter2", True),
+        ("correct horse battery", True),
+        ("{{ vault_password }}", False),
+        ("$DB_PASSWORD", False),
+        ("/run/secrets/db", False),
+        ("~/.pgpass", False),
+        ("<fill me in>", False),
+        ("https://vault.example.test/db", False),
+        ("none", False),
+        ("", False),
+        ("********", False),
+    ],
+)
+def test_a_reference_a_template_or_nothing_is_no_secret(text: str, literal: bool) -> None:
+    assert is_literal(text) is literal
 
 
 @given(st.text())

@@ -297,8 +297,8 @@ POLICY = "policies/fair/policy.yaml"
             GOAL,
             "  rollout: careful\n",
             "  description: use ghp_0123456789abcdefghijABCDEFGHIJ456789\n",
-            f"{GOAL}:7:16: this looks like a GitHub token: whoever reads the repository has it: "
-            "revoke it, and keep it out of files",
+            f"{GOAL}:7:16: this looks like a GitHub token: whoever reads the file has it; revoke it, "
+            "and write where it is: {env: NAME} or {file: PATH}",
         ),
         (
             "manifests/group.yaml",

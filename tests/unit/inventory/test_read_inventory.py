@@ -202,6 +202,20 @@ def test_encrypted_variables_that_are_not_needed_do_no_harm(tmp_path: Path) -> N
     assert problems(reading) == []
 
 
+def test_a_token_is_a_mistake_and_what_is_called_a_secret_a_warning_once(tmp_path: Path) -> None:
+    text = """\
+web:
+  hosts: {'web-[1:3]': {db_password: hunter2, tls_key_file: /etc/key.pem}}
+  vars: {ci: {url: 'https://ci', job: glpat-0123456789abcdefghij}, db_token: '{{ vaulted }}'}
+"""
+    reading = read(tmp_path, text)
+    advice = "whoever reads the file has it; revoke it, and encrypt the new one with ansible-vault"
+    assert problems(reading) == [f"inventory.yaml:3:39: this looks like a GitLab token: {advice}"]
+    assert [str(warning) for warning in reading.warnings] == [
+        f'inventory.yaml:2:38: "db_password" looks like a secret in the clear: {advice}'
+    ]
+
+
 def test_an_unknown_connection_variable_is_a_warning(tmp_path: Path) -> None:
     reading = read(tmp_path, "web: {hosts: {'a[1:9]': {ansible_hots: x}}}\n")
     (warning,) = reading.warnings
