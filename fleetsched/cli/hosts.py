@@ -10,16 +10,7 @@ import typer
 
 from fleetsched.cli.complete import complete_hosts
 from fleetsched.cli.group import Group
-from fleetsched.cli.options import (
-    Config,
-    FleetOptions,
-    Forks,
-    Inventory,
-    Repository,
-    Yes,
-    open_access,
-    with_fleet_options,
-)
+from fleetsched.cli.options import FleetOptions, Yes, with_fleet_options
 from fleetsched.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -29,25 +20,24 @@ app = typer.Typer(cls=Group, help="Host keys, and whether hosts can be managed."
 
 
 @app.command()
+@with_fleet_options
 def trust(
+    fleet: FleetOptions,
     pattern: Annotated[
         str,
         typer.Argument(metavar="HOST", help="A host, or an Ansible pattern.", autocompletion=complete_hosts),
     ],
-    repository: Repository = None,
-    inventory: Inventory = None,
-    forks: Forks = None,
-    config: Config = None,
     yes: Yes = False,
     replace: Annotated[bool, typer.Option("--replace", help="Also replace a key that has changed.")] = False,
 ) -> None:
     """Show hosts' keys and remember those that you confirm."""
     from fleetsched.operations import hosts as operation
-    from fleetsched.operations.plan import Selection, select
+    from fleetsched.operations.plan import select
 
-    access = open_access(repository, inventory, config, forks)
+    access = fleet.open()
+    named = {host.name for host in access.fleet.inventory.select(pattern)}
     results = operation.trust(
-        select(access.fleet, Selection(pattern)),
+        [host for host in select(access.fleet, fleet.selection) if host.name in named],
         access.transport.ssh,
         confirm=lambda offer: _confirm(offer, yes),
         replace=replace,

@@ -23,7 +23,8 @@ from fleetsched.secrets import redact
 _FILES = {
     "files": ("init", "validate", "lock"),
     "explain": ("explain",),
-    "runs": ("plan", "apply", "status", "rollback", "retry", "release"),
+    "runs": ("plan", "apply", "status"),
+    "undo": ("rollback", "retry", "release"),
     "proposals": ("propose", "review"),
     "policy": ("policy",),
     "hosts": ("hosts",),

@@ -41,27 +41,48 @@ Inventory = Annotated[
 Limit = Annotated[
     str | None,
     typer.Option(
-        "--limit", "-l", help="Only these hosts (an Ansible pattern).", autocompletion=complete_hosts
+        "--limit",
+        "-l",
+        envvar="FLEETSCHED_LIMIT",
+        help="Only these hosts (an Ansible pattern).",
+        autocompletion=complete_hosts,
     ),
 ]
 Exclude = Annotated[
     str | None,
-    typer.Option("--exclude", help="Not these hosts (an Ansible pattern).", autocompletion=complete_hosts),
+    typer.Option(
+        "--exclude",
+        envvar="FLEETSCHED_EXCLUDE",
+        help="Not these hosts (an Ansible pattern).",
+        autocompletion=complete_hosts,
+    ),
 ]
 Group = Annotated[
     str | None,
-    typer.Option("--group", help="Only the hosts of this HostGroup.", autocompletion=complete_group),
+    typer.Option(
+        "--group",
+        envvar="FLEETSCHED_GROUP",
+        help="Only the hosts of this HostGroup.",
+        autocompletion=complete_group,
+    ),
 ]
+# The controller's own file is read with the environment over it: so these two have no `envvar` here.
 Forks = Annotated[
     int | None,
-    typer.Option("--forks", "-f", min=1, help="Hosts at the same time."),
+    typer.Option("--forks", "-f", min=1, help="Hosts at the same time; also FLEETSCHED_FORKS."),
 ]
 Config = Annotated[
     Path | None,
-    typer.Option("--config", help="The controller's own configuration file."),
+    typer.Option("--config", help="The controller's own configuration file; also FLEETSCHED_CONFIG."),
 ]
 AskBecomePass = Annotated[
-    bool, typer.Option("--ask-become-pass", "-K", help="Ask for the password that sudo wants on hosts.")
+    bool,
+    typer.Option(
+        "--ask-become-pass",
+        "-K",
+        envvar="FLEETSCHED_ASK_BECOME_PASS",
+        help="Ask for the password that sudo wants on hosts.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON records, one a line, and nothing else.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -90,14 +111,11 @@ def find_repository(given: Path | None) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class FleetOptions:
-    """The options of every command about hosts."""
+class ReachOptions:
+    """The options of a command that reaches hosts."""
 
     repository: Repository = None
     inventory: Inventory = None
-    limit: Limit = None
-    exclude: Exclude = None
-    group: Group = None
     forks: Forks = None
     config: Config = None
     ask_become_pass: AskBecomePass = False
@@ -113,6 +131,15 @@ class FleetOptions:
             approved=approved,
             become_password=_ask_become_password() if self.ask_become_pass else "",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class FleetOptions(ReachOptions):
+    """The options of a command about many hosts."""
+
+    limit: Limit = None
+    exclude: Exclude = None
+    group: Group = None
 
     @property
     def selection(self) -> Selection:
@@ -132,13 +159,18 @@ def _ask_become_password() -> str:
 
 
 def with_fleet_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command every option of `FleetOptions`; it gets them as one value, its argument `fleet`."""
-    shared = get_type_hints(FleetOptions, include_extras=True)
-    own = get_type_hints(command, include_extras=True, localns={"FleetOptions": FleetOptions})
+    """Give a command every option of its argument `fleet`, which it gets as one value.
+
+    `fleet` is annotated with `FleetOptions`, or with `ReachOptions` where hosts are not selected.
+    """
+    kinds = {"FleetOptions": FleetOptions, "ReachOptions": ReachOptions}
+    own = get_type_hints(command, include_extras=True, localns=kinds)
+    kind = own["fleet"]
+    shared = get_type_hints(kind, include_extras=True)
 
     @functools.wraps(command)
     def wrapper(**given: Any) -> None:
-        fleet = FleetOptions(**{name: given.pop(name) for name in shared})
+        fleet = kind(**{name: given.pop(name) for name in shared})
         command(fleet=fleet, **given)
 
     parameters = [
@@ -150,7 +182,7 @@ def with_fleet_options(command: Callable[..., None]) -> Callable[..., None]:
         inspect.Parameter(
             each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=shared[each.name]
         )
-        for each in dataclasses.fields(FleetOptions)
+        for each in dataclasses.fields(kind)
     ]
     wrapper.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]

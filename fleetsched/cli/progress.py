@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Live progress by host: a table on a terminal, plain lines otherwise."""
+"""Live progress by host: a table on a terminal, plain lines otherwise, or JSON records."""
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+
+from fleetsched.secrets import redact
+from fleetsched.views.plan import printable
+from fleetsched.views.records import event_record
 
 if TYPE_CHECKING:
     from fleetsched.rollout.engine import HostEvent
@@ -31,7 +37,9 @@ class Progress:
     table shows what each host does now.
     """
 
-    _LASTING = frozenset({"enabled", "confirmed", "failed", "unreachable", "reverted", "interrupted"})
+    _LASTING = frozenset(
+        {"cannot", "enabled", "confirmed", "failed", "unreachable", "reverted", "interrupted"}
+    )
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -47,7 +55,9 @@ class Progress:
         """Show one event."""
         with self._lock:
             if self._live is None or event.word in self._LASTING or event.word.endswith("rolled back"):
-                line = f"{time.strftime('%H:%M:%S')}  {event.host:<12} {event.word}: {event.detail}"
+                line = printable(
+                    f"{time.strftime('%H:%M:%S')}  {event.host:<12} {event.word}: {event.detail}"
+                )
                 self._console.print(line, markup=False, highlight=False, soft_wrap=True)
             if self._live is not None and event.host:
                 self._now[event.host] = (event.word, event.detail)
@@ -60,3 +70,28 @@ class Progress:
         for host, (word, detail) in self._now.items():
             table.add_row(host, word, detail)
         return table
+
+
+class EventRecords:
+    """Writes host events as JSON records, one a line. `report` may be called from any thread."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+        self._gone = False
+
+    def running(self) -> AbstractContextManager[object]:
+        """There is nothing to be drawn meanwhile."""
+        return nullcontext()
+
+    def report(self, event: HostEvent) -> None:
+        """Write one event. When the reader has gone the run goes on in silence."""
+        at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+        record = event_record(at, event.host, event.word, event.detail)
+        with self._lock:
+            if not self._gone:
+                try:
+                    self._stream.write(redact(json.dumps(record)) + "\n")
+                    self._stream.flush()
+                except BrokenPipeError:
+                    self._gone = True

@@ -1,39 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands about hosts: plan, apply, status, rollback, retry."""
+"""The commands that everything is about: plan, apply, status."""
 
 from __future__ import annotations
 
-import json
-import signal
-import sys
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fleetsched.cli.complete import complete_hosts
-from fleetsched.cli.options import (
-    Config,
-    FleetOptions,
-    Inventory,
-    Json,
-    Repository,
-    Yes,
-    open_access,
-    with_fleet_options,
-)
-from fleetsched.errors import ExitCode, HostError, UsageError
+from fleetsched.cli.options import FleetOptions, Json, Yes, with_fleet_options
+from fleetsched.cli.running import ask, journals, print_records, stop_on_signals, with_progress
+from fleetsched.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from types import FrameType
-
     from fleetsched.model.plan import Plan
-    from fleetsched.model.run import Applied
     from fleetsched.operations.fleet import FleetAccess
+    from fleetsched.operations.plan import Planned
     from fleetsched.operations.snapshot import Snapshot
-    from fleetsched.rollout.engine import StopRequest
 
 app = typer.Typer()
 
@@ -51,13 +34,19 @@ def plan(
     state: Annotated[
         Path | None, typer.Option("--state", help="Plan from this file of `status --snapshot`; ask no host.")
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Save the plan, for `fleetsched apply FILE`.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show what apply would change, why, and on which hosts. Changes nothing."""
     from fleetsched.operations.plan import plan as make_plan
     from fleetsched.operations.plan import select
+    from fleetsched.operations.saved import save_plan
     from fleetsched.operations.snapshot import plan_snapshot, read_snapshot
 
+    if state is not None and out is not None:
+        raise UsageError("--state and --out exclude each other: a saved plan is of what hosts say now")
     access = fleet.open()
     if state is not None:
         snapshot = read_snapshot(state)
@@ -66,7 +55,11 @@ def plan(
     else:
         with make_plan(access, fleet.selection) as planned:
             made = planned.plan
+            if out is not None:
+                save_plan(out, made, planned.observed, access.fleet.inventory)
             _show_plan(access, made, diff=diff, as_json=as_json)
+    if out is not None and not as_json:
+        typer.echo(f"\nSaved: `fleetsched apply {out}` carries out this plan while it holds.")
     raise typer.Exit(made.exit_code(detailed=detailed_exitcode))
 
 
@@ -76,15 +69,19 @@ def _show_plan(
     from datetime import UTC, datetime
 
     from fleetsched.operations.diff import policy_diffs
-    from fleetsched.views.plan import age_text, diff_records, diff_text, plan_records, plan_text
+    from fleetsched.views.plan import age_text, diff_text, plan_text
+    from fleetsched.views.records import plan_records, state_record
 
     # Without a commit there is no repository, or one in which Git must not be asked for more.
     diffs = policy_diffs(access.root, access.fleet, made) if diff and access.revision.commit else []
+    file, snapshot = state or (None, None)
+    age_s = snapshot.age_s(datetime.now(UTC)) if snapshot else 0.0
     if as_json:
-        _print_records([*plan_records(made), *diff_records(diffs)])
+        taken = state_record(snapshot.taken_at, age_s) if snapshot else None
+        print_records(plan_records(made, diffs, taken))
         return
-    if state is not None:
-        typer.echo(age_text(str(state[0]), state[1].age_s(datetime.now(UTC))))
+    if file is not None:
+        typer.echo(age_text(str(file), age_s))
     typer.echo(plan_text(made, access.fleet))
     if diff:
         typer.echo(f"\n{diff_text(diffs)}")
@@ -94,40 +91,91 @@ def _show_plan(
 @with_fleet_options
 def apply(
     fleet: FleetOptions,
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A plan of `plan --out`: not asked again; refused when anything has moved on since."
+        ),
+    ] = None,
     yes: Yes = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Approval, objects and plan as for real; change no host.")
+        bool,
+        typer.Option(
+            "--check",
+            help="Judge the approval, build and inspect objects, say what would start; change no host. "
+            "Returns what a run would: 8 refused; 3, 4 or 6 where hosts or goals keep it from starting; "
+            "or 0.",
+        ),
     ] = False,
     unreviewed: Annotated[
         bool, typer.Option("--unreviewed", help="In a lab only: apply what nobody approved.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Bring hosts to what the approved revision wants: canary first, watched, confirmed or rolled back."""
     from fleetsched.operations import apply as operation
-    from fleetsched.operations.objects import build_objects
-    from fleetsched.operations.plan import plan as make_plan
-    from fleetsched.operations.plan import select
+    from fleetsched.operations.plan import EVERY_HOST, plan_these, select
+    from fleetsched.operations.saved import planned_hosts, read_plan, refuse_moved
     from fleetsched.views.plan import plan_text
+    from fleetsched.views.records import nothing_records, opening_records
+
+    if file is not None and fleet.selection != EVERY_HOST:
+        raise UsageError("a saved plan names its hosts: it takes no --limit, --exclude or --group")
+    if as_json and not (yes or check or file):
+        raise UsageError("--json asks nothing", remedy="add --yes")
+    saved = read_plan(file) if file else None
+    access = fleet.open(fetch=True, approved=not unreviewed)
+    hosts = planned_hosts(saved, access) if saved else select(access.fleet, fleet.selection)
+    operation.check_lab(access, hosts)
+    with plan_these(access, hosts) as planned:
+        if saved:
+            refuse_moved(saved, planned.plan, planned.observed)
+        if as_json:
+            print_records(opening_records(planned.plan))
+        else:
+            typer.echo(plan_text(planned.plan, planned.fleet))
+        if check:
+            raise typer.Exit(_check(access, planned, as_json=as_json))
+        if not planned.plan.has_changes:
+            code = planned.plan.exit_code(detailed=False)
+            print_records(nothing_records(code) if as_json else ())
+            raise typer.Exit(code)
+        ask(yes or saved is not None, "Apply this plan?")
+        raise typer.Exit(_carry_out(access, planned, as_json=as_json))
+
+
+def _check(access: FleetAccess, planned: Planned, *, as_json: bool) -> ExitCode:
+    """Everything of a run that changes nothing."""
+    from fleetsched.operations.apply import look_ahead
+    from fleetsched.operations.objects import build_objects
+    from fleetsched.views.records import outlook_records
+    from fleetsched.views.run import outlook_text
+
+    objects = build_objects(access.fleet, planned.plan)
+    outlooks, code = look_ahead(planned.plan, access.fleet)
+    if as_json:
+        print_records(outlook_records(outlooks, code))
+    else:
+        typer.echo(f"\n{outlook_text(outlooks)}")
+        typer.echo(f"Objects built, inspected and found as locked: {len(objects)}.")
+    return code
+
+
+def _carry_out(access: FleetAccess, planned: Planned, *, as_json: bool) -> ExitCode:
+    from fleetsched.operations.apply import apply as carry_out
+    from fleetsched.views.records import run_records
     from fleetsched.views.run import run_text
 
-    access = fleet.open(fetch=True, approved=not unreviewed)
-    operation.check_lab(access, select(access.fleet, fleet.selection))
-    with make_plan(access, fleet.selection) as planned:
-        typer.echo(plan_text(planned.plan, planned.fleet))
-        if check:
-            objects = build_objects(access.fleet, planned.plan)
-            typer.echo(f"check: {len(objects)} objects are as locked; no host was changed")
-        if check or not planned.plan.has_changes:
-            raise typer.Exit(planned.plan.exit_code(detailed=False))
-        _ask(yes, "Apply this plan?")
-        with stop_on_signals() as stop:
-            applied = _with_progress(
-                lambda report: operation.apply(
-                    access, planned, journals=_journals(), report=report, stop=stop
-                )
-            )
-    typer.echo(run_text(applied))
-    raise typer.Exit(applied.exit_code)
+    with stop_on_signals() as stop:
+        applied = with_progress(
+            lambda report: carry_out(access, planned, journals=journals(), report=report, stop=stop),
+            as_json=as_json,
+        )
+    if as_json:
+        print_records(run_records(applied))
+    else:
+        typer.echo(run_text(applied))
+    return applied.exit_code
 
 
 @app.command()
@@ -141,136 +189,16 @@ def status(
 ) -> None:
     """Show what every host runs now, from its own kernel."""
     from fleetsched.operations.snapshot import write_snapshot
-    from fleetsched.operations.status import status as ask
-    from fleetsched.views.status import status_records, status_text
+    from fleetsched.operations.status import status as look
+    from fleetsched.views.records import status_records
+    from fleetsched.views.status import status_text
 
-    observed = ask(fleet.open(), fleet.selection)
+    observed = look(fleet.open(), fleet.selection)
     if snapshot is not None:
         write_snapshot(snapshot, observed)
     if as_json:
-        _print_records(status_records(observed))
+        print_records(status_records(observed))
     else:
         typer.echo(status_text(observed))
     if any(seen.error for seen in observed.values()):
         raise typer.Exit(ExitCode.UNREACHABLE)
-
-
-@app.command()
-@with_fleet_options
-def rollback(
-    fleet: FleetOptions,
-    run: Annotated[str | None, typer.Argument(help="The run to undo; default: the newest.")] = None,
-    yes: Yes = False,
-) -> None:
-    """Put the hosts of a run back to what they ran before; what they run now becomes held."""
-    from fleetsched.operations import rollback as operation
-    from fleetsched.operations.plan import plan as make_plan
-    from fleetsched.views.run import run_text, undo_text
-
-    access = fleet.open()
-    with make_plan(access, fleet.selection) as planned:
-        undo = operation.plan_rollback(planned, run)
-        typer.echo(undo_text(undo))
-        _ask(yes, "Roll these hosts back?")
-        applied = _with_progress(
-            lambda report: operation.rollback(access, planned, undo, journals=_journals(), report=report)
-        )
-    typer.echo(run_text(applied))
-    raise typer.Exit(applied.exit_code)
-
-
-@app.command()
-@with_fleet_options
-def retry(fleet: FleetOptions) -> None:
-    """Let held assignments be tried again; the next apply does."""
-    from fleetsched.operations import rollback as operation
-    from fleetsched.operations.plan import plan as make_plan
-
-    with make_plan(fleet.open(), fleet.selection) as planned:
-        released = operation.retry(planned)
-    for host, assignment in released:
-        typer.echo(f"{host}: {assignment} may be tried again")
-    if not released:
-        typer.echo("nothing is held")
-
-
-@app.command()
-def release(
-    host: Annotated[
-        str,
-        typer.Argument(help="A host of the inventory, or [user@]name[:port].", autocompletion=complete_hosts),
-    ],
-    repository: Repository = None,
-    inventory: Inventory = None,
-    config: Config = None,
-    yes: Yes = False,
-) -> None:
-    """Let a host go: back to the kernel's own scheduler, nothing recorded, managed no longer."""
-    from fleetsched.operations import release as operation
-    from fleetsched.views.run import run_text
-
-    access = open_access(repository, inventory, config, None)
-    with operation.plan_release(access, host) as planned:
-        typer.echo(f"{planned.host.host}: {planned.host.before} -> the kernel's scheduler")
-        if planned.host.problem:
-            raise HostError(planned.host.problem, remedy=planned.host.remedy)
-        if not planned.host.changes:
-            typer.echo("it is not managed; nothing was changed")
-            return
-        _ask(yes, "Let this host go?")
-        applied = _with_progress(
-            lambda report: operation.release(access, planned, journals=_journals(), report=report)
-        )
-    typer.echo(run_text(applied))
-    raise typer.Exit(applied.exit_code)
-
-
-def _ask(yes: bool, question: str) -> None:
-    """Ask before hosts are changed; only `yes` goes on."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError("nobody is there to ask", remedy="add --yes")
-    if input(f"{question} Only `yes` is accepted: ").strip() != "yes":
-        typer.echo("nothing was changed")
-        raise typer.Exit(ExitCode.ERROR)
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
-    """The first Ctrl-C or SIGTERM asks the run to stop at a safe point; the second leaves at once."""
-    from fleetsched.rollout.engine import StopRequest
-
-    stop = StopRequest()
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if stop.requested:
-            raise KeyboardInterrupt
-        stop.request()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _with_progress(work: Any) -> Applied:
-    from fleetsched.cli.progress import Progress, RunConsole
-
-    progress = Progress(RunConsole())
-    with progress.running():
-        applied: Applied = work(progress.report)
-    return applied
-
-
-def _journals() -> Path:
-    import platformdirs
-
-    return platformdirs.user_state_path("fleetsched") / "runs"
-
-
-def _print_records(records: Iterable[dict[str, Any]]) -> None:
-    for record in records:
-        typer.echo(json.dumps(record))

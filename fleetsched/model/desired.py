@@ -45,6 +45,6 @@ def _wish(fleet: Fleet, goal: WorkloadGoal) -> Desired:
     if goal.policy is None:
         return Desired(Claim.UNBOUND, goal.name, group.name)
     if goal.policy.is_kernel_default:
-        return Desired(Claim.KERNEL_DEFAULT, goal.name, group.name)
+        return Desired(Claim.KERNEL_DEFAULT, goal.name, group.name, heal=group.heal)
     requires: tuple[Requires, ...] = (group.requires, fleet.policies[goal.policy.name].requires)
-    return Desired(Claim.GOAL, goal.name, group.name, fleet.assignment(goal), requires)
+    return Desired(Claim.GOAL, goal.name, group.name, fleet.assignment(goal), requires, group.heal)

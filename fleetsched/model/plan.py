@@ -35,6 +35,9 @@ CHANGING = frozenset({Action.ATTACH, Action.REPLACE, Action.REMOVE, Action.HEAL}
 """The actions that a run carries out. `adopt` is a change that waits for a person."""
 
 
+_RETRY = "change the policy or its parameters, or run `fleetsched retry`"
+
+
 class Claim(StrEnum):
     """Why a host has the desired value that it has."""
 
@@ -55,6 +58,7 @@ class Desired:
         group: name of the HostGroup, when one holds the host.
         assignment: the policy to run; None is the kernel's own scheduler.
         requires: what the group and the policy ask of the host.
+        heal: whether drift is corrected; else it is only told.
     """
 
     claim: Claim
@@ -62,6 +66,7 @@ class Desired:
     group: str | None = None
     assignment: Assignment | None = None
     requires: tuple[Requires, ...] = ()
+    heal: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +123,17 @@ class HostPlan:
         return self.action is not Action.UNKNOWN
 
     @property
+    def drifted(self) -> bool:
+        """Whether the host runs something else than its goal wants, and is left at that (`heal: false`)."""
+        claimed = self.desired.claim in (Claim.GOAL, Claim.KERNEL_DEFAULT)
+        return self.action is Action.NONE and claimed and self.before != self.after
+
+    @property
+    def as_wanted(self) -> bool:
+        """Whether the host runs what its goal wants of it."""
+        return self.action is Action.NONE and self.desired.claim is not Claim.UNBOUND and not self.drifted
+
+    @property
     def words(self) -> str:
         """The action as people read it: `install-helper, attach`."""
         return f"install-helper, {self.action}" if self.install_helper else str(self.action)
@@ -145,14 +161,15 @@ class Plan:
         """How many hosts each action concerns.
 
         `install-helper` counts beside the action that follows it; `cannot` counts hosts that should change
-        and that a run would refuse, instead of their actions; `unbound` those whose goal has no policy.
+        and that a run would refuse, instead of their actions; `unbound` those whose goal has no policy;
+        `drifted` those whose group says `heal: false`.
         """
         counts: Counter[str] = Counter()
         for host in self.hosts:
             if host.problem and host.action in CHANGING:
                 counts["cannot"] += 1
                 continue
-            counts["unbound" if host.desired.claim is Claim.UNBOUND and host.known else str(host.action)] += 1
+            counts[_word(host)] += 1
             counts["install-helper"] += host.install_helper
         return +counts
 
@@ -161,6 +178,12 @@ class Plan:
         if self.unreachable:
             return ExitCode.UNREACHABLE
         return ExitCode.CHANGES if detailed and self.has_changes else ExitCode.OK
+
+
+def _word(host: HostPlan) -> str:
+    if host.desired.claim is Claim.UNBOUND and host.known:
+        return "unbound"
+    return "drifted" if host.drifted else str(host.action)
 
 
 def plan_hosts(desired: Mapping[str, Desired], observed: Mapping[str, Observed]) -> tuple[HostPlan, ...]:
@@ -197,6 +220,16 @@ def plan_host(
         if desired.assignment is None:
             reason = _unbound(desired) if desired.claim is Claim.UNBOUND else "no helper, and none is needed"
             return HostPlan(name, desired, Action.NONE, after=after, reason=reason)
+        if held:
+            return HostPlan(
+                name,
+                desired,
+                Action.HELD,
+                after=after,
+                reason=_why_held(held),
+                remedy=_RETRY,
+                held=held[1],
+            )
         cannot = _problem(desired, observed)
         return HostPlan(
             name,
@@ -225,18 +258,31 @@ def plan_host(
         problem = f"fleetsched does not throw out what it did not start, here {status.foreign}"
         remedy = "stop what started it (for example `systemctl disable --now scx`), then plan again"
     elif action is Action.HELD:
-        remedy = "change the policy or its parameters, or run `fleetsched retry`"
+        remedy = _RETRY
     return HostPlan(
         host=name,
         desired=desired,
         action=action,
         recorded=status.last_known_good,
-        before=running_now(status),
-        after=after if desired.claim not in (Claim.UNBOUND, Claim.KEPT) else running_now(status),
+        before=_before(action, status),
+        after=running_now(status) if _stays(desired, status) else after,
         reason=reason,
         problem=problem,
         remedy=remedy,
         held=held[1] if held and action is Action.HELD else None,
+    )
+
+
+def _before(action: Action, status: Status) -> str:
+    if action is Action.REMOVE and status.foreign and status.last_known_good:
+        return f"{status.last_known_good.assignment} recorded, {status.foreign} runs"
+    return running_now(status)
+
+
+def _stays(desired: Desired, status: Status) -> bool:
+    """Whether what the host runs is not this plan's to change."""
+    return desired.claim in (Claim.UNBOUND, Claim.KEPT) or (
+        desired.claim is Claim.PRUNED and status.foreign is not None
     )
 
 
@@ -247,23 +293,28 @@ def _action(desired: Desired, status: Status, held: tuple[str, Held] | None) -> 
         return Action.NONE, _unbound(desired)
     if desired.claim is Claim.KEPT:
         return Action.NONE, f"no goal claims it, and group {desired.group} says prune: false"
-    if status.foreign:
-        if desired.assignment is None and recorded is None and desired.claim is Claim.PRUNED:
+    if status.foreign and desired.claim is Claim.PRUNED:
+        if recorded is None:
             return Action.NONE, f"not managed; runs {status.foreign}"
-        return Action.ADOPT, f"drift: {status.foreign} runs, not {describe(recorded)}"
+        return Action.REMOVE, f"no goal claims it; {status.foreign}, which fleetsched did not start, stays"
+    drift = f"drift: {running_now(status)} runs, not {describe(recorded)}"
+    if status.foreign:
+        if recorded == desired.assignment and not desired.heal:
+            return Action.NONE, f"{drift}; {_unhealed(desired)}"
+        return Action.ADOPT, drift
     if recorded == desired.assignment == running and status.trial is None:
         return Action.NONE, ""
     if desired.assignment is None:
         return Action.REMOVE, _why_removed(desired)
     if held:
-        host, hold = held
-        return Action.HELD, f"failed on {host}: {hold.exit or hold.why}"
-    if recorded == desired.assignment:
-        return Action.HEAL, f"drift: {running_now(status)} runs, not {describe(recorded)}"
+        return Action.HELD, _why_held(held)
     if status.trial:
-        return _first_or_replace(
-            recorded
-        ), f"a trial of {status.trial.assignment} by {status.trial.run} is on"
+        on_trial = f"a trial of {status.trial.assignment} by {status.trial.run} is on"
+        if recorded == desired.assignment:
+            return Action.HEAL, on_trial
+        return Action.REPLACE if recorded else Action.ATTACH, on_trial
+    if recorded == desired.assignment:
+        return (Action.HEAL, drift) if desired.heal else (Action.NONE, f"{drift}; {_unhealed(desired)}")
     if recorded is None:
         voided = status.voided
         return (
@@ -273,8 +324,13 @@ def _action(desired: Desired, status: Status, held: tuple[str, Held] | None) -> 
     return Action.REPLACE, difference(recorded, desired.assignment)
 
 
-def _first_or_replace(recorded: Assignment | None) -> Action:
-    return Action.REPLACE if recorded else Action.ATTACH
+def _why_held(held: tuple[str, Held]) -> str:
+    host, hold = held
+    return f"failed on {host}: {hold.exit or hold.why}"
+
+
+def _unhealed(desired: Desired) -> str:
+    return f"group {desired.group} says heal: false"
 
 
 def _unbound(desired: Desired) -> str:

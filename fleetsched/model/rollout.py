@@ -19,6 +19,7 @@ from fleetsched.model.manifests import Count, FailureBudget, Percent, RolloutStr
 class Phase(StrEnum):
     """Where one host is in the rollout."""
 
+    CANNOT = "cannot"
     WAITING = "not started"
     WORKING = "working"
     CONFIRMED = "confirmed"
@@ -123,7 +124,7 @@ class Rollout:
         hosts: Sequence[str],
         strategy: RolloutStrategy,
         *,
-        failed: Sequence[str] = (),
+        cannot: Sequence[str] = (),
         unreachable: Sequence[str] = (),
     ) -> Rollout:
         """A rollout of which nothing is done yet.
@@ -131,11 +132,11 @@ class Rollout:
         Args:
             hosts: all hosts that it concerns, in the order in which they are worked on.
             strategy: steps, failure budget, and what a failure does.
-            failed: those of `hosts` that were refused before anything started.
+            cannot: those of `hosts` that are refused before anything starts; they count as failed.
             unreachable: those of `hosts` that did not answer.
         """
         phases = dict.fromkeys(hosts, Phase.WAITING)
-        phases |= dict.fromkeys(failed, Phase.FAILED) | dict.fromkeys(unreachable, Phase.UNREACHABLE)
+        phases |= dict.fromkeys(cannot, Phase.CANNOT) | dict.fromkeys(unreachable, Phase.UNREACHABLE)
         workable = [host for host, phase in phases.items() if phase is Phase.WAITING]
         return cls(
             cut_batches(workable, strategy.steps),
@@ -149,10 +150,15 @@ class Rollout:
         return tuple(host for host, phase in self.phases.items() if phase in phases)
 
     @property
+    def tried(self) -> frozenset[str]:
+        """The hosts whose work was begun; no other was touched."""
+        return frozenset(host for batch in self.batches[: self.next_step] for host in batch.hosts)
+
+    @property
     def over_budget(self) -> bool:
         """Whether more hosts failed, or did not answer, than the strategy allows."""
         total = len(self.phases)
-        failed = len(self.within(Phase.FAILED))
+        failed = len(self.within(Phase.FAILED, Phase.CANNOT))
         unreachable = len(self.within(Phase.UNREACHABLE))
         return not (
             allows(self.budget.failed, failed, total) and allows(self.budget.unreachable, unreachable, total)
@@ -203,7 +209,7 @@ def _exit_code(rollout: Rollout) -> ExitCode:
         return ExitCode.NOT_ROLLED_BACK
     if rollout.over_budget and not rollout.rolls_back and rollout.within(Phase.CONFIRMED):
         return ExitCode.NOT_ROLLED_BACK
-    if rollout.within(Phase.FAILED, Phase.ROLLED_BACK):
+    if rollout.within(Phase.FAILED, Phase.CANNOT, Phase.ROLLED_BACK):
         return ExitCode.ROLLED_BACK
     if rollout.interrupted and rollout.within(Phase.WAITING, Phase.REVERTED):
         return ExitCode.INTERRUPTED

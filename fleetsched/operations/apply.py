@@ -3,29 +3,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import getpass
-import os
-import secrets
-import socket
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
-from fleetsched.errors import ExitCode, FleetschedError, HostError, InterruptedRunError, RefusedError
+from fleetsched.errors import ExitCode, RefusedError
 from fleetsched.model.inventory import Host
-from fleetsched.model.manifests import BUILT_IN_STRATEGY, Fleet, RolloutStrategy
-from fleetsched.model.plan import CHANGING, Action, Claim, HostPlan, Plan
-from fleetsched.model.rollout import Phase
-from fleetsched.model.run import Applied, HostResult
+from fleetsched.model.manifests import BUILT_IN_STRATEGY, FailureBudget, Fleet, Percent, RolloutStrategy
+from fleetsched.model.plan import CHANGING, Action, HostPlan, Plan
+from fleetsched.model.rollout import Done, Phase, decide
+from fleetsched.model.run import Applied, HostResult, Outlook
 from fleetsched.operations.fleet import FleetAccess, may_skip_review
 from fleetsched.operations.objects import build_objects
 from fleetsched.operations.plan import Planned
-from fleetsched.rollout.engine import LEASE_MARGIN_S, HostEvent, Outcome, Run, StopRequest, roll_out
-from fleetsched.rollout.journal import Journal
-from fleetsched.rollout.session import HostSession
+from fleetsched.operations.running import new_run, results, under_way
+from fleetsched.rollout.engine import HostEvent, Run, StopRequest, begin, roll_out
 
 _SEVERITY = (
     ExitCode.NOT_ROLLED_BACK,
@@ -35,6 +28,9 @@ _SEVERITY = (
     ExitCode.UNREACHABLE,
     ExitCode.OK,
 )
+NO_GOAL = "hosts that no goal claims"
+# Giving a host back to the kernel's scheduler is no risk that those out of reach would tell of.
+_UNCLAIMED = replace(BUILT_IN_STRATEGY, failure_budget=FailureBudget(unreachable=Percent(100)))
 
 
 def check_lab(access: FleetAccess, hosts: Iterable[Host]) -> None:
@@ -57,6 +53,7 @@ def apply(
     journals: Path,
     report: Callable[[HostEvent], None],
     stop: StopRequest | None = None,
+    build: Callable[[Fleet, Plan], Mapping[str, bytes]] = build_objects,
 ) -> Applied:
     """Carry out `planned`, goal by goal. `open_fleet` or `check_lab` has refused what is not approved.
 
@@ -65,49 +62,36 @@ def apply(
         LeaseHeldError: another run holds a host; nothing was changed.
         InterruptedRunError: KeyboardInterrupt, whatever `stop` says; hosts on trial go back by themselves.
     """
-    objects = build_objects(access.fleet, planned.plan)
-    run = new_run(access, planned, objects, journals, report, stop)
-    with run.journal:
-        run.journal.write("run", run=run.id, owner=run.owner, revision=run.revision)
-        rollouts = _rollouts(planned.plan, access.fleet)
-        try:
-            _take_leases(run, rollouts)
-            applied = _roll_out_all(run, planned.plan, rollouts)
-        except KeyboardInterrupt:
-            # Workers still use their sessions: whoever leaves now closes them, and the leases run out.
-            raise InterruptedRunError(
-                f"run {run.id} was left in the middle",
-                remedy="hosts on trial go back by themselves; `fleetsched plan` shows what runs where",
-            ) from None
-        except FleetschedError:
-            drop_leases(run)
-            raise
-        drop_leases(run)
+    objects = build(access.fleet, planned.plan)
+    run = new_run(access, planned.reached, objects, journals, report, stop)
+    rollouts = _rollouts(planned.plan, access.fleet)
+    with under_way(run, "run", _leases(rollouts), revision=run.revision):
+        applied = _roll_out_all(run, planned.plan, access.fleet, rollouts)
         run.journal.write("end", exit_code=int(applied.exit_code))
     return applied
 
 
-def new_run(
-    access: FleetAccess,
-    planned: Planned,
-    objects: Mapping[str, bytes],
-    journals: Path,
-    report: Callable[[HostEvent], None],
-    stop: StopRequest | None = None,
-) -> Run:
-    """Name a run and open its journal."""
-    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-    return Run(
-        id=run_id,
-        owner=f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()}), run {run_id}",
-        revision=access.revision.label,
-        sessions=planned.reached.sessions,
-        objects=objects,
-        executor=planned.reached.executor,
-        journal=Journal(journals / f"{run_id}.jsonl", lambda: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"),
-        report=report,
-        stop=stop or StopRequest(),
-    )
+def look_ahead(plan: Plan, fleet: Fleet) -> tuple[list[Outlook], ExitCode]:
+    """What `apply` would start, goal by goal, if all went well; and what it would return."""
+    waits = _Waits(plan, fleet)
+    found, codes = [], [plan.exit_code(detailed=False)]
+    for rollout in _rollouts(plan, fleet):
+        obstacle = waits.of(rollout)
+        begun = begin(rollout.hosts, rollout.strategy)
+        out = [*begun.within(Phase.CANNOT, Phase.UNREACHABLE)]
+        decision = decide(begun)
+        if obstacle:
+            codes.append(ExitCode.PAUSED)
+        elif isinstance(decision, Done):
+            codes.append(decision.exit_code)
+            obstacle = (
+                f"more hosts cannot, or do not answer, than the failure budget allows: {', '.join(out)}"
+            )
+        else:
+            codes.append(ExitCode.ROLLED_BACK if begun.within(Phase.CANNOT) else ExitCode.OK)
+            waits.ended(rollout, begun.within(Phase.WAITING))
+        found.append(Outlook(rollout.goal, () if obstacle else begun.batches, obstacle))
+    return found, _worst(codes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,66 +115,73 @@ def _rollouts(plan: Plan, fleet: Fleet) -> list[_Rollout]:
                 strategy = fleet.strategies[manifest.rollout]
                 rollouts.append(_Rollout(goal, hosts, strategy, manifest.depends_on))
             else:
-                rollouts.append(_Rollout(goal, hosts, BUILT_IN_STRATEGY))
+                rollouts.append(_Rollout(goal, hosts, _UNCLAIMED))
     return rollouts
 
 
-def _take_leases(run: Run, rollouts: list[_Rollout]) -> None:
-    """Take the lease of every host that already has a helper, before anything is changed."""
-    wanted = [
-        (name, rollout.strategy.trial_deadline_s + LEASE_MARGIN_S)
-        for rollout in rollouts
-        for name, plan in rollout.hosts.items()
-        if plan.action in CHANGING and not plan.install_helper and not plan.problem
-    ]
-
-    def take(name: str, ttl_s: float) -> None:
-        # A host that does not answer any more will say so when its own work begins; the budget decides then.
-        with contextlib.suppress(HostError):
-            run.sessions[name].take_lease(run.owner, ttl_s)
-
-    for taken in [run.executor.submit(take, *want) for want in wanted]:
-        taken.result()
+def _leases(rollouts: Iterable[_Rollout]) -> Iterator[tuple[str, float]]:
+    """Every host that will be changed and has a helper, with how long a trial may last there."""
+    for rollout in rollouts:
+        for name, plan in rollout.hosts.items():
+            if plan.action in CHANGING and not plan.install_helper and not plan.problem:
+                yield name, rollout.strategy.trial_deadline_s
 
 
-def drop_leases(run: Run) -> None:
-    """Give all leases back; for the end of a run, when no worker uses a session any more."""
-    list(run.executor.map(HostSession.drop_lease, run.sessions.values()))
+class _Waits:
+    """Which goals are not done, so that those that depend on them wait."""
+
+    def __init__(self, plan: Plan, fleet: Fleet) -> None:
+        self._plans = {host.host: host for host in plan.hosts}
+        self._left_out: set[str] = set()
+        self._undone: dict[str, set[str]] = {}  # by goal, its hosts that do not run what it wants
+        for name in {name for goal in fleet.goals.values() for name in goal.depends_on}:
+            goal = fleet.goals[name]
+            hosts = [host.name for host in fleet.hosts(goal.host_group)]
+            left = {host for host in hosts if host not in self._plans or not self._plans[host].as_wanted}
+            if left or goal.policy is None:
+                self._undone[name] = left
+            if not left <= self._plans.keys():
+                self._left_out.add(name)
+
+    def of(self, rollout: _Rollout) -> str:
+        """What it waits for; empty = nothing."""
+        for name in rollout.depends_on:
+            if name in self._left_out:
+                return f"waits for goal {name}, some of whose hosts this run leaves out"
+            if name in self._undone:
+                return f"waits for goal {name}"
+        return ""
+
+    def ended(self, rollout: _Rollout, confirmed: Collection[str]) -> None:
+        """Take note of the hosts that a rollout has brought to what its goal wants."""
+        if rollout.goal in self._undone:
+            self._undone[rollout.goal].difference_update(confirmed)
+            if not self._undone[rollout.goal]:
+                del self._undone[rollout.goal]
 
 
-def _waits_for(rollout: _Rollout, undone: set[str | None]) -> str:
-    """The first goal that this one depends on and that is not done; empty = none."""
-    return next((name for name in rollout.depends_on if name in undone), "")
-
-
-def _roll_out_all(run: Run, plan: Plan, rollouts: list[_Rollout]) -> Applied:
+def _roll_out_all(run: Run, plan: Plan, fleet: Fleet, rollouts: list[_Rollout]) -> Applied:
     codes = [plan.exit_code(detailed=False)]
-    undone = {host.desired.goal for host in plan.hosts if host.action is not Action.NONE}
-    undone |= {host.desired.goal for host in plan.hosts if host.desired.claim is Claim.UNBOUND}
-    results: list[HostResult] = []
+    waits = _Waits(plan, fleet)
+    ended: list[HostResult] = []
     for number, rollout in enumerate(rollouts):
-        if waits_for := _waits_for(rollout, undone):
-            run.journal.write("goal-waits", goal=rollout.goal, waits_for=waits_for)
-            results += [
-                HostResult(host, rollout.goal, Phase.WAITING, f"waits for goal {waits_for}")
-                for host in rollout.hosts
-            ]
+        if why := waits.of(rollout):
+            run.journal.write("goal-waits", goal=rollout.goal, why=why)
+            ended += [HostResult(host, rollout.goal, Phase.WAITING, why) for host in rollout.hosts]
+            codes.append(ExitCode.PAUSED)
             continue
         run.journal.write("goal", goal=rollout.goal, hosts=[*rollout.hosts])
         outcome = roll_out(run, rollout.hosts, rollout.strategy)
-        results += _results(rollout.goal, outcome)
+        ended += results(rollout.goal, outcome)
         codes.append(outcome.exit_code)
-        if outcome.exit_code is ExitCode.OK:
-            undone.discard(rollout.goal)
-        if codes[-1] not in {ExitCode.OK, ExitCode.UNREACHABLE}:
-            left = tuple(rest.goal or "hosts that no goal claims" for rest in rollouts[number + 1 :])
-            return Applied(run.id, codes[-1], tuple(results), run.journal.path, left)
-    worst = next(code for code in _SEVERITY if code in codes)
-    return Applied(run.id, worst, tuple(results), run.journal.path)
+        waits.ended(rollout, outcome.rollout.within(Phase.CONFIRMED))
+        # What is out of reach is no news about the goals that follow; what failed, or a person's wish, is.
+        given_up = outcome.rollout.over_budget and outcome.exit_code is not ExitCode.UNREACHABLE
+        if given_up or outcome.exit_code is ExitCode.INTERRUPTED:
+            left = tuple(rest.goal or NO_GOAL for rest in rollouts[number + 1 :])
+            return Applied(run.id, _worst(codes), tuple(ended), run.journal.path, left)
+    return Applied(run.id, _worst(codes), tuple(ended), run.journal.path)
 
 
-def _results(goal: str | None, outcome: Outcome) -> list[HostResult]:
-    return [
-        HostResult(host, goal, phase, outcome.details.get(host, "not touched"))
-        for host, phase in outcome.rollout.phases.items()
-    ]
+def _worst(codes: Collection[ExitCode]) -> ExitCode:
+    return next(code for code in _SEVERITY if code in codes)

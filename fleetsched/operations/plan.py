@@ -52,11 +52,16 @@ def plan(access: FleetAccess, only: Selection = EVERY_HOST) -> Iterator[Planned]
         ProblemsError: the fleet repository has mistakes.
         InputError: a pattern names no host or group, or there is no such HostGroup.
     """
-    fleet = access.fleet
-    hosts = select(fleet, only)
+    with plan_these(access, select(access.fleet, only)) as planned:
+        yield planned
+
+
+@contextmanager
+def plan_these(access: FleetAccess, hosts: list[Host]) -> Iterator[Planned]:
+    """Plan these hosts. Connections stay open inside."""
     with reach(hosts, access.transport, access.helper_files, access.forks) as reached:
         observed = look_at(reached)
-        yield Planned(make_plan(access, hosts, observed), fleet, observed, reached)
+        yield Planned(make_plan(access, hosts, observed), access.fleet, observed, reached)
 
 
 def select(fleet: Fleet, only: Selection) -> list[Host]:

@@ -14,11 +14,11 @@ from fleetsched.model.desired import desired_of
 from fleetsched.model.inventory import Host
 from fleetsched.model.manifests import BUILT_IN_STRATEGY
 from fleetsched.model.plan import Claim, Desired, HostPlan, Plan, plan_host
-from fleetsched.model.run import Applied, HostResult
-from fleetsched.operations.apply import drop_leases, new_run
+from fleetsched.model.run import Applied
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.observe import look_at, reach
 from fleetsched.operations.plan import Planned
+from fleetsched.operations.running import new_run, results, under_way
 from fleetsched.rollout.engine import HostEvent, roll_out
 
 _DESTINATION = re.compile(
@@ -53,6 +53,8 @@ def host_to_release(access: FleetAccess, name: str) -> Host:
     if match is None:
         raise InputError(f"{name!r} is no host: expected a name of the inventory, or [user@]name[:port]")
     port = int(match["port"]) if match["port"] else None
+    if port is not None and not 0 < port < 65536:
+        raise InputError(f"{name!r} is no host: there is no port {port}")
     return Host(match["name"], match["name"], port=port, user=match["user"])
 
 
@@ -84,14 +86,9 @@ def release(
         LeaseHeldError: another run holds the host.
     """
     host = planned.host
-    run = new_run(access, planned.planned, {}, journals, report)
-    with run.journal:
-        run.journal.write("release", run=run.id, owner=run.owner, host=host.host)
+    run = new_run(access, planned.planned.reached, {}, journals, report)
+    lease = (host.host, BUILT_IN_STRATEGY.trial_deadline_s)
+    with under_way(run, "release", [lease], host=host.host):
         outcome = roll_out(run, {host.host: host}, BUILT_IN_STRATEGY)
-        drop_leases(run)
         run.journal.write("end", exit_code=int(outcome.exit_code))
-    results = tuple(
-        HostResult(name, None, phase, outcome.details.get(name, "not touched"))
-        for name, phase in outcome.rollout.phases.items()
-    )
-    return Applied(run.id, outcome.exit_code, results, run.journal.path)
+    return Applied(run.id, outcome.exit_code, tuple(results(None, outcome)), run.journal.path)

@@ -12,9 +12,9 @@ from fleetsched.model.plan import Action, HostPlan, describe
 from fleetsched.model.rollout import Phase
 from fleetsched.model.run import Applied, HostResult, Undo
 from fleetsched.model.state import Status
-from fleetsched.operations.apply import drop_leases, new_run
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.plan import Planned
+from fleetsched.operations.running import new_run, under_way
 from fleetsched.rollout.engine import LEASE_MARGIN_S, HostEvent, Run, put_back
 
 _DEADLINE_S = 120.0
@@ -62,11 +62,9 @@ def rollback(
 
     All hosts go at once: what they go back to was confirmed on them before.
     """
-    run = new_run(access, planned, {}, journals, report)
-    with run.journal:
-        run.journal.write("rollback-run", run=run.id, owner=run.owner, undoes=undo.run)
+    run = new_run(access, planned.reached, {}, journals, report)
+    with under_way(run, "rollback-run", undoes=undo.run):
         results = tuple(run.executor.map(lambda plan: _put_back(run, plan), undo.hosts))
-        drop_leases(run)
         failed = any(result.phase is not Phase.ROLLED_BACK for result in results)
         code = ExitCode.NOT_ROLLED_BACK if failed else ExitCode.OK
         run.journal.write("end", exit_code=int(code))
@@ -77,9 +75,9 @@ def _put_back(run: Run, plan: HostPlan) -> HostResult:
     try:
         token = run.sessions[plan.host].take_lease(run.owner, _DEADLINE_S + LEASE_MARGIN_S)
         ended = put_back(run, plan, token, "rolled back by hand", _DEADLINE_S)
-        result = HostResult(plan.host, plan.desired.goal, ended.phase, ended.detail)
+        result = HostResult(plan.host, plan.desired.goal, ended.phase, ended.detail, tried=True)
     except (HostError, LeaseHeldError) as error:
-        result = HostResult(plan.host, plan.desired.goal, Phase.NOT_ROLLED_BACK, error.message)
+        result = HostResult(plan.host, plan.desired.goal, Phase.NOT_ROLLED_BACK, error.message, tried=True)
     run.journal.write("host", host=plan.host, phase=result.phase, detail=result.detail)
     run.report(HostEvent(plan.host, str(result.phase), result.detail))
     return result

@@ -18,6 +18,7 @@ from fleetsched.model.desired import desired_of
 from fleetsched.model.inventory import Host
 from fleetsched.model.manifests import Fleet
 from fleetsched.model.plan import Observed, Plan, plan_hosts
+from fleetsched.operations.files import write_whole
 
 FORMAT = "fleetsched-state"
 VERSION = 1
@@ -54,9 +55,7 @@ def write_snapshot(file: Path, observed: Mapping[str, Observed]) -> None:
     taken_at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S+00:00}"
     hosts = {name: _without_addresses(seen) for name, seen in observed.items()}
     text = msgspec.json.encode(Snapshot(FORMAT, VERSION, taken_at, hosts))
-    temporary = file.with_name(f".{file.name}.new")
-    temporary.write_bytes(msgspec.json.format(text, indent=1) + b"\n")
-    temporary.replace(file)
+    write_whole(file, msgspec.json.format(text, indent=1) + b"\n")
 
 
 def _without_addresses(seen: Observed) -> Observed:

@@ -102,12 +102,7 @@ def roll_out(run: Run, plans: Mapping[str, HostPlan], strategy: RolloutStrategy)
     When `run.stop` is requested, the step that is under way goes on to its end and no other starts.
     """
     work = _Work(run, strategy, plans, details=_refused(plans))
-    rollout = Rollout.begin(
-        tuple(plans),
-        strategy,
-        failed=[host for host in work.details if plans[host].action is not Action.UNKNOWN],
-        unreachable=[host for host in work.details if plans[host].action is Action.UNKNOWN],
-    )
+    rollout = begin(plans, strategy)
     run.stop.tell(work.results)
     if run.stop.requested:
         rollout = rollout.interrupt()
@@ -132,6 +127,17 @@ def roll_out(run: Run, plans: Mapping[str, HostPlan], strategy: RolloutStrategy)
                 rollout = _collect(work, rollout)
             case Done(exit_code):
                 return Outcome(rollout, work.details, exit_code)
+
+
+def begin(plans: Mapping[str, HostPlan], strategy: RolloutStrategy) -> Rollout:
+    """One goal's rollout before anything is done: who cannot, or is unknown, is out of it already."""
+    out = _refused(plans)
+    return Rollout.begin(
+        tuple(plans),
+        strategy,
+        cannot=[host for host in out if plans[host].action is not Action.UNKNOWN],
+        unreachable=[host for host in out if plans[host].action is Action.UNKNOWN],
+    )
 
 
 def _refused(plans: Mapping[str, HostPlan]) -> dict[str, str]:
@@ -162,8 +168,8 @@ def _collect(work: _Work, rollout: Rollout) -> Rollout:
 
 
 def _why(work: _Work, rollout: Rollout) -> str:
-    """The reason of a rollback: the first host that failed, or did not answer, and what it said."""
-    host = rollout.within(Phase.FAILED, Phase.UNREACHABLE)[0]
+    """The reason of a rollback: the first host that failed, else that counts as such, and what it said."""
+    host = (rollout.within(Phase.FAILED) or rollout.within(Phase.CANNOT, Phase.UNREACHABLE))[0]
     return f"{host}: {work.details[host]}"
 
 
@@ -214,7 +220,7 @@ def _change(work: _Work, host: str, bake_s: float) -> Ended:
     token = session.take_lease(work.run.owner, work.strategy.trial_deadline_s + LEASE_MARGIN_S)
     if plan.action is Action.REMOVE:
         session.helper().stop(why=plan.reason, token=token)
-        return Ended(Phase.CONFIRMED, "runs the kernel's scheduler")
+        return Ended(Phase.CONFIRMED, f"runs {plan.after}")
     assignment = plan.desired.assignment
     assert assignment is not None, "only `remove` has no assignment"
     order = TrialOrder(

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A plan as text for 80 columns, and as JSON records."""
+"""A plan as text for 80 columns."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Any
 
 from fleetsched.model.diff import PolicyDiff
 from fleetsched.model.manifests import Fleet
@@ -28,7 +27,7 @@ _MARKS = {
 
 
 _TO_DO = ("install-helper", Action.ATTACH, Action.REPLACE, Action.REMOVE, Action.HEAL)
-_OTHERWISE = ("cannot", Action.ADOPT, Action.HELD, Action.UNKNOWN, "unbound")
+_OTHERWISE = ("cannot", Action.ADOPT, Action.HELD, "drifted", Action.UNKNOWN, "unbound")
 
 
 def plan_text(plan: Plan, fleet: Fleet) -> str:
@@ -38,7 +37,7 @@ def plan_text(plan: Plan, fleet: Fleet) -> str:
     for goal, hosts in groupby(plan.hosts, key=lambda host: host.desired.goal):
         lines += ["", _heading(goal, fleet)]
         lines += [line for host in hosts for line in _host_lines(host)]
-    return "\n".join([*lines, "", summary(plan)])
+    return printable("\n".join([*lines, "", summary(plan)]))
 
 
 def short(revision: str) -> str:
@@ -52,11 +51,14 @@ def _heading(goal: str | None, fleet: Fleet) -> str:
         return "Hosts that no goal claims"
     manifest = fleet.goals[goal]
     policy = manifest.policy.name if manifest.policy else "no policy yet"
-    return f"Goal {goal}: {policy} on group {manifest.host_group}, strategy {manifest.rollout}"
+    after = f", after {' and '.join(manifest.depends_on)}" if manifest.depends_on else ""
+    text = f"Goal {goal}: {policy} on group {manifest.host_group}, strategy {manifest.rollout}{after}"
+    return _wrap(text, "  ")
 
 
 def _host_lines(host: HostPlan) -> Iterator[str]:
-    yield _wrap(f"  {_MARKS[host.action]} {host.host}: {_what(host)}", "      ")
+    mark = "!" if host.drifted else _MARKS[host.action]
+    yield _wrap(f"  {mark} {host.host}: {_what(host)}", "      ")
     if host.reason:
         yield _wrap(f"      {host.reason}", "      ")
     if host.problem:
@@ -66,6 +68,8 @@ def _host_lines(host: HostPlan) -> Iterator[str]:
 
 
 def _what(host: HostPlan) -> str:
+    if host.drifted:
+        return f"drifted: {host.before} stays, {host.after} is wanted"
     if host.action is Action.NONE:
         return host.before
     if host.action is Action.UNKNOWN:
@@ -88,43 +92,16 @@ def summary(plan: Plan) -> str:
     """The last line: how many hosts each action concerns."""
     counts = plan.counts()
     if not plan.has_changes and not counts.keys() - {"none"}:
-        return f"No changes: {_hosts(counts['none'])} as the revision wants."
+        return f"No changes: {count_hosts(counts['none'])} as the revision wants."
     parts = [f"{counts[name]} to {name}" for name in _TO_DO if counts[name]]
     parts += [f"{counts[name]} {name}" for name in _OTHERWISE if counts[name]]
     parts.append(f"{counts['none']} unchanged")
     return _wrap(f"Plan: {', '.join(parts)}.", "  ")
 
 
-def _hosts(count: int) -> str:
+def count_hosts(count: int) -> str:
+    """`1 host`, `2 hosts`."""
     return f"{count} host{'' if count == 1 else 's'}"
-
-
-def plan_records(plan: Plan) -> Iterator[dict[str, Any]]:
-    """The plan as JSON records, one a line: first the version, then a record a host, then the sums."""
-    yield {"type": "version", "format": "fleetsched-plan", "version": JSON_VERSION}
-    yield {"type": "revision", "revision": plan.revision, "not_approved": [*plan.not_approved]}
-    for host in plan.hosts:
-        assignment = host.desired.assignment
-        yield {
-            "type": "host",
-            "host": host.host,
-            "goal": host.desired.goal,
-            "group": host.desired.group,
-            "action": str(host.action),
-            "install_helper": host.install_helper,
-            "before": host.before,
-            "after": host.after,
-            "desired": assignment.to_wire() if assignment else None,
-            "recorded": host.recorded.assignment.to_wire() if host.recorded else None,
-            "reason": host.reason,
-            "problem": host.problem,
-            "remedy": host.remedy,
-        }
-    yield {
-        "type": "summary",
-        "changes": plan.has_changes,
-        "counts": dict(sorted(plan.counts().items())),
-    }
 
 
 def diff_text(diffs: Sequence[PolicyDiff]) -> str:
@@ -135,22 +112,11 @@ def diff_text(diffs: Sequence[PolicyDiff]) -> str:
         "\n".join([f"Goal {diff.goal}, policy {diff.policy}, since {short(diff.since)}:", *diff.lines])
         for diff in diffs
     ]
-    return _printable("\n\n".join(blocks))
+    return printable("\n\n".join(blocks))
 
 
-def diff_records(diffs: Sequence[PolicyDiff]) -> Iterator[dict[str, Any]]:
-    """A record a goal and recorded revision."""
-    for diff in diffs:
-        yield {
-            "type": "diff",
-            "goal": diff.goal,
-            "policy": diff.policy,
-            "since": diff.since,
-            "lines": [*diff.lines],
-        }
-
-
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Text without control characters: what hosts and files say must not steer a terminal."""
     return "".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in text)
 
 

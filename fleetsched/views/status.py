@@ -1,22 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What hosts say about themselves, as text for 80 columns, and as JSON records."""
+"""What hosts say about themselves, as text for 80 columns."""
 
 from __future__ import annotations
 
-import dataclasses
+import textwrap
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.plan import Observed, running_now
 from fleetsched.model.state import Status
-from fleetsched.views.plan import JSON_VERSION, short
+from fleetsched.views.plan import WIDTH, printable, short
 
 
 def status_text(observed: Mapping[str, Observed]) -> str:
     """A few lines a host: what the kernel runs, then what is recorded where it differs or matters."""
     width = max((len(host) for host in observed), default=0)
-    return "\n".join(line for host, seen in observed.items() for line in _host(host.ljust(width), seen))
+    lines = (
+        textwrap.fill(
+            line,
+            WIDTH,
+            subsequent_indent=" " * (width + 4),
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
+        for host, seen in observed.items()
+        for line in _host(host.ljust(width), seen)
+    )
+    return printable("\n".join(lines))
 
 
 def _host(host: str, seen: Observed) -> Iterator[str]:
@@ -55,10 +65,3 @@ def _parameters(assignment: Assignment) -> str:
     """Its parameters: an assignment may be held while the same object with others runs."""
     values = ", ".join(f"{name} {value}" for name, value in assignment.parameters)
     return f" ({values})" if values else ""
-
-
-def status_records(observed: Mapping[str, Observed]) -> Iterator[dict[str, Any]]:
-    """JSON records: first the version, then a record a host with everything that it said."""
-    yield {"type": "version", "format": "fleetsched-status", "version": JSON_VERSION}
-    for host, seen in observed.items():
-        yield {"type": "host", "host": host, **dataclasses.asdict(seen)}

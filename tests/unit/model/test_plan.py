@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,6 +30,8 @@ WANTS_KERNEL = Desired(Claim.KERNEL_DEFAULT, "web", "web")
 PRUNED = Desired(Claim.PRUNED)
 KEPT = Desired(Claim.KEPT, group="web")
 UNBOUND = Desired(Claim.UNBOUND, "web", "web")
+UNHEALED = Desired(Claim.GOAL, "web", "web", FAIR, heal=False)
+FOREIGN = {"foreign": "scx_rusty", "kernel": enabled("scx_rusty")}
 
 
 @pytest.mark.parametrize(
@@ -90,6 +93,38 @@ UNBOUND = Desired(Claim.UNBOUND, "web", "web")
             Action.NONE,
             "unbound: goal web has no policy yet; `fleetsched propose web`",
         ),
+        (
+            PRUNED,
+            status(last_known_good=record(FAIR), **FOREIGN),
+            Action.REMOVE,
+            "no goal claims it; scx_rusty, which fleetsched did not start, stays",
+        ),
+        (
+            WANTS_FAIR,
+            status(last_known_good=record(FAIR), trial=trial(FAIR), running=running(FAIR)),
+            Action.HEAL,
+            "a trial of fair@aaaaaaaa by run-1 is on",
+        ),
+        (
+            UNHEALED,
+            status(last_known_good=record(FAIR)),
+            Action.NONE,
+            "drift: the kernel's scheduler runs, not fair@aaaaaaaa; group web says heal: false",
+        ),
+        (
+            UNHEALED,
+            status(last_known_good=record(FAIR), **FOREIGN),
+            Action.NONE,
+            "drift: scx_rusty runs, not fair@aaaaaaaa; group web says heal: false",
+        ),
+        (UNHEALED, status(**FOREIGN), Action.ADOPT, "drift: scx_rusty runs, not the kernel's scheduler"),
+        (UNHEALED, confirmed(BATCH), Action.REPLACE, "policy batch -> fair"),
+        (
+            replace(WANTS_KERNEL, heal=False),
+            status(**FOREIGN),
+            Action.NONE,
+            "drift: scx_rusty runs, not the kernel's scheduler; group web says heal: false",
+        ),
     ],
 )
 def test_action_follows_from_desired_recorded_and_running(
@@ -146,13 +181,23 @@ def test_host_below_the_required_kernel_is_refused() -> None:
     assert plan.problem == "needs kernel >=7.3, runs 7.2.13-cloud-amd64"
 
 
+def test_drift_that_is_not_healed_is_counted_and_not_as_wanted() -> None:
+    plan = Plan(
+        "abc", (plan_host("web-1", UNHEALED, Observed(status(last_known_good=record(FAIR)), facts())),)
+    )
+
+    assert dict(plan.counts()) == {"drifted": 1}
+    assert (plan.has_changes, plan.hosts[0].as_wanted) == (False, False)
+
+
 def test_what_failed_on_the_canary_is_held_on_every_host_of_its_goal() -> None:
     other = Desired(Claim.GOAL, "db", "db", FAIR)
     plans = plan_hosts(
-        {"web-1": WANTS_FAIR, "web-2": WANTS_FAIR, "db-1": other},
+        {"web-1": WANTS_FAIR, "web-2": WANTS_FAIR, "web-3": WANTS_FAIR, "db-1": other},
         {
             "web-1": Observed(status(held=(held(FAIR),)), facts()),
             "web-2": Observed(confirmed(BATCH), facts()),
+            "web-3": Observed(helper_missing=True),
             "db-1": Observed(status(), facts()),
         },
     )
@@ -160,6 +205,7 @@ def test_what_failed_on_the_canary_is_held_on_every_host_of_its_goal() -> None:
     assert [(plan.host, plan.action) for plan in plans] == [
         ("web-1", Action.HELD),
         ("web-2", Action.HELD),
+        ("web-3", Action.HELD),
         ("db-1", Action.ATTACH),
     ]
     assert plans[1].reason == f"failed on web-1: {STALL}"

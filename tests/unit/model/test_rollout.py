@@ -104,7 +104,7 @@ def test_unreachable_hosts_within_their_budget_do_not_stop_the_rollout() -> None
 
 
 def test_refused_host_beyond_the_budget_starts_nothing() -> None:
-    assert decide(Rollout.begin(HOSTS, CAREFUL, failed=("c",))) == Done(ExitCode.ROLLED_BACK)
+    assert decide(Rollout.begin(HOSTS, CAREFUL, cannot=("c",))) == Done(ExitCode.ROLLED_BACK)
 
 
 def test_interrupt_ends_the_step_and_starts_no_other() -> None:

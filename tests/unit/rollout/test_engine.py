@@ -197,7 +197,8 @@ def test_host_without_sched_ext_is_refused_before_anything_starts(make_fleet) ->
 
     outcome = fleet.apply(policy("new", NEW))
 
-    assert outcome.rollout.phases == {"a": Phase.WAITING, "b": Phase.FAILED, "c": Phase.WAITING}
+    assert outcome.rollout.phases == {"a": Phase.WAITING, "b": Phase.CANNOT, "c": Phase.WAITING}
+    assert outcome.rollout.tried == frozenset()
     assert "has no sched_ext" in outcome.details["b"]
     assert outcome.exit_code is ExitCode.ROLLED_BACK
 

@@ -50,7 +50,7 @@ def test_a_schema_is_a_schema_with_a_title_and_closed_objects(name: str) -> None
 
 # What a message says in the title's words, because nobody wants to read the rule itself.
 NEED_A_TITLE = {"pattern", "minLength", "maxLength", "anyOf", "oneOf"}
-WRITTEN_BY_PEOPLE = sorted(set(NAMES) - {"proposal"})
+WRITTEN_BY_PEOPLE = sorted(set(NAMES) - {"proposal", "plan-records"})
 
 
 @pytest.mark.parametrize("name", WRITTEN_BY_PEOPLE)
@@ -63,7 +63,8 @@ def test_whatever_has_a_form_has_a_title_that_messages_say(name: str) -> None:
     assert lacking == []
 
 
-@pytest.mark.parametrize("name", NAMES)
+# The records of `--json` are described record by record, as the helper's messages are.
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"plan-records"}))
 def test_every_field_is_described(name: str) -> None:
     fields = [
         (field, schema)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from fleetsched.model.manifests import Fleet, HostGroup, PolicyBinding, WorkloadGoal
 from fleetsched.model.plan import Claim, Desired, Observed, Plan, plan_hosts
 from fleetsched.model.state import Notice
-from fleetsched.views.plan import WIDTH, plan_records, plan_text
+from fleetsched.views.plan import WIDTH, age_text, diff_text, plan_text
 from tests.unit.builders import assignment, confirmed, enabled, facts, held, record, status
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -24,6 +23,7 @@ NO_SCHED_EXT = Notice(
     "boot a kernel with CONFIG_SCHED_CLASS_EXT (Linux 6.12 or later), or leave the host out",
 )
 
+UNHEALED = replace(WANTED, heal=False)
 EVERY_ACTION = {
     "web-1": Observed(helper_missing=True),
     "web-2": Observed(confirmed(assignment("fair", slice_us=20000)), facts()),
@@ -34,17 +34,22 @@ EVERY_ACTION = {
     "web-5": Observed(status(foreign="scx_rusty", kernel=enabled("scx_rusty")), facts()),
     "web-6": Observed(status(last_known_good=record(FAIR)), facts()),
     "web-7": Observed(status(), facts(NO_SCHED_EXT)),
+    "web-8": Observed(status(last_known_good=record(FAIR)), facts()),
     "old-1": Observed(confirmed(FAIR), facts()),
+    "old-2": Observed(
+        status(foreign="scx_rusty", kernel=enabled("scx_rusty"), last_known_good=record(FAIR)), facts()
+    ),
 }
 HELD = {
     "web-1": Observed(status(held=(held(FAIR),)), facts()),
     "web-2": Observed(confirmed(assignment("batch")), facts()),
 }
+OTHERS = {"web-8": UNHEALED, "old-1": Desired(Claim.PRUNED), "old-2": Desired(Claim.PRUNED)}
 UNCHANGED = {"web-1": Observed(confirmed(FAIR), facts())}
 
 
 def make(observed: dict[str, Observed], *objections: str) -> Plan:
-    desired = {host: Desired(Claim.PRUNED) if host == "old-1" else WANTED for host in observed}
+    desired = {host: OTHERS.get(host, WANTED) for host in observed}
     return Plan("3f2a91c0" * 5, plan_hosts(desired, observed), objections)
 
 
@@ -80,11 +85,24 @@ def test_hosts_of_a_goal_without_a_policy_are_not_said_to_want_one() -> None:
     ]
 
 
-def test_json_opens_with_its_version_and_ends_with_the_sums() -> None:
-    records = list(plan_records(make(EVERY_ACTION)))
+@pytest.mark.parametrize(
+    ("age_s", "said"),
+    [
+        (-1, "0 s"),
+        (59.9, "60 s"),
+        (60, "1 min"),
+        (3 * 3600 + 1800, "3 h"),
+        (50 * 3600, "2 d"),
+    ],
+)
+def test_age_of_a_state_is_told_in_its_largest_unit(age_s: float, said: str) -> None:
+    assert age_text("state.json", age_s) == f"State of state.json, taken {said} ago; no host was asked"
 
-    assert records[0] == {"type": "version", "format": "fleetsched-plan", "version": "1.0"}
-    assert records[2]["host"] == "web-1"
-    assert records[2]["desired"] == FAIR.to_wire()
-    assert records[-1]["counts"]["install-helper"] == 1
-    assert json.loads(json.dumps(records)) == records
+
+def test_control_characters_of_hosts_reach_no_terminal() -> None:
+    seen = Observed(error="web-4: \x1b[2Jgone\r\nforged")
+    assert "web-4: ?[2Jgone  forged" in plan_text(make({"web-4": seen}), FLEET)
+
+
+def test_no_difference_is_said() -> None:
+    assert diff_text([]) == "No policy changed since what the hosts have recorded."

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every operation that changes hosts shares: a named run with a journal, and the leases of its hosts."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import secrets
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fleetsched.errors import FleetschedError, HostError, InterruptedRunError
+from fleetsched.model.run import HostResult
+from fleetsched.operations.fleet import FleetAccess
+from fleetsched.operations.observe import Reach
+from fleetsched.rollout.engine import LEASE_MARGIN_S, HostEvent, Outcome, Run, StopRequest
+from fleetsched.rollout.journal import Journal
+from fleetsched.rollout.session import HostSession
+
+
+def new_run(
+    access: FleetAccess,
+    reached: Reach,
+    objects: Mapping[str, bytes],
+    journals: Path,
+    report: Callable[[HostEvent], None],
+    stop: StopRequest | None = None,
+) -> Run:
+    """Name a run and open its journal, a file of its own in the folder `journals`."""
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    return Run(
+        id=run_id,
+        owner=f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()}), run {run_id}",
+        revision=access.revision.label,
+        sessions=reached.sessions,
+        objects=objects,
+        executor=reached.executor,
+        journal=Journal(journals / f"{run_id}.jsonl", lambda: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"),
+        report=report,
+        stop=stop or StopRequest(),
+    )
+
+
+@contextlib.contextmanager
+def under_way(
+    run: Run, event: str, leases: Iterable[tuple[str, float]] = (), **fields: Any
+) -> Iterator[None]:
+    """Take leases before anything is changed, and give all back at the end, however it comes.
+
+    Args:
+        run: the run; its journal is closed at the end.
+        event: what the journal opens with.
+        leases: hosts with the seconds after which their work reverts by itself.
+        **fields: of that event, beside the run's name and owner.
+
+    Raises:
+        LeaseHeldError: another run holds a host; nothing was changed.
+        InterruptedRunError: on KeyboardInterrupt; hosts on trial go back by themselves.
+    """
+    with run.journal:
+        run.journal.write(event, run=run.id, owner=run.owner, **fields)
+        try:
+            _take_leases(run, leases)
+            yield
+        except KeyboardInterrupt:
+            # Workers still use their sessions: whoever leaves now closes them, and the leases run out.
+            raise InterruptedRunError(
+                f"run {run.id} was left in the middle",
+                remedy="hosts on trial go back by themselves; `fleetsched plan` shows what runs where",
+            ) from None
+        except FleetschedError:
+            _drop_leases(run)
+            raise
+        _drop_leases(run)
+
+
+def _take_leases(run: Run, leases: Iterable[tuple[str, float]]) -> None:
+    def take(name: str, deadline_s: float) -> None:
+        # A host that does not answer any more will say so when its own work begins; the budget decides then.
+        with contextlib.suppress(HostError):
+            run.sessions[name].take_lease(run.owner, deadline_s + LEASE_MARGIN_S)
+
+    for taken in [run.executor.submit(take, *lease) for lease in leases]:
+        taken.result()
+
+
+def _drop_leases(run: Run) -> None:
+    """Give all leases back; only when no worker uses a session any more."""
+    list(run.executor.map(HostSession.drop_lease, run.sessions.values()))
+
+
+def results(goal: str | None, outcome: Outcome) -> list[HostResult]:
+    """How each host of a rollout came out of it."""
+    tried = outcome.rollout.tried
+    return [
+        HostResult(host, goal, phase, outcome.details.get(host, "not touched"), host in tried)
+        for host, phase in outcome.rollout.phases.items()
+    ]
