@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Matching an answer against a pattern of table.yaml: where and why it differs, or nothing."""
+"""Matching an answer against a pattern of the table: where and why it differs, or nothing."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Holds one helper to table.yaml: each case on a new connection, to a host that was cleaned before it."""
+"""Holds one helper to the table: each case on a new connection, to a host that was cleaned before it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fleetsched.helper.wire import MAX_CHUNK, MAX_LINE
 from fleetsched.transport.interface import Channel
 from tests.conformance.patterns import differences
 
-TABLE = Path(__file__).with_name("table.yaml")
+TABLE = Path(__file__).with_name("table")
 
 # Seconds that one answer may take beyond what its request asks for: a host may be starved, or emulated.
 _ANSWER_S = 90.0
@@ -61,9 +61,9 @@ class Adapter(ABC):
 
 @cache
 def cases() -> list[dict[str, Any]]:
-    """Return the table."""
-    table: list[dict[str, Any]] = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
-    return table
+    """Return the table: core.yaml, which also explains the form, then one file a subject."""
+    files = sorted(TABLE.glob("*.yaml"), key=lambda file: (file.stem != "core", file.stem))
+    return [case for file in files for case in yaml.safe_load(file.read_text(encoding="utf-8"))]
 
 
 def run_case(case: Mapping[str, Any], adapter: Adapter) -> None:
