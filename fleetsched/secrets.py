@@ -7,6 +7,8 @@ Text comes in; what looks like a secret goes out named, or the text without it. 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 HIDDEN = "[redacted]"
 
@@ -39,6 +41,8 @@ _NAME = re.compile(
     r"(?:^|[_.-])(?:(?<!proxy.)pass|passwd|password|passphrase|secret|secrets|token|credentials|"
     r"(?:api|access|private|secret|auth|signing|encryption)[_.-]?key)$"
 )
+_SHORTEST = 6
+_resolved: set[str] = set()  # of this process, which is the one that could print them
 _HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 # References, templates and paths say where a secret is; the words are what people write where there is none.
 _NO_LITERAL = re.compile(
@@ -66,9 +70,29 @@ def find_secret(text: str) -> str:
     return "a password in a URL" if _IN_URL.search(text) else ""
 
 
+def hide(value: str) -> None:
+    """Let `redact` take this value out as well: a secret that was resolved, or typed.
+
+    What is shorter than six letters would be found in harmless words, too, and gives itself away so.
+    """
+    if len(value) >= _SHORTEST:
+        _resolved.add(value)
+
+
 def redact(text: str) -> str:
-    """The text with everything that looks like a secret replaced by `[redacted]`."""
+    """The text with everything that looks like a secret, or is known to be one, replaced by `[redacted]`."""
+    for value in sorted(_resolved, key=len, reverse=True):
+        text = text.replace(value, HIDDEN)
     for form in _FORMS.values():
         text = form.sub(HIDDEN, text)
     text = _IN_URL.sub(rf"\g<scheme>\g<user>:{HIDDEN}@", text)
     return _HEADER.sub(rf"\g<name>{HIDDEN}", text)
+
+
+def redact_values(value: Any) -> Any:
+    """The same for every text in a value as JSON has them, so that it stays one."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {redact_values(key): redact_values(inner) for key, inner in value.items()}
+    return [redact_values(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -10,6 +10,7 @@ import typer
 
 from fleetsched.cli.complete import complete_policy
 from fleetsched.cli.options import Inventory, Repository, find_repository
+from fleetsched.cli.say import complain, say
 
 app = typer.Typer()
 
@@ -20,8 +21,8 @@ def init(folder: Annotated[Path, typer.Argument(help="A new or empty folder.")])
     from fleetsched.operations.init import init as make
 
     for path in make(folder):
-        typer.echo(f"wrote {path}")
-    typer.echo(f"next: cd {folder}, `fleetsched lab up --hosts 3`, `fleetsched plan`")
+        say(f"wrote {path}")
+    say(f"next: cd {folder}, `fleetsched lab up --hosts 3`, `fleetsched plan`")
 
 
 @app.command()
@@ -31,8 +32,8 @@ def validate(repository: Repository = None, inventory: Inventory = None) -> None
 
     fleet = check(find_repository(repository), inventory)
     for warning in fleet.warnings:
-        typer.echo(f"warning: {warning}", err=True)
-    typer.echo(
+        complain(f"warning: {warning}")
+    say(
         f"valid: {len(fleet.goals)} goals, {len(fleet.groups)} groups, {len(fleet.policies)} policies, "
         f"{len(fleet.inventory.hosts)} hosts"
     )
@@ -50,4 +51,4 @@ def lock(
     from fleetsched.operations.lock import lock as lock_policies
 
     for result in lock_policies(find_repository(repository), policies or [], check):
-        typer.echo(str(result))
+        say(str(result))

@@ -11,6 +11,7 @@ import typer
 from fleetsched.cli.complete import complete_hosts
 from fleetsched.cli.group import Group
 from fleetsched.cli.options import FleetOptions, Yes, with_fleet_options
+from fleetsched.cli.say import say
 from fleetsched.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def trust(
         forks=access.forks,
     )
     for result in results:
-        typer.echo(_trusted_line(result))
+        say(_trusted_line(result))
     bad = {operation.TrustOutcome.DECLINED, operation.TrustOutcome.CHANGED, operation.TrustOutcome.FAILED}
     if any(result.outcome in bad for result in results):
         raise typer.Exit(ExitCode.ERROR)
@@ -60,18 +61,18 @@ def check(fleet: FleetOptions) -> None:
     access = fleet.open()
     results = operation.check(select(access.fleet, fleet.selection), access.transport, forks=access.forks)
     for result in results:
-        typer.echo(f"{'ok ' if result.ok else 'NO '} {result.host}: {result.found}")
+        say(f"{'ok ' if result.ok else 'NO '} {result.host}: {result.found}")
         if result.remedy:
-            typer.echo(f"      do: {result.remedy}")
+            say(f"      do: {result.remedy}")
     if not all(result.ok for result in results):
         raise typer.Exit(ExitCode.UNREACHABLE)
 
 
 def _confirm(offer: Offer, yes: bool) -> bool:
     """Show a key and ask for it; an unknown one is never taken unseen."""
-    typer.echo(f"{offer.host} ({offer.entry}) shows {offer.kind} {offer.fingerprint}")
+    say(f"{offer.host} ({offer.entry}) shows {offer.kind} {offer.fingerprint}")
     for old in offer.replaces:
-        typer.echo(f"  known until now: {old}")
+        say(f"  known until now: {old}")
     if yes:
         return True
     if not sys.stdin.isatty():

@@ -153,9 +153,13 @@ def _ask_become_password() -> str:
     import getpass
     import sys
 
+    from fleetsched.secrets import hide
+
     if not sys.stdin.isatty():
         raise UsageError("nobody is there to ask for the sudo password")
-    return getpass.getpass("sudo password: ")
+    password = getpass.getpass("sudo password: ")
+    hide(password)
+    return password
 
 
 def with_fleet_options(command: Callable[..., None]) -> Callable[..., None]:

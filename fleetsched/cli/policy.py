@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ import typer
 from fleetsched.cli.complete import complete_shipped_policy
 from fleetsched.cli.group import Group
 from fleetsched.cli.options import MARKER, Json, Repository, find_repository
+from fleetsched.cli.say import say, say_record
 from fleetsched.errors import UsageError
 
 app = typer.Typer(
@@ -35,9 +35,9 @@ def list_policies(repository: Repository = None, as_json: Json = False) -> None:
     found = entries(_repository_around(repository))
     if as_json:
         for record in policy_records(found):
-            typer.echo(json.dumps(record))
+            say_record(record)
     else:
-        typer.echo(policy_list_text(found))
+        say(policy_list_text(found))
 
 
 @app.command()
@@ -46,7 +46,7 @@ def show(name: Name, repository: Repository = None) -> None:
     from fleetsched.operations.catalogue import describe
     from fleetsched.views.policy import policy_text
 
-    typer.echo(policy_text(describe(name, _repository_around(repository))))
+    say(policy_text(describe(name, _repository_around(repository))))
 
 
 @app.command()
@@ -59,11 +59,11 @@ def add(name: Name, repository: Repository = None) -> None:
         raise UsageError(f"{root} is no fleet repository: it has no {MARKER}")
     written = add_policy(root, name)
     for path in written:
-        typer.echo(f"wrote {path}")
+        say(f"wrote {path}")
     if written:
-        typer.echo(f"next: bind it in a goal, `policy: {{name: {name}}}`, then `fleetsched validate`")
+        say(f"next: bind it in a goal, `policy: {{name: {name}}}`, then `fleetsched validate`")
     else:
-        typer.echo(f"{root / 'policies' / name} is there already, the same as the catalogue's")
+        say(f"{root / 'policies' / name} is there already, the same as the catalogue's")
 
 
 def _repository_around(given: Path | None) -> Path | None:

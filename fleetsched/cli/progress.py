@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from fleetsched.secrets import redact
+from fleetsched.secrets import redact, redact_values
 from fleetsched.views.plan import printable
 from fleetsched.views.records import event_record
 
@@ -55,9 +55,8 @@ class Progress:
         """Show one event."""
         with self._lock:
             if self._live is None or event.word in self._LASTING or event.word.endswith("rolled back"):
-                line = printable(
-                    f"{time.strftime('%H:%M:%S')}  {event.host:<12} {event.word}: {event.detail}"
-                )
+                said = f"{time.strftime('%H:%M:%S')}  {event.host:<12} {event.word}: {event.detail}"
+                line = redact(printable(said))
                 self._console.print(line, markup=False, highlight=False, soft_wrap=True)
             if self._live is not None and event.host:
                 self._now[event.host] = (event.word, event.detail)
@@ -91,7 +90,7 @@ class EventRecords:
         with self._lock:
             if not self._gone:
                 try:
-                    self._stream.write(redact(json.dumps(record)) + "\n")
+                    self._stream.write(json.dumps(redact_values(record)) + "\n")
                     self._stream.flush()
                 except BrokenPipeError:
                     self._gone = True

@@ -21,6 +21,7 @@ from fleetsched.cli.options import (
     open_access,
     with_fleet_options,
 )
+from fleetsched.cli.say import complain, say, say_record
 from fleetsched.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -62,7 +63,6 @@ def propose(
     from fleetsched.operations.observe import look_at, reach
     from fleetsched.operations.propose import propose as make
     from fleetsched.operations.snapshot import read_snapshot
-    from fleetsched.secrets import redact
     from fleetsched.views.proposal import outcome_text, suitability_text
 
     if state is not None and offline:
@@ -77,14 +77,14 @@ def propose(
     results: list[Proposed] = []
     for result in make(access, observed, goals=goals or [], inventory=inventory, again=repropose):
         typer.echo("\n" if results else "", nl=False)
-        typer.echo(f"{suitability_text(result.suitability)}\n")
+        say(f"{suitability_text(result.suitability)}\n")
         if result.error is None:
-            typer.echo(outcome_text(result.outcome, result.goal, result.proposal))
+            say(outcome_text(result.outcome, result.goal, result.proposal))
         else:
-            typer.echo(f"fleetsched: {redact(str(result.error))}", err=True)
+            complain(f"fleetsched: {result.error}")
         results.append(result)
     if not results:
-        typer.echo("every goal of the trusted branch has a policy")
+        say("every goal of the trusted branch has a policy")
     raise typer.Exit(_worst(results))
 
 
@@ -98,19 +98,17 @@ def _worst(results: list[Proposed]) -> ExitCode:
 @review.command("list")
 def list_(repository: Repository = None, config: Config = None, as_json: Json = False) -> None:
     """List proposals."""
-    import json
-
     from fleetsched.operations.proposals import proposals
     from fleetsched.views.proposal import line_of, list_text
 
     found = proposals(*_place(repository, config))
     if as_json:
         for proposal in found.proposals:
-            typer.echo(json.dumps(proposal.to_wire()))
+            say_record(proposal.to_wire())
     else:
-        typer.echo(list_text(found.proposals))
+        say(list_text(found.proposals))
     for line in found.ignored:
-        typer.echo(f"fleetsched: ignored: {line_of(line, 200)}", err=True)
+        complain(f"fleetsched: ignored: {line_of(line, 200)}")
 
 
 @review.command()
@@ -125,9 +123,9 @@ def show(
     from fleetsched.views.proposal import diff_text, show_text
 
     proposal, changes = operation.show(*_place(repository, config), goal, diff=diff)
-    typer.echo(show_text(proposal))
+    say(show_text(proposal))
     if diff:
-        typer.echo(f"\n{diff_text(changes)}")
+        say(f"\n{diff_text(changes)}")
 
 
 @review.command()
@@ -136,7 +134,7 @@ def approve(goal: Goal, repository: Repository = None, config: Config = None) ->
     from fleetsched.operations import proposals as operation
     from fleetsched.views.proposal import approved_text
 
-    typer.echo(approved_text(operation.approve(*_place(repository, config), goal)))
+    say(approved_text(operation.approve(*_place(repository, config), goal)))
 
 
 @review.command()
@@ -146,11 +144,11 @@ def merge(goal: Goal, repository: Repository = None, config: Config = None) -> N
 
     root, trust = _place(repository, config)
     merged = operation.merge(root, trust, goal)
-    typer.echo(f"proposal for goal {goal} merged into {trust.branch} as {merged.proposal.merged_as[:12]}")
+    say(f"proposal for goal {goal} merged into {trust.branch} as {merged.proposal.merged_as[:12]}")
     if merged.checked_out:
-        typer.echo(f"this checkout of {trust.branch} was brought to it\nnext: fleetsched plan")
+        say(f"this checkout of {trust.branch} was brought to it\nnext: fleetsched plan")
     else:
-        typer.echo("next: git pull, then fleetsched plan")
+        say("next: git pull, then fleetsched plan")
 
 
 @review.command()
@@ -164,7 +162,7 @@ def close(
     from fleetsched.operations import proposals as operation
 
     proposal = operation.close(*_place(repository, config), goal, reason)
-    typer.echo(f"proposal for goal {goal} is {proposal.state}")
+    say(f"proposal for goal {goal} is {proposal.state}")
 
 
 @review.command()
@@ -182,8 +180,6 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Judge the proposal that is checked out; 0 = good, 2 = not."""
-    import json
-
     from fleetsched.fleetrepo.controller import load_controller
     from fleetsched.operations.review_check import review_check
     from fleetsched.views.plan import plan_text
@@ -202,7 +198,10 @@ def check(
     text = verdict_markdown(verdict)
     if markdown is not None:
         markdown.write_text(text + "\n", encoding="utf-8")
-    typer.echo(json.dumps(verdict_record(verdict)) if as_json else text)
+    if as_json:
+        say_record(verdict_record(verdict))
+    else:
+        say(text)
     if not verdict.good:
         raise typer.Exit(ExitCode.CHANGES)
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from fleetsched.cli.say import say, say_record
 from fleetsched.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def ask(yes: bool, question: str) -> None:
     if not sys.stdin.isatty():
         raise UsageError("nobody is there to ask", remedy="add --yes")
     if input(f"{question} Only `yes` is accepted: ").strip() != "yes":
-        typer.echo("nothing was changed")
+        say("nothing was changed")
         raise typer.Exit(ExitCode.ERROR)
 
 
@@ -74,4 +74,4 @@ def journals() -> Path:
 def print_records(records: Iterable[dict[str, Any]]) -> None:
     """Print JSON records, one a line."""
     for record in records:
-        typer.echo(json.dumps(record))
+        say_record(record)

@@ -10,6 +10,7 @@ import typer
 
 from fleetsched.cli.options import FleetOptions, Json, Yes, with_fleet_options
 from fleetsched.cli.running import ask, journals, print_records, stop_on_signals, with_progress
+from fleetsched.cli.say import say
 from fleetsched.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def plan(
                 save_plan(out, made, planned.observed, access.fleet.inventory)
             _show_plan(access, made, diff=diff, as_json=as_json)
     if out is not None and not as_json:
-        typer.echo(f"\nSaved: `fleetsched apply {out}` carries out this plan while it holds.")
+        say(f"\nSaved: `fleetsched apply {out}` carries out this plan while it holds.")
     raise typer.Exit(made.exit_code(detailed=detailed_exitcode))
 
 
@@ -81,10 +82,10 @@ def _show_plan(
         print_records(plan_records(made, diffs, taken))
         return
     if file is not None:
-        typer.echo(age_text(str(file), age_s))
-    typer.echo(plan_text(made, access.fleet))
+        say(age_text(str(file), age_s))
+    say(plan_text(made, access.fleet))
     if diff:
-        typer.echo(f"\n{diff_text(diffs)}")
+        say(f"\n{diff_text(diffs)}")
 
 
 @app.command()
@@ -133,7 +134,7 @@ def apply(
         if as_json:
             print_records(opening_records(planned.plan))
         else:
-            typer.echo(plan_text(planned.plan, planned.fleet))
+            say(plan_text(planned.plan, planned.fleet))
         if check:
             raise typer.Exit(_check(access, planned, as_json=as_json))
         if not planned.plan.has_changes:
@@ -156,8 +157,8 @@ def _check(access: FleetAccess, planned: Planned, *, as_json: bool) -> ExitCode:
     if as_json:
         print_records(outlook_records(outlooks, code))
     else:
-        typer.echo(f"\n{outlook_text(outlooks)}")
-        typer.echo(f"Objects built, inspected and found as locked: {len(objects)}.")
+        say(f"\n{outlook_text(outlooks)}")
+        say(f"Objects built, inspected and found as locked: {len(objects)}.")
     return code
 
 
@@ -174,7 +175,7 @@ def _carry_out(access: FleetAccess, planned: Planned, *, as_json: bool) -> ExitC
     if as_json:
         print_records(run_records(applied))
     else:
-        typer.echo(run_text(applied))
+        say(run_text(applied))
     return applied.exit_code
 
 
@@ -199,6 +200,6 @@ def status(
     if as_json:
         print_records(status_records(observed))
     else:
-        typer.echo(status_text(observed))
+        say(status_text(observed))
     if any(seen.error for seen in observed.values()):
         raise typer.Exit(ExitCode.UNREACHABLE)

@@ -10,6 +10,7 @@ import typer
 from fleetsched.cli.complete import complete_hosts
 from fleetsched.cli.options import FleetOptions, ReachOptions, Yes, with_fleet_options
 from fleetsched.cli.running import ask, journals, with_progress
+from fleetsched.cli.say import say
 
 app = typer.Typer()
 
@@ -29,12 +30,12 @@ def rollback(
     access = fleet.open()
     with make_plan(access, fleet.selection) as planned:
         undo = operation.plan_rollback(planned, run)
-        typer.echo(undo_text(undo))
+        say(undo_text(undo))
         ask(yes, "Roll these hosts back?")
         applied = with_progress(
             lambda report: operation.rollback(access, planned, undo, journals=journals(), report=report)
         )
-    typer.echo(run_text(applied))
+    say(run_text(applied))
     raise typer.Exit(applied.exit_code)
 
 
@@ -48,9 +49,9 @@ def retry(fleet: FleetOptions) -> None:
     with make_plan(fleet.open(), fleet.selection) as planned:
         released = operation.retry(planned)
     for host, assignment in released:
-        typer.echo(f"{host}: {assignment} may be tried again")
+        say(f"{host}: {assignment} may be tried again")
     if not released:
-        typer.echo("nothing is held")
+        say("nothing is held")
 
 
 @app.command()
@@ -70,12 +71,12 @@ def release(
     access = fleet.open()
     with operation.plan_release(access, host) as planned:
         if not planned.host.changes:
-            typer.echo(f"{planned.host.host} is not managed: nothing was changed")
+            say(f"{planned.host.host} is not managed: nothing was changed")
             return
-        typer.echo(f"{planned.host.host}: {planned.host.before} -> {planned.host.after}")
+        say(f"{planned.host.host}: {planned.host.before} -> {planned.host.after}")
         ask(yes, "Let this host go?")
         applied = with_progress(
             lambda report: operation.release(access, planned, journals=journals(), report=report)
         )
-    typer.echo(run_text(applied))
+    say(run_text(applied))
     raise typer.Exit(applied.exit_code)

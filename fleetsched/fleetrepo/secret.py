@@ -10,16 +10,23 @@ from pathlib import Path
 
 from fleetsched.errors import InputError
 from fleetsched.model.controller import SecretReference
+from fleetsched.secrets import hide
 
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"  # systemd.exec(5), LoadCredential=
 
 
 def resolve_secret(reference: SecretReference, environment: Mapping[str, str] = os.environ) -> str:
-    """Find the secret that a reference means; of a file, without its last newline.
+    """Find the secret that a reference means; of a file, without its last newline. It is not printed again.
 
     Raises:
         InputError: it is not there, or others can read it.
     """
+    secret = _resolve(reference, environment)
+    hide(secret)
+    return secret
+
+
+def _resolve(reference: SecretReference, environment: Mapping[str, str]) -> str:
     if reference.env:
         return _from_variable(reference.env, environment)
     if reference.credential:

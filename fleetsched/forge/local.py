@@ -20,6 +20,7 @@ from fleetsched.fleetrepo.branches import Branches, Update
 from fleetsched.forge.interface import Change, Forge, Listing
 from fleetsched.model.manifests import Position
 from fleetsched.model.proposal import BRANCHES, GOAL_NAME, Approval, Proposal, State
+from fleetsched.secrets import redact
 
 _RECORDS = "refs/fleetsched/proposals/"
 _SEEN_BRANCHES, _SEEN_RECORDS = "refs/fleetsched/seen/branches/", "refs/fleetsched/seen/proposals/"
@@ -77,7 +78,8 @@ class LocalForge(Forge):
                 remedy="review and merge them, or close the proposal or delete the branch first",
             )
         author, now = self._branches.who(), self._now()
-        message = f"{change.title}\n\n{change.why}\n\nFleetsched-Proposal: {change.goal}\n"
+        why = redact(change.why)
+        message = f"{change.title}\n\n{why}\n\nFleetsched-Proposal: {change.goal}\n"
         commit = self._branches.commit(change.files, message, base=change.base, parents=(change.base,))
         proposal = Proposal(
             goal=change.goal,
@@ -88,7 +90,7 @@ class LocalForge(Forge):
             head=commit,
             author=author,
             title=change.title,
-            why=change.why,
+            why=why,
             fingerprint=change.fingerprint,
             opened_at=updates.opened_at if updates else now,
             updated_at=now,
@@ -143,6 +145,7 @@ class LocalForge(Forge):
         """See `Forge`."""
         if proposal.state is not State.OPEN:
             return proposal
+        reason = redact(reason)
         closed = replace(proposal, state=State.CLOSED, reason=reason, updated_at=self._now())
         tip = self._heads.get(proposal.goal, "")
         self._write(closed, f"closed: {reason}" if reason else "closed", *self._gone(proposal), keep=tip)

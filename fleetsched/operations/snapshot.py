@@ -19,6 +19,7 @@ from fleetsched.model.inventory import Host
 from fleetsched.model.manifests import Fleet
 from fleetsched.model.plan import Observed, Plan, plan_hosts
 from fleetsched.operations.files import write_whole
+from fleetsched.secrets import redact_values
 
 FORMAT = "fleetsched-state"
 VERSION = 1
@@ -54,7 +55,8 @@ def write_snapshot(file: Path, observed: Mapping[str, Observed]) -> None:
 
     taken_at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S+00:00}"
     hosts = {name: _without_addresses(seen) for name, seen in observed.items()}
-    text = msgspec.json.encode(Snapshot(FORMAT, VERSION, taken_at, hosts))
+    plain = msgspec.to_builtins(Snapshot(FORMAT, VERSION, taken_at, hosts))
+    text = msgspec.json.encode(redact_values(plain))
     write_whole(file, msgspec.json.format(text, indent=1) + b"\n")
 
 

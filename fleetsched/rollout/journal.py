@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from fleetsched.secrets import redact
+from fleetsched.secrets import redact_values
 
 
 class Journal:
@@ -34,7 +34,7 @@ class Journal:
 
     def write(self, event: str, **fields: Any) -> None:
         """Append one event; it is on disk when this returns."""
-        line = redact(json.dumps({"at": self._now(), "event": event, **fields}, sort_keys=False))
+        line = json.dumps(redact_values({"at": self._now(), "event": event, **fields}))
         with self._lock:
             self._file.write(line + "\n")
             self._file.flush()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetsched.secrets import find_secret, is_literal, names_secret, redact
+from fleetsched.secrets import find_secret, hide, is_literal, names_secret, redact, redact_values
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaA\n-----END OPENSSH PRIVATE KEY-----"
 
@@ -95,3 +95,26 @@ def test_a_reference_a_template_or_nothing_is_no_secret(text: str, literal: bool
 @given(st.text())
 def test_taking_out_twice_changes_nothing_more(text: str) -> None:
     assert redact(redact(text)) == redact(text)
+
+
+def test_a_resolved_secret_is_taken_out_wherever_it_stands() -> None:
+    assert redact("sudo: a-password-nobody-would-guess is wrong") == (
+        "sudo: a-password-nobody-would-guess is wrong"
+    )
+    hide("a-password-nobody-would-guess")
+    assert redact("sudo: a-password-nobody-would-guess is wrong") == "sudo: [redacted] is wrong"
+
+
+def test_a_short_secret_is_not_looked_for_in_other_words() -> None:
+    hide("fair")
+    assert redact("policy fair") == "policy fair"
+
+
+def test_records_stay_records() -> None:
+    cut_off = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaA"
+    record = {"host": "web-1", "detail": cut_off, "more": [{"n": 1, "held": (None, cut_off)}]}
+    assert redact_values(record) == {
+        "host": "web-1",
+        "detail": "[redacted]",
+        "more": [{"n": 1, "held": [None, "[redacted]"]}],
+    }

@@ -309,3 +309,12 @@ def test_a_repository_that_would_run_programs_is_refused(clone: Path) -> None:
     git(clone, "config", "core.fsmonitor", "touch executed")
     with pytest.raises(RefusedError, match="unsafe-config"):
         Branches(clone, Trust())
+
+
+def test_neither_the_record_nor_a_commit_holds_what_looks_like_a_secret(clone: Path) -> None:
+    token = "ghp_0123456789abcdefghijABCDEFGHIJ456789"
+    forge = forge_of(clone)
+    opened = forge.open(replace(change(clone), why=f"a process is called {token}"), None)
+    closed = forge.close(opened, f"because of {token}")
+    assert (opened.why, closed.reason) == ("a process is called [redacted]", "because of [redacted]")
+    assert token not in git(clone, "log", "--all", "-p")
