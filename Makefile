@@ -4,10 +4,10 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test test-fast test-faults check helper wheel bench clean
+.PHONY: help setup demo test test-aarch64 test-fast test-faults check helper wheel bench clean
 
 help:  ## list what can be done
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## install system packages and .venv (quick the second time)
 	@scripts/setup
@@ -16,10 +16,14 @@ demo: setup  ## watch the main job on a lab of three real virtual machines (KEEP
 	@$(BIN)/python scripts/demo.py
 
 test: check  ## check, plus the installed wheel and the tests on real parts: kernels, virtual machines, sshd
-	$(PYTEST) tests/packaging tests/real -m "not faults" --durations=15
+	$(PYTEST) tests/packaging tests/real -m "not faults and not aarch64" --durations=15
 
 test-faults: setup  ## the helper killed, stopped, starved and rebooted on a real host (not in CI)
 	$(PYTEST) tests/real -m faults
+
+test-aarch64: setup  ## the helper for aarch64 on an emulated arm64 machine (not in CI)
+	@scripts/setup qemu-system-arm
+	$(PYTEST) tests/real/test_aarch64.py -m aarch64
 
 test-fast: setup  ## unit, property and golden tests: no network, root or virtual machine
 	$(PYTEST) -n auto tests/unit

@@ -195,12 +195,13 @@ class Archive:
         shutil.rmtree(packages_folder)
 
 
-def open_archive(suite: str, folder: Path) -> Archive:
+def open_archive(suite: str, folder: Path, architecture: str = "amd64") -> Archive:
     """Fetch the list of a suite's packages.
 
     Args:
         suite: for example `trixie-backports`.
         folder: an existing folder for apt's lists and caches.
+        architecture: Debian's name of it.
 
     Raises:
         LabError: the mirror does not answer or has no such suite.
@@ -209,7 +210,7 @@ def open_archive(suite: str, folder: Path) -> Archive:
     for sub in ("lists/partial", "cache/archives/partial"):
         (folder / sub).mkdir(parents=True, exist_ok=True)
     sources.write_text(
-        f"Types: deb\nURIs: {mirror()}\nSuites: {suite}\nComponents: main\nArchitectures: amd64\n"
+        f"Types: deb\nURIs: {mirror()}\nSuites: {suite}\nComponents: main\nArchitectures: {architecture}\n"
         f"Signed-By: {_KEYRING}\n",
         encoding="utf-8",
     )
@@ -226,8 +227,8 @@ def open_archive(suite: str, folder: Path) -> Archive:
         f"Dir::State::Lists={folder / 'lists'}",
         "Dir::State::status=/dev/null",
         f"Dir::Cache={folder / 'cache'}",
-        "APT::Architecture=amd64",
-        "APT::Architectures=amd64",
+        f"APT::Architecture={architecture}",
+        f"APT::Architectures={architecture}",
         "APT::Sandbox::User=root",
         "Acquire::Languages=none",
     )

@@ -169,7 +169,7 @@ def test_stalling_revision_is_undone_on_the_canary_and_touches_no_other_host(fle
     try:
         applied = fleet.run("apply", "--yes", expect=3)
 
-        assert "runnable task stall" in applied.stdout
+        assert "runnable task stall" in applied.stdout, applied.stdout
         after = fleet.status()
         assert kernel_of(after, canary) == ("enabled", "fair")
         for host in others:
@@ -210,6 +210,11 @@ def test_controller_killed_in_mid_trial_leaves_a_host_that_reverts_by_itself(fle
         tried, *_, back = history_since(fleet.lab, canary, "try")
         assert back["event"] == "reattached"
         assert back["boottime_ms"] - tried["boottime_ms"] <= (DEADLINE_S + 5) * 1000
+        wait_until(
+            lambda: all(status["lease"] is None for status in fleet.status().values()),
+            within_s=DEADLINE_S + 90,
+            what="the leases of the run that was killed are over",
+        )
     finally:
         fleet.set_deadline(DEADLINE_S, 90)
         fleet.bind_fair()
