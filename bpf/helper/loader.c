@@ -13,9 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "inspect.h"
 #include "kernel.h"
 
-#define SCX_OPS_SWITCH_PARTIAL 8
 #define LOG_BYTES (64 << 10)	/* the verifier keeps the end of its log when it does not fit */
 #define LOG_SHOWN 4096
 #define DATA_BYTES_MAX (1u << 20)
@@ -89,38 +89,12 @@ static void *ops_field(struct policy *p, const struct btf_type *type, const char
 	return value && m->offset / 8 + size <= total ? value + m->offset / 8 : NULL;
 }
 
-/* --- accepting --- */
+/* --- accepting what inspect() has let through --- */
 
 static int refused(struct failure *f, const char *why)
 {
-	return fail(f, "object-refused", "an object is one sched_ext_ops in .struct_ops.link and its own maps, nothing else",
+	return fail(f, "object-refused", "an object is one sched_ext_ops with its callbacks and maps, written against bpf/include",
 		    "the object is refused: %s", why);
-}
-
-static int accept_programs(struct policy *p, struct failure *f)
-{
-	struct bpf_program *prog;
-
-	bpf_object__for_each_program(prog, p->object)
-		if (bpf_program__type(prog) != BPF_PROG_TYPE_STRUCT_OPS)
-			return refused(f, "it contains a program that is no scheduler callback");
-	return 0;
-}
-
-static int accept_maps(struct policy *p, struct failure *f)
-{
-	struct bpf_map *map;
-
-	bpf_object__for_each_map(map, p->object) {
-		if (bpf_map__pin_path(map))
-			return refused(f, "it pins a map");
-		if (bpf_map__type(map) != BPF_MAP_TYPE_STRUCT_OPS)
-			continue;
-		if (p->ops_map)
-			return refused(f, "it defines more than one set of callbacks");
-		p->ops_map = map;
-	}
-	return p->ops_map ? 0 : refused(f, "it defines no scheduler");
 }
 
 static const struct btf_type *ops_type(struct policy *p)
@@ -139,10 +113,9 @@ static const struct btf_type *ops_type(struct policy *p)
 }
 
 /* The kernel refuses an object that sets a callback which it does not know. Leaving the callback out is what the policy
- * of an older kernel would have done; only sub_attach changes what the whole scheduler is (and the lease cannot end such
- * a policy on 7.1+).
+ * of an older kernel would have done.
  */
-static int fit_callbacks(struct policy *p, const struct btf_type *type, struct failure *f)
+static void fit_callbacks(struct policy *p, const struct btf_type *type)
 {
 	const struct btf *btf = bpf_object__btf(p->object);
 
@@ -153,26 +126,26 @@ static int fit_callbacks(struct policy *p, const struct btf_type *type, struct f
 
 		if (!member || !btf_is_ptr(member) || !callback || !*callback)
 			continue;
-		if (!strcmp(name, "sub_attach"))
-			return refused(f, "it takes sub-schedulers (sub_attach)");
 		if (!kernel_knows_op(name))
 			*callback = NULL;
 	}
-	return 0;
 }
 
 static int accept_ops(struct policy *p, struct failure *f)
 {
 	const struct btf_type *type = ops_type(p);
+	struct bpf_map *map;
 	char *name;
 	uint32_t *timeout;
-	uint64_t *flags, *hotplug;
+	uint64_t *hotplug;
 
-	if (!type)
+	bpf_object__for_each_map(map, p->object)
+		if (bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS)
+			p->ops_map = map;
+	if (!type || !p->ops_map)
 		return refused(f, "it has no single sched_ext_ops in .struct_ops.link");
 	name = ops_field(p, type, "name", sizeof(p->ops));
 	timeout = ops_field(p, type, "timeout_ms", sizeof(*timeout));
-	flags = ops_field(p, type, "flags", sizeof(*flags));
 	hotplug = ops_field(p, type, "hotplug_seq", sizeof(*hotplug));
 	if (!name || !memchr(name, 0, sizeof(p->ops)) || !name[0])
 		return refused(f, "it has no name");
@@ -181,15 +154,14 @@ static int accept_ops(struct policy *p, struct failure *f)
 			return refused(f, "its name is not printable");
 	if (!timeout)
 		return refused(f, "its sched_ext_ops does not declare timeout_ms");
-	if (flags && *flags & SCX_OPS_SWITCH_PARTIAL)
-		return refused(f, "it switches only some tasks (SCX_OPS_SWITCH_PARTIAL), which starves them");
 	if (*timeout == 0 || *timeout > TIMEOUT_MS_MAX)
 		*timeout = TIMEOUT_MS_MAX;
 	if (hotplug && kernel_hotplug_seq() > 0)
 		*hotplug = (uint64_t)kernel_hotplug_seq();
 	p->timeout_ms = *timeout;
 	memcpy(p->ops, name, sizeof(p->ops));
-	return fit_callbacks(p, type, f);
+	fit_callbacks(p, type);
+	return 0;
 }
 
 /* --- parameters --- */
@@ -220,7 +192,7 @@ static int set_parameter(struct policy *p, const char *name, json_int_t value, s
 
 		if (!type || strcmp(btf__name_by_offset(btf, var->name_off), name))
 			continue;
-		if (!(btf_is_int(type) || btf_is_any_enum(type)) || type->size > 8 || info->offset + type->size > size)
+		if (!(btf_is_int(type) || btf_is_any_enum(type)) || type->size > 8 || (size_t)info->offset + type->size > size)
 			return fail(f, "bad-parameter", NULL, "the parameter %s is no integer in the object", name);
 		if (!fits(value, type))
 			return fail(f, "bad-parameter", NULL, "the parameter %s = %lld does not fit its %u bytes", name,
@@ -386,15 +358,20 @@ struct policy *policy_load(const void *data, size_t size, json_t *parameters, st
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "policy", .kernel_log_buf = verifier_log,
 		    .kernel_log_size = sizeof(verifier_log));
 	struct policy *p = allocate(sizeof(*p));
+	char reason[REASON_BYTES];
 	int err;
 
 	complaints[0] = verifier_log[0] = 0;
+	if (inspect(data, size, reason)) {
+		refused(f, reason);
+		goto error;
+	}
 	p->object = bpf_object__open_mem(data, size, &opts);
 	if (!p->object) {
 		refused(f, "it is no BPF object that libbpf can read");
 		goto error;
 	}
-	if (accept_programs(p, f) || accept_maps(p, f) || accept_ops(p, f) || set_parameters(p, parameters, f))
+	if (accept_ops(p, f) || set_parameters(p, parameters, f))
 		goto error;
 	find_exit_record(p);
 	err = bpf_object__load(p->object);

@@ -2,12 +2,14 @@
 """What a policy's object may contain, judged before any kernel sees it.
 
 The lists hold what bpf/include/fleetsched declares and nothing else; a test compares the two. The kernel's
-verifier checks what programs do with it; these lists say which of the kernel they can reach at all.
+verifier checks what programs do with it; these lists say which of the kernel they can reach at all. The
+helper on a host judges by the same lists (bpf/helper/allowed.h); tests compare the lists and the verdicts.
 """
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,8 +26,9 @@ CODE = frozenset({".text", "struct_ops", "struct_ops.s"})
 DATA = frozenset({".rodata", ".data", ".bss", "license", ".struct_ops.link", ".maps"})
 """Sections that libbpf turns into maps, declarations or the ops table."""
 
-DESCRIPTION = frozenset({"", ".strtab", ".shstrtab", ".symtab", ".BTF", ".BTF.ext"})
-"""Sections that only describe the others; relocations (.rel and the name of a section) are allowed, too."""
+DESCRIPTION = frozenset({".strtab", ".shstrtab", ".symtab", ".BTF", ".BTF.ext"})
+"""Sections that only describe the others; relocations (.rel and the name of a section) are allowed, too, and
+the section without a name that every file begins with."""
 
 OPS = frozenset(
     """
@@ -70,6 +73,18 @@ KFUNCS = frozenset(
 )
 """Kernel functions by the kernel's names: queues, idle CPUs, kicks, and ending oneself."""
 
+MAP_MEMBERS = frozenset({"type", "max_entries", "map_flags", "key", "value"})
+"""Members of a map's declaration."""
+
+MAP_FLAGS = 0b1
+"""Bits of a map's flags: BPF_F_NO_PREALLOC."""
+
+MOST_MAPS = 64
+"""Declared maps of one object: each is a file descriptor of the host's helper, at the least."""
+
+ASSUMED_CPUS = 128
+"""CPUs of a host, for the memory of maps of which each CPU has its own."""
+
 MOST_MEMORY = 64 << 20
 """Bytes of all maps and data of one object. A host has one object; a published leak reached 34 GB."""
 
@@ -78,7 +93,14 @@ _CALL, _CALL_REGISTER, _LOAD_IMMEDIATE = 0x85, 0x8D, 0x18
 _HELPER, _FUNCTION = 0, 1  # what a call's source register says it calls
 _EXECUTABLE, _WRITABLE, _ALLOCATED = 0x4, 0x1, 0x2
 _MOST_DIMENSIONS = 16
-_ASSUMED_CPUS = 128  # for maps of which each CPU has its own
+_FLAVOURED = re.compile(r"(.*[^_])___[^_].*", re.DOTALL)
+_OTHER_TYPES = {
+    "": "SHT_NULL",
+    ".bss": "SHT_NOBITS",
+    ".symtab": "SHT_SYMTAB",
+    ".strtab": "SHT_STRTAB",
+    ".shstrtab": "SHT_STRTAB",
+}
 
 
 def check_allowed(image: bytes, policy: str) -> ObjectInfo:
@@ -106,6 +128,8 @@ def check_allowed(image: bytes, policy: str) -> ObjectInfo:
 def _violations(elf: Any) -> Iterator[str]:
     sections = list(elf.iter_sections())
     names = [section.name for section in sections]
+    if (elf["e_type"], elf["e_machine"], elf.little_endian) != ("ET_REL", "EM_BPF", True):
+        raise ValueError("its header is not that of an object for BPF, little endian")
     for section in sections:
         yield from _section(section, names)
     for section in sections:
@@ -125,7 +149,7 @@ def _violations(elf: Any) -> Iterator[str]:
 
 def _section(section: Any, names: list[str]) -> Iterator[str]:
     name, flags = section.name, section["sh_flags"]
-    relocates = section["sh_type"] == "SHT_REL" and name.startswith(".rel") and name[4:] in CODE | DATA
+    relocates = name.startswith(".rel") and name[4:] in CODE | DATA
     if name and names.count(name) > 1:
         yield f"section {_shown(name)} is there twice"
     if flags & _EXECUTABLE:
@@ -136,8 +160,13 @@ def _section(section: Any, names: list[str]) -> Iterator[str]:
             yield f"section {_shown(name)}"
         elif name == ".rodata" and flags & _WRITABLE:
             yield "section .rodata can be written"
-    elif not relocates and name not in DESCRIPTION:
+    elif not relocates and name not in DESCRIPTION | {""}:
         yield f"section {_shown(name)}"
+    if section["sh_type"] != ("SHT_REL" if relocates else _OTHER_TYPES.get(name, "SHT_PROGBITS")):
+        yield f"section {_shown(name)} of another type"
+    elif relocates and (section["sh_info"] >= len(names) or names[section["sh_info"]] != name[4:]):
+        # The loader goes by the numbers of sections, people and this file by their names.
+        yield f"section {_shown(name)} relocates another one"
 
 
 def _instructions(section: str, code: bytes) -> Iterator[str]:
@@ -161,12 +190,16 @@ def _instructions(section: str, code: bytes) -> Iterator[str]:
             yield f"kernel function by number {immediate} {where}"
         elif opcode == _LOAD_IMMEDIATE and source:
             yield f"address of kind {source}, number {immediate}, {where}"
+        elif opcode == _LOAD_IMMEDIATE and code[at + _INSTRUCTION :][:4] != bytes(4):
+            # A program may begin in the middle of this one: its second half must be no instruction.
+            yield f"an instruction of two halves without the second {where}"
         at += 2 * _INSTRUCTION if opcode == _LOAD_IMMEDIATE else _INSTRUCTION
 
 
 def _kernel_name(symbol: str) -> str:
     """The name that libbpf looks for: without what follows the last `___`, which tells declarations apart."""
-    return symbol.rpartition("___")[0] or symbol
+    flavoured = _FLAVOURED.fullmatch(symbol)
+    return flavoured[1] if flavoured else symbol
 
 
 def _ops(btf: Btf, elf: Any) -> Iterator[str]:
@@ -176,6 +209,8 @@ def _ops(btf: Btf, elf: Any) -> Iterator[str]:
         return  # inspect_object says so
     (number,) = variables.values()
     table, data = btf.resolve(number), plain_data(section)
+    if len(data) != table.size:
+        yield "an ops table that is not all of its section"
     relocations = elf.get_section_by_name(".rel.struct_ops.link")
     pointed = {entry["r_offset"] for entry in relocations.iter_relocations()} if relocations else set()
     ends = [*sorted(item.value for item in table.items)[1:], len(data)]
@@ -192,7 +227,10 @@ def _ops(btf: Btf, elf: Any) -> Iterator[str]:
 
 def _memory(btf: Btf, sections: list[Any]) -> Iterator[str]:
     total = sum(section["sh_size"] for section in sections if section.name in DATA)
-    for name, number in btf.variables(".maps").items():
+    declarations = btf.variables(".maps")
+    if len(declarations) > MOST_MAPS:
+        yield f"more maps than {MOST_MAPS}"
+    for name, number in declarations.items():
         declared = btf.resolve(number)
         members = {item.name: btf.resolve(item.type) for item in declared.items}
         kind = _number(btf, members.get("type"))
@@ -201,13 +239,15 @@ def _memory(btf: Btf, sections: list[Any]) -> Iterator[str]:
             continue
         if "pinning" in members:
             yield f"map {_shown(name)} is pinned"
-        unknown = members.keys() - {"type", "max_entries", "map_flags", "key", "value", "pinning"}
+        unknown = members.keys() - MAP_MEMBERS - {"pinning"}
         yield from (f"member {_shown(each)} of map {_shown(name)}" for each in sorted(unknown))
+        if (flags := _number(btf, members.get("map_flags"))) & ~MAP_FLAGS:
+            yield f"map_flags {flags:#x} of map {_shown(name)}"
         entries = max(_number(btf, members.get("max_entries")), 1)
-        copies = _ASSUMED_CPUS if MAP_TYPES[kind].startswith("percpu") else 1
+        copies = ASSUMED_CPUS if MAP_TYPES[kind].startswith("percpu") else 1
         total += entries * copies * sum(_size(btf, members.get(part)) for part in ("key", "value"))
     if total > MOST_MEMORY:
-        yield f"maps and data of {total:,} bytes; {MOST_MEMORY:,} are the most"
+        yield f"more than {MOST_MEMORY} bytes of maps and data"
 
 
 def _number(btf: Btf, member: Type | None) -> int:

@@ -126,10 +126,17 @@ class Btf:
         raise ValueError(f"type {number} leads nowhere")
 
     def variables(self, section: str) -> dict[str, int]:
-        """The variables of a section: the id of each one's type by its name."""
+        """The variables of a section: the id of each one's type by its name.
+
+        Raises:
+            ValueError: two have one name.
+        """
         found = self.find(section, Kind.DATASEC)
         variables = [self.types[item.type] for item in found.items] if found else []
-        return {variable.name: variable.type for variable in variables}
+        types = {variable.name: variable.type for variable in variables}
+        if len(types) != len(variables):
+            raise ValueError(f"two variables of section {section} have one name")
+        return types
 
     def _read(self, body: bytes) -> Iterator[Type]:
         at = 0
