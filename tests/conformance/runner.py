@@ -22,6 +22,8 @@ from fleetsched.transport.interface import Channel
 from tests.conformance.patterns import differences
 
 TABLE = Path(__file__).with_name("table")
+REFUSED = Path(__file__).with_name("refused")
+"""Sources of objects that are more than a policy, a folder each."""
 
 # Seconds that one answer may take beyond what its request asks for: a host may be starved, or emulated.
 _ANSWER_S = 90.0

@@ -18,6 +18,15 @@ BEHAVIOURS = {
     "verifier-rejects": Behaviour(parameters={}, load_log="R1 invalid mem access 'scalar'"),
     "exits-late": Behaviour(parameters={"after_ms": "u64"}, ejected_after_ms=20_000, exit=EXIT_BPF),
     "noise": Behaviour(refused="the object is no ELF file"),
+    "pins-a-map": Behaviour(refused="the object is refused: map stays is pinned"),
+    "sends-signals": Behaviour(refused="the object is refused: BPF helper 109 in struct_ops, instruction 6"),
+    "second-program": Behaviour(
+        refused="the object is refused: section kprobe/do_exit holds a program"
+        " that is no callback of a scheduler"
+    ),
+    "strange-kfunc": Behaviour(
+        refused="the object is refused: kernel function or variable bpf_task_from_pid"
+    ),
 }
 
 

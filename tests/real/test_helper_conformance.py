@@ -21,7 +21,7 @@ from fleetsched.inventory.read import read_inventory
 from fleetsched.transport.interface import Channel, Connection
 from fleetsched.transport.ssh import SshTransport
 from fleetsched.transport.ssh_options import SshDefaults
-from tests.conformance.runner import Adapter, Unavailable, cases, run_case
+from tests.conformance.runner import REFUSED, Adapter, Unavailable, cases, run_case
 from tests.real.conftest import PROJECT, RealLab
 
 pytestmark = pytest.mark.lab
@@ -45,7 +45,11 @@ class LabAdapter(Adapter):
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        folders = [PROJECT / "policies" / "fair", *sorted((PROJECT / "tests" / "policies").iterdir())]
+        folders = [
+            PROJECT / "policies" / "fair",
+            *(PROJECT / "tests" / "policies").iterdir(),
+            *REFUSED.iterdir(),
+        ]
         compiled = {folder.name: folder for folder in folders if folder.name in _OBJECTS}
         self.objects = {name: compile_policy(folder, {}).image for name, folder in compiled.items()}
         self.objects["noise"] = os.urandom(100_000)

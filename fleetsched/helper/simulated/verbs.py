@@ -19,6 +19,7 @@ Arguments = Mapping[str, Any]
 
 # Facts that refuse every `try`, in the order in which the protocol looks at them.
 _PREFLIGHT = ("no-sched-ext", "malformed-btf", "isolcpus", "fifo-refused")
+_WHAT_AN_OBJECT_IS = "an object is one sched_ext_ops with its callbacks and maps, written against bpf/include"
 
 
 def hello(host: SimulatedHost, arguments: Arguments) -> dict[str, Any]:
@@ -261,7 +262,8 @@ def _check_object(host: SimulatedHost, assignment: Assignment) -> None:
         key=lambda problem: _PREFLIGHT.index(problem["code"]),
     ):
         raise Refusal(problem["code"], problem["message"], remedy=problem["remedy"])
-    host.require(not behaviour.refused, "object-refused", behaviour.refused)
+    if behaviour.refused:
+        raise Refusal("object-refused", behaviour.refused, remedy=_WHAT_AN_OBJECT_IS)
     wrong = behaviour.wrong_parameter(dict(assignment.parameters))
     host.require(not wrong, "bad-parameter", wrong)
     host.require(

@@ -15,6 +15,8 @@ from fleetsched.build import allowed
 from fleetsched.build.allowed import check_allowed
 from fleetsched.build.policy import compile_policy
 from fleetsched.errors import BuildError
+from tests.conformance.runner import REFUSED as REFUSED_FOLDERS
+from tests.conformance.simulation import BEHAVIOURS
 from tests.unit.build.conftest import MINIMAL
 from tests.unit.build.hostile import (
     ARRAY,
@@ -39,6 +41,7 @@ SEVERAL_MAPS = a_map(f"{ARRAY} __type(value, u64[4]); __uint(max_entries, 2);") 
     "struct { __uint(type, BPF_MAP_TYPE_TASK_STORAGE); __uint(map_flags, BPF_F_NO_PREALLOC);"
     ' __type(key, int); __type(value, u64); } of_tasks SEC(".maps");\n'
 )
+MORE_THAN_A_POLICY = sorted(REFUSED_FOLDERS.iterdir())
 Inspect = Callable[[bytes], str]
 
 
@@ -60,6 +63,13 @@ def test_our_policies_are_allowed(inspect: Inspect, folder: Path) -> None:
 def test_maps_of_several_kinds_are_allowed(inspect: Inspect, compiled: Compile) -> None:
     image = compiled(SEVERAL_MAPS)
     assert (inspect(image), judged_here(image)) == ("", "")
+
+
+@pytest.mark.parametrize("folder", MORE_THAN_A_POLICY, ids=lambda folder: folder.name)
+def test_what_the_conformance_table_has_refused_is_refused(inspect: Inspect, folder: Path) -> None:
+    image = compile_policy(folder, {}).image
+    assert f"the object is refused: {inspect(image)}" == BEHAVIOURS[folder.name].refused
+    assert inspect(image) in judged_here(image)
 
 
 @pytest.mark.parametrize("what", REFUSED)
