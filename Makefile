@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test test-aarch64 test-fast test-faults check helper wheel bench clean
+.PHONY: help setup demo test test-aarch64 test-fast test-faults check fuzz helper wheel bench clean
 
 help:  ## list what can be done
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ check: setup  ## format, lint, types, import contracts, policy locks, fast tests
 	$(BIN)/lint-imports
 	$(BIN)/fleetsched lock --check
 	$(PYTEST) -n auto tests/unit
+
+fuzz:  ## a million hostile inputs for each parser of the helper (a few minutes; installs clang)
+	@scripts/setup clang libclang-rt-dev libjansson-dev libmd-dev
+	@$(BIN)/python scripts/fuzz.py
 
 helper: setup  ## build the host's helper
 	$(BIN)/python -m fleetsched.helper.build

@@ -123,6 +123,9 @@ def with_instruction(image: bytes, instruction: str) -> bytes:
     return _with(image, header["sh_offset"], bytes.fromhex(instruction))
 
 
+GOOD = MINIMAL + "u64 nothing_yet[2];\n"
+"""A policy with all kinds of sections."""
+
 TRICKS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "symbols that are not where people look": (
         lambda image: _with_field(image, ".symtab", "type", 11),
@@ -154,6 +157,10 @@ TRICKS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     ),
     "an ops table that is cut short": (
         lambda image: _with_field(image, ".struct_ops.link", "size", 8),
+        "",
+    ),
+    "more memory than there are numbers for": (
+        lambda image: _with_field(image, ".bss", "size", 2**64 - 8),
         "",
     ),
     "bytes in the other order": (lambda image: _with(image, 5, b"\2"), ""),

@@ -18,6 +18,7 @@ from fleetsched.errors import BuildError
 from tests.unit.build.conftest import MINIMAL
 from tests.unit.build.hostile import (
     ARRAY,
+    GOOD,
     INSTRUCTIONS,
     REFUSED,
     TRICKS,
@@ -65,7 +66,7 @@ def test_an_instruction_that_no_compiler_leaves_is_refused(
 def test_an_object_that_a_loader_could_read_otherwise_is_refused(compiled: Compile, what: str) -> None:
     change, reason = TRICKS[what]
     with pytest.raises(BuildError) as caught:
-        check_allowed(change(compiled(MINIMAL)), "small")
+        check_allowed(change(compiled(GOOD)), "small")
     assert reason in caught.value.message
 
 

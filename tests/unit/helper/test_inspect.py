@@ -20,6 +20,7 @@ from tests.conformance.simulation import BEHAVIOURS
 from tests.unit.build.conftest import MINIMAL
 from tests.unit.build.hostile import (
     ARRAY,
+    GOOD,
     INSTRUCTIONS,
     REFUSED,
     TRICKS,
@@ -93,7 +94,7 @@ def test_an_object_that_a_loader_could_read_otherwise_is_refused(
     inspect: Inspect, compiled: Compile, what: str
 ) -> None:
     change, reason = TRICKS[what]
-    found = inspect(change(compiled(MINIMAL)))
+    found = inspect(change(compiled(GOOD)))
     assert found
     assert reason in found
 

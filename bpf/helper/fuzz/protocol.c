@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Fuzzed: all that a client says on one connection. What the verbs do is left out: those that are not here are made by
+ * scripts/fuzz, and answer nothing.
+ */
+#include "../protocol.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../journal.h"
+#include "../trial.h"
+
+/* What the server would send: it has to be a line, and JSON. */
+void say(struct connection *c, json_t *message)
+{
+	char *text = json_line(message, JSON_COMPACT);
+	json_t *read = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+
+	(void)c;
+	if (strlen(text) >= LINE_BYTES || !json_equal(read, message))
+		abort();
+	json_decref(read);
+	json_decref(message);
+	free(text);
+}
+
+/* More than fits into a line. */
+json_t *journal_history(size_t limit)
+{
+	json_t *entries = json_array();
+
+	for (size_t i = 0; i < limit; i++)
+		json_array_append_new(entries, json_pack("{s:s, s:i}", "detail", "................................"
+							 "................................................................"
+							 "................................................................"
+							 "................................................................"
+							 "................................................................"
+							 "................................................................"
+							 "................................................................", "n", (int)i));
+	return entries;
+}
+
+json_t *host_status(void)
+{
+	return json_pack("{s:o, s:n}", "held", journal_history(8), "trial");
+}
+
+json_t *host_confirm(const char *trial, json_int_t token, struct failure *f)
+{
+	fail(f, "no-trial", "look at the status", "there is no trial %s for %lld", trial, (long long)token);
+	return NULL;
+}
+
+/* As server.c: bytes arrive, lines and chunks are taken until one is not complete. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct connection c = { .fd = -1, .used = true };
+	char *in = malloc(size ? size : 1);	/* exactly as long as it is, so that reading further is seen */
+	size_t taken = 0, n = 1;
+
+	if (size)
+		memcpy(in, data, size);
+	while (taken < size && n && !c.closing) {
+		n = protocol_consume(&c, in + taken, size - taken);
+		if (n > size - taken)
+			abort();
+		taken += n;
+	}
+	protocol_drop(&c);
+	free(in);
+	return 0;
+}
