@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
+
 #define CHECKS_DIR "/etc/fleetsched/checks.d"
 #define CHECK_MS 10000
 #define OUTPUT_BYTES 1024
@@ -25,11 +27,6 @@ struct check {
 	size_t used;
 	char output[OUTPUT_BYTES];
 };
-
-static bool is_only_roots(const struct stat *st)
-{
-	return st->st_uid == 0 && !(st->st_mode & (S_IWGRP | S_IWOTH));
-}
 
 /* NULL when the check may run, else its status. */
 static const char *judge(const char *name, char *path, size_t size)
@@ -46,40 +43,10 @@ static const char *judge(const char *name, char *path, size_t size)
 	return NULL;
 }
 
-/*
- * Standard input from nowhere, both outputs to @output_fd, a process group of its own. By fork, not by vfork or
- * posix_spawn: the child is an ordinary task (the helper's real-time class is reset on fork), and the helper must not
- * wait for a policy to give it a CPU.
- */
-static pid_t start(const char *path, int output_fd)
-{
-	static char *const environment[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
-					     NULL };
-	char *const argv[] = { (char *)path, NULL };
-	pid_t pid = fork();
-	sigset_t none;
-
-	if (pid) {
-		if (pid > 0)
-			setpgid(pid, pid);	/* both sides do it, so that neither order loses */
-		return pid;
-	}
-	setpgid(0, 0);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
-	dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
-	dup2(output_fd, STDOUT_FILENO);
-	dup2(output_fd, STDERR_FILENO);
-	execve(path, argv, environment);
-	note("%s: %s", path, strerror(errno));
-	_exit(127);
-}
-
 struct check *check_start(const char *name)
 {
 	struct check *check = allocate(sizeof(*check));
-	char path[128];
+	char path[128], *const argv[] = { path, NULL };
 	int fds[2];
 
 	check->output_fd = -1;
@@ -89,7 +56,7 @@ struct check *check_start(const char *name)
 	if (!pipe2(fds, O_CLOEXEC | O_NONBLOCK)) {
 		check->output_fd = fds[0];
 		fcntl(fds[1], F_SETFL, 0);	/* the check itself may block */
-		check->pid = start(path, fds[1]);
+		check->pid = child_start(argv, -1, fds[1], false);
 		close(fds[1]);
 	}
 	if (check->pid <= 0) {

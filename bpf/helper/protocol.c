@@ -8,6 +8,8 @@
 #include "fence.h"
 #include "journal.h"
 #include "kernel.h"
+#include "signature.h"
+#include "statement.h"
 #include "trial.h"
 #include "watch.h"
 
@@ -28,20 +30,20 @@ struct staging {
 
 /* --- arguments --- */
 
-enum type { INTEGER, TEXT, BOOLEAN, DIGEST, ASSIGNMENT, NAMES };
+enum type { INTEGER, TEXT, LONG_TEXT, BOOLEAN, DIGEST, ASSIGNMENT, NAMES };
 
 struct argument {
 	const char *name;
 	enum type type;
 	bool optional;
-	int64_t low, high;
+	int64_t low, high;	/* of a number; the most bytes of a long text */
 };
 
 struct verb {
 	const char *name;
 	/* NULL without a failure's code: the handler has answered, or will. */
 	json_t *(*run)(struct connection *c, json_t *request, struct failure *f);
-	struct argument arguments[6];
+	struct argument arguments[10];
 };
 
 static bool is_policy_name(const char *name)
@@ -62,6 +64,11 @@ static bool is_identifier(const char *name)
 static bool is_text(json_t *value)
 {
 	return json_is_string(value) && json_string_length(value) <= TEXT_CHARS;
+}
+
+static bool is_long_text(json_t *value, int64_t most)
+{
+	return json_is_string(value) && (int64_t)json_string_length(value) <= most;
 }
 
 static bool is_assignment(json_t *value)
@@ -101,6 +108,8 @@ static bool fits(const struct argument *a, json_t *value)
 		return json_is_integer(value) && json_integer_value(value) >= a->low && json_integer_value(value) <= a->high;
 	case TEXT:
 		return is_text(value);
+	case LONG_TEXT:
+		return is_long_text(value, a->high);
 	case BOOLEAN:
 		return json_is_boolean(value);
 	case DIGEST:
@@ -167,8 +176,11 @@ static json_t *verb_hello(struct connection *c, json_t *request, struct failure 
 
 static json_t *verb_facts(struct connection *c, json_t *request, struct failure *f)
 {
+	json_t *facts = kernel_facts(journal_dir());
+
 	(void)c, (void)request, (void)f;
-	return kernel_facts(journal_dir());
+	statement_facts(facts);
+	return facts;
 }
 
 static json_t *verb_status(struct connection *c, json_t *request, struct failure *f)
@@ -221,6 +233,7 @@ static json_t *verb_try(struct connection *c, json_t *request, struct failure *f
 		.revision = text(request, "revision"),
 		.token = number(request, "token"),
 		.hold = text(request, "hold"),
+		.request = request,
 	};
 
 	(void)c;
@@ -272,7 +285,8 @@ static const struct verb verbs[] = {
 	{ "stage", verb_stage, { { .name = "digest", .type = DIGEST }, { "size", INTEGER, false, 1, OBJECT_BYTES } } },
 	{ "try", verb_try,
 	  { { .name = "assignment", .type = ASSIGNMENT }, { "deadline_ms", INTEGER, false, 1000, HOUR_MS },
-	    { .name = "run", .type = TEXT }, { .name = "revision", .type = TEXT }, TOKEN_ARGUMENT, HOLD_ARGUMENT } },
+	    { .name = "run", .type = TEXT }, { .name = "revision", .type = TEXT }, TOKEN_ARGUMENT, HOLD_ARGUMENT,
+	    { "statement", LONG_TEXT, true, 0, STATEMENT_BYTES }, { "signature", LONG_TEXT, true, 0, SIGNATURE_BYTES } } },
 	{ "watch", verb_watch,
 	  { { "interval_ms", INTEGER, false, 100, HOUR_MS }, { "for_ms", INTEGER, false, 0, HOUR_MS },
 	    { .name = "pressure", .type = BOOLEAN }, { .name = "checks", .type = NAMES } } },

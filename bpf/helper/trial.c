@@ -20,6 +20,7 @@
 #include "kernel.h"
 #include "lease.h"
 #include "records.h"
+#include "statement.h"
 
 #define LEASE_GRACE_MS 1000	/* the kernel lease of a trial runs out this long after the guard's deadline */
 #define LOOK_TRIAL_MS 100	/* how often the kernel's state is read: three small files of sysfs */
@@ -214,6 +215,8 @@ static int may_try(const struct try_args *args, struct failure *f)
 		f->detail = checked(json_pack("{s:o}", "trial", host_trial()));
 		return fail(f, "trial-in-progress", NULL, "the trial %s is in progress", host_trial_id());
 	}
+	if (statement_check(args->request, f))
+		return -1;
 	if (!journal_has_object(text_of(args->assignment, "digest")))
 		return fail(f, "not-staged", "send it with `stage` first", "the object %.12s is not on this host",
 			    text_of(args->assignment, "digest"));
@@ -223,6 +226,7 @@ static int may_try(const struct try_args *args, struct failure *f)
 /* The trial is on disk before its policy is attached, so that a helper or host that dies finds it `lost`. */
 static int write_trial(const struct try_args *args, struct failure *f)
 {
+	json_t *before = checked(json_deep_copy(journal_state()));
 	json_int_t count = json_integer_value(recorded("trial_count")) + 1;
 	char id[32];
 
@@ -230,10 +234,8 @@ static int write_trial(const struct try_args *args, struct failure *f)
 	journal_set("trial_count", json_integer(count));
 	journal_set("trial", json_pack("{s:s, s:o, s:s, s:s, s:s*}", "id", id, "assignment", copy_or_null(args->assignment), "run",
 				       args->run, "revision", args->revision, "hold", args->hold));
-	if (!journal_save(f))
-		return 0;
-	journal_set("trial", NULL);
-	return -1;
+	statement_accept();
+	return save_or_undo(before, f);
 }
 
 static void attach_refused(const struct try_args *args, struct failure *f)

@@ -12,6 +12,7 @@ struct try_args {
 	const char *revision;
 	json_int_t token;	/* 0: none */
 	const char *hold;	/* why the replaced last known good is held once this one is confirmed; NULL: it is not */
+	json_t *request;	/* all of it, with its statement and signature */
 };
 
 void host_start(void);			/* a lost trial is noted, the last known good attached if it may be */

@@ -106,6 +106,11 @@ long read_number(const char *path)
 	return errno || *end ? -1 : value;
 }
 
+bool is_only_roots(const struct stat *st)
+{
+	return st->st_uid == 0 && !(st->st_mode & (S_IWGRP | S_IWOTH));
+}
+
 int make_dir(const char *path, mode_t mode)
 {
 	if (mkdir(path, mode) && errno != EEXIST)

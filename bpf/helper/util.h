@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #define FLEETSCHED_VERSION "0.1.0"
 #define LINE_BYTES 65536	/* the longest line of the protocol, newline included */
@@ -37,6 +38,7 @@ int64_t rfc3339_to_seconds(const char *text);	/* -1 when it is not one */
 /* Read a small file into @buf, always terminated, trailing newline removed. Length, or -errno. */
 int read_text(const char *path, char *buf, size_t size);
 long read_number(const char *path);		/* -1 when absent */
+bool is_only_roots(const struct stat *st);	/* owned by root, writable by nobody else */
 int make_dir(const char *path, mode_t mode);	/* 0 when it is there already */
 
 /* Write @path so that after a crash it holds either the old or the new bytes: temporary file, fsync, rename, fsync. */

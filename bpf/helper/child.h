@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Child processes: their streams, environment, signals and class. */
+#ifndef FLEETSCHED_CHILD_H
+#define FLEETSCHED_CHILD_H
+
+#include <sys/types.h>
+
+#include "util.h"
+
+/*
+ * Start argv[0], a path, in a process group of its own. Standard input is @input_fd, or nowhere when that is -1; both
+ * outputs are @output_fd. @urgent: SCHED_FIFO 1 and at most some seconds of CPU, so that no policy can keep it from
+ * running; else an ordinary task. -1 with errno set when it cannot be started.
+ */
+pid_t child_start(char *const argv[], int input_fd, int output_fd, bool urgent);
+
+#endif
