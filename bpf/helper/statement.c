@@ -130,7 +130,7 @@ int statement_check(json_t *request, struct failure *f)
 	if (!bytes[0] || !signature[0])
 		return fail(f, "unsigned", "give apply a signing key (sign.key), or --signatures FILE of `fleetsched sign`",
 			    "this host takes only signed assignments, and this one is not signed");
-	if (group_known(f) || signature_check(NAMESPACE, bytes, strlen(bytes), signature, f))
+	if (signature_possible(f) || group_known(f) || signature_check(NAMESPACE, bytes, strlen(bytes), signature, f))
 		return -1;
 	statement = json_loads(bytes, JSON_REJECT_DUPLICATES, &error);
 	if (!is_statement(statement))

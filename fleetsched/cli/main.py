@@ -24,6 +24,7 @@ _FILES = {
     "files": ("init", "validate", "lock"),
     "explain": ("explain",),
     "runs": ("plan", "apply", "status"),
+    "sign": ("sign",),
     "undo": ("rollback", "retry", "release"),
     "proposals": ("propose", "review"),
     "policy": ("policy",),

@@ -85,6 +85,10 @@ AskBecomePass = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON records, one a line, and nothing else.")]
+Signatures = Annotated[
+    Path | None,
+    typer.Option("--signatures", help="What `sign` wrote, for hosts that take only signed assignments."),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 MARKER = "fleetsched.yaml"
@@ -193,6 +197,15 @@ def with_fleet_options(command: Callable[..., None]) -> Callable[..., None]:
     )
     wrapper.__annotations__ = {each.name: each.annotation for each in parameters}
     return wrapper
+
+
+def with_signatures(access: FleetAccess, file: Path | None) -> FleetAccess:
+    """Take signatures from a file of `fleetsched sign`, if one is given, instead of the controller's key."""
+    if file is None:
+        return access
+    from fleetsched.operations.sign import read_signatures
+
+    return dataclasses.replace(access, signatures=read_signatures(file))
 
 
 def open_access(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fleetsched.cli.options import FleetOptions, Json, Yes, with_fleet_options
+from fleetsched.cli.options import FleetOptions, Json, Signatures, Yes, with_fleet_options, with_signatures
 from fleetsched.cli.running import ask, journals, print_records, stop_on_signals, with_progress
 from fleetsched.cli.say import say
 from fleetsched.errors import ExitCode, UsageError
@@ -38,6 +38,7 @@ def plan(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Save the plan, for `fleetsched apply FILE`.")
     ] = None,
+    signatures: Signatures = None,
     as_json: Json = False,
 ) -> None:
     """Show what apply would change, why, and on which hosts. Changes nothing."""
@@ -48,7 +49,7 @@ def plan(
 
     if state is not None and out is not None:
         raise UsageError("--state and --out exclude each other: a saved plan is of what hosts say now")
-    access = fleet.open()
+    access = with_signatures(fleet.open(), signatures)
     if state is not None:
         snapshot = read_snapshot(state)
         made = plan_snapshot(access.fleet, access.revision, snapshot, select(access.fleet, fleet.selection))
@@ -111,6 +112,7 @@ def apply(
     unreviewed: Annotated[
         bool, typer.Option("--unreviewed", help="In a lab only: apply what nobody approved.")
     ] = False,
+    signatures: Signatures = None,
     as_json: Json = False,
 ) -> None:
     """Bring hosts to what the approved revision wants: canary first, watched, confirmed or rolled back."""
@@ -125,7 +127,7 @@ def apply(
     if as_json and not (yes or check or file):
         raise UsageError("--json asks nothing", remedy="add --yes")
     saved = read_plan(file) if file else None
-    access = fleet.open(fetch=True, approved=not unreviewed)
+    access = with_signatures(fleet.open(fetch=True, approved=not unreviewed), signatures)
     hosts = planned_hosts(saved, access) if saved else select(access.fleet, fleet.selection)
     operation.check_lab(access, hosts)
     with plan_these(access, hosts) as planned:

@@ -30,6 +30,8 @@ _SETTINGS = {
     "FLEETSCHED_SSH_KEY_FILE": ("ssh", "keyFile"),
     "FLEETSCHED_SSH_CONNECT_TIMEOUT": ("ssh", "connectTimeout"),
     "FLEETSCHED_FORKS": ("ssh", "forks"),
+    "FLEETSCHED_SIGN_KEY": ("sign", "key"),
+    "FLEETSCHED_SIGN_VALID_FOR": ("sign", "validFor"),
 }
 """Variables that outrank the file, each with the field that it stands for."""
 
@@ -59,7 +61,8 @@ def load_controller(
     overrides, wrong = _from_environment(environment)
     if problems or wrong:
         raise ProblemsError([*problems, *wrong])
-    merged = {section: value.get(section, {}) | overrides.get(section, {}) for section in ("trust", "ssh")}
+    sections = ("trust", "ssh", "sign")
+    merged = {section: value.get(section, {}) | overrides.get(section, {}) for section in sections}
     return decode.controller(merged, source)
 
 

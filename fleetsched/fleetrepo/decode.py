@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fleetsched.documents.node import Node
-from fleetsched.model.controller import Controller, SecretReference, Ssh, Trust
+from fleetsched.model.controller import Controller, SecretReference, Sign, Ssh, Trust
 from fleetsched.model.manifests import (
     BUILT_IN_STRATEGY,
     DEFAULT_TIMEOUT_S,
@@ -38,12 +38,12 @@ from fleetsched.model.manifests import (
     WorkloadMetric,
 )
 
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _CONDITION = re.compile(r" *(>=|<=|==|<|>) *([0-9.]+) *")
 
 
 def duration(text: str) -> float:
-    """Read `15s`, `2m` or `1h` to seconds."""
+    """Read `15s`, `2m` or `1h`, and where the schema lets it stand `7d`, to seconds."""
     return float(text[:-1]) * _SECONDS[text[-1]]
 
 
@@ -245,7 +245,7 @@ def policy_lock(node: Node) -> PolicyLock:
 
 def controller(value: Mapping[str, Any], source: str) -> Controller:
     """Read the controller's own file, with what the environment says over it."""
-    trust, ssh = value.get("trust", {}), value.get("ssh", {})
+    trust, ssh, sign = value.get("trust", {}), value.get("ssh", {}), value.get("sign", {})
     plain, trusted = Ssh(), Trust()
     return Controller(
         trust=Trust(
@@ -262,4 +262,5 @@ def controller(value: Mapping[str, Any], source: str) -> Controller:
             become_password=SecretReference(**ssh["becomePassword"]) if "becomePassword" in ssh else None,
         ),
         source=source,
+        sign=Sign(sign.get("key", ""), _seconds(sign, "validFor", Sign().valid_s)),
     )

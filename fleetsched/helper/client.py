@@ -14,6 +14,7 @@ from fleetsched.helper.exchange import Exchange
 from fleetsched.helper.wire import PROTOCOL, chunks
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.state import Facts, HistoryEntry, Sample, Status, Trial
+from fleetsched.model.statement import Signed
 from fleetsched.transport.interface import Channel
 
 # Seconds that each verb may take. `try` loads, detaches and attaches: seconds on a busy or an emulated host.
@@ -156,10 +157,12 @@ class HelperClient:
         revision: str,
         token: int | None = None,
         hold: str | None = None,
+        signed: Signed | None = None,
     ) -> Tried:
         """Attach a staged policy on trial; unconfirmed after `deadline_s`, the host goes back by itself.
 
         `hold`: when the trial is confirmed, the policy that it replaces is held, with this reason.
+        `signed`: for a host that takes only signed assignments; helpers of before do not know it.
         """
         return self._call(
             "try",
@@ -170,6 +173,8 @@ class HelperClient:
             revision=revision,
             token=token,
             hold=hold,
+            statement=signed.statement if signed else None,
+            signature=signed.signature if signed else None,
         )
 
     def watch(

@@ -65,6 +65,20 @@ class Ssh:
 
 
 @dataclass(frozen=True, slots=True)
+class Sign:
+    """How assignments are signed for the hosts that want that.
+
+    Attributes:
+        key: a private key's file, or a public one whose private key an agent holds; may begin with `~`;
+            empty = none are signed.
+        valid_s: seconds for which a statement is good.
+    """
+
+    key: str = ""
+    valid_s: float = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
 class Controller:
     """The controller's configuration.
 
@@ -75,3 +89,4 @@ class Controller:
     trust: Trust = Trust()
     ssh: Ssh = Ssh()
     source: str = ""
+    sign: Sign = Sign()

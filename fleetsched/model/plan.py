@@ -98,6 +98,7 @@ class HostPlan:
     Attributes:
         recorded: the last known good of that moment, to which a failed run goes back; None is the kernel's.
         problem: why a run would refuse this host although it should change; empty when it would not.
+        signed: whether the host takes only signed assignments.
     """
 
     host: str
@@ -111,6 +112,7 @@ class HostPlan:
     problem: str = ""
     remedy: str = ""
     held: Held | None = None
+    signed: bool = False
 
     @property
     def changes(self) -> bool:
@@ -270,6 +272,7 @@ def plan_host(
         problem=problem,
         remedy=remedy,
         held=held[1] if held and action is Action.HELD else None,
+        signed=observed.facts is not None and observed.facts.signatures,
     )
 
 

@@ -32,7 +32,12 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a host is: kernel, processors, and whether sched_ext can be used (`problems` empty)."""
+    """What a host is: kernel, processors, and whether sched_ext can be used (`problems` empty).
+
+    Attributes:
+        signatures: whether it takes only signed assignments.
+        group: the HostGroup that it believes to belong to; None when it was told none.
+    """
 
     kernel_release: str
     arch: str
@@ -46,6 +51,8 @@ class Facts:
     boot_id: str
     problems: tuple[Notice, ...] = ()
     warnings: tuple[Notice, ...] = ()
+    signatures: bool = False
+    group: str | None = None
 
     @classmethod
     def from_wire(cls, value: Wire) -> Facts:
@@ -63,6 +70,9 @@ class Facts:
             boot_id=value["boot_id"],
             problems=tuple(map(Notice.from_wire, value["problems"])),
             warnings=tuple(map(Notice.from_wire, value["warnings"])),
+            # Helpers of before did not know signatures.
+            signatures=value.get("signatures", False),
+            group=value.get("group"),
         )
 
 

@@ -19,6 +19,7 @@ from fleetsched.operations.objects import build_objects
 from fleetsched.operations.plan import Planned
 from fleetsched.operations.running import new_run, results, under_way
 from fleetsched.rollout.engine import HostEvent, Run, StopRequest, begin, roll_out
+from fleetsched.rollout.signatures import Wish
 
 _SEVERITY = (
     ExitCode.NOT_ROLLED_BACK,
@@ -59,16 +60,29 @@ def apply(
 
     Raises:
         BuildError: a policy does not build to what its lock says; nothing was changed.
+        HelperError: a host takes only signed assignments, and signing fails; nothing was changed.
         LeaseHeldError: another run holds a host; nothing was changed.
         InterruptedRunError: KeyboardInterrupt, whatever `stop` says; hosts on trial go back by themselves.
     """
     objects = build(access.fleet, planned.plan)
+    _sign_ahead(access, planned.plan)
     run = new_run(access, planned.reached, objects, journals, report, stop)
     rollouts = _rollouts(planned.plan, access.fleet)
     with under_way(run, "run", _leases(rollouts), revision=run.revision):
         applied = _roll_out_all(run, planned.plan, access.fleet, rollouts)
         run.journal.write("end", exit_code=int(applied.exit_code))
     return applied
+
+
+def _sign_ahead(access: FleetAccess, plan: Plan) -> None:
+    """Sign before anything is changed: somebody may have to be asked, and it may fail."""
+    wishes = {
+        Wish(host.desired.group or "", host.desired.assignment, access.revision.label)
+        for host in plan.hosts
+        if host.signed and host.action in CHANGING and host.desired.assignment and not host.problem
+    }
+    for wish in wishes:
+        access.signatures.signed(wish)
 
 
 def look_ahead(plan: Plan, fleet: Fleet) -> tuple[list[Outlook], ExitCode]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +16,11 @@ from fleetsched.fleetrepo.load import load_fleet
 from fleetsched.fleetrepo.revision import Revision, head
 from fleetsched.fleetrepo.secret import resolve_secret
 from fleetsched.lab import is_lab_known_hosts
-from fleetsched.model.controller import Controller
+from fleetsched.model.controller import Controller, Sign
 from fleetsched.model.inventory import Host
 from fleetsched.model.manifests import Fleet
 from fleetsched.rollout.session import HelperFiles
+from fleetsched.rollout.signatures import KeySignatures, NoSignatures, Signatures
 
 if TYPE_CHECKING:
     from fleetsched.transport.by_host import ByHostTransport
@@ -34,6 +35,7 @@ class FleetAccess:
         controller: the controller's own file, with the environment over it.
         helper_files: builds or finds the helper for an architecture; called only when one is to be installed.
         forks: hosts at the same time.
+        signatures: for the hosts that take only signed assignments.
     """
 
     root: Path
@@ -43,6 +45,7 @@ class FleetAccess:
     transport: ByHostTransport
     helper_files: Callable[[str], HelperFiles]
     forks: int
+    signatures: Signatures = field(default_factory=NoSignatures)
 
 
 def open_fleet(
@@ -97,7 +100,13 @@ def open_fleet(
         ),
         helper_files=_helper_files,
         forks=forks or ssh.forks,
+        signatures=with_key(controller.sign),
     )
+
+
+def with_key(sign: Sign) -> Signatures:
+    """Sign with the key that the controller's file names; without one there are no signatures."""
+    return KeySignatures(Path(sign.key).expanduser(), sign.valid_s) if sign.key else NoSignatures()
 
 
 def may_skip_review(hosts: Iterable[Host]) -> bool:

@@ -11,10 +11,12 @@ from fleetsched.errors import InputError
 from fleetsched.model.desired import desired_of
 from fleetsched.model.inventory import Host
 from fleetsched.model.manifests import Fleet
-from fleetsched.model.plan import Observed, Plan, plan_hosts
+from fleetsched.model.plan import Desired, Observed, Plan, plan_hosts
+from fleetsched.model.signed import refuse_unsigned
 from fleetsched.model.suggest import suggestion
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.observe import Reach, look_at, reach
+from fleetsched.rollout.signatures import GIVE_ONE, Wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +82,18 @@ def select(fleet: Fleet, only: Selection) -> list[Host]:
 
 
 def make_plan(access: FleetAccess, hosts: list[Host], observed: Mapping[str, Observed]) -> Plan:
-    """Compare what the revision wants with what the hosts said."""
+    """Compare what the revision wants with what the hosts said, and with what can be signed for them."""
     chosen = {host.name for host in hosts}
     desired = {name: wish for name, wish in desired_of(access.fleet).items() if name in chosen}
+    plans = plan_hosts(desired, observed)
+
+    def missing(wanted: Desired) -> str:
+        assert wanted.assignment, "nothing else is asked for"
+        wish = Wish(wanted.group or "", wanted.assignment, access.revision.label)
+        return access.signatures.missing(wish)
+
     return Plan(
         revision=access.revision.label,
-        hosts=plan_hosts(desired, observed),
+        hosts=refuse_unsigned(plans, observed, missing, GIVE_ONE),
         not_approved=access.revision.objections,
     )

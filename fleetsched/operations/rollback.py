@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from fleetsched.errors import ExitCode, HostError, InputError, LeaseHeldError
+from fleetsched.errors import ExitCode, HostError, InputError, LeaseHeldError, RefusedError
 from fleetsched.model.plan import Action, HostPlan, describe
 from fleetsched.model.rollout import Phase
 from fleetsched.model.run import Applied, HostResult, Undo
@@ -16,6 +16,7 @@ from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.plan import Planned
 from fleetsched.operations.running import new_run, under_way
 from fleetsched.rollout.engine import LEASE_MARGIN_S, HostEvent, Run, put_back
+from fleetsched.rollout.signatures import Wish
 
 _DEADLINE_S = 120.0
 
@@ -61,7 +62,11 @@ def rollback(
     """Put every host of `undo` back to what it ran before; what it runs now becomes held there.
 
     All hosts go at once: what they go back to was confirmed on them before.
+
+    Raises:
+        RefusedError: hosts take only signed assignments, and there is no signature; nothing was changed.
     """
+    _refuse_unsigned(access, undo)
     run = new_run(access, planned.reached, {}, journals, report)
     with under_way(run, "rollback-run", undoes=undo.run):
         results = tuple(run.executor.map(lambda plan: _put_back(run, plan), undo.hosts))
@@ -69,6 +74,18 @@ def rollback(
         code = ExitCode.NOT_ROLLED_BACK if failed else ExitCode.OK
         run.journal.write("end", exit_code=int(code))
     return Applied(run.id, code, results, run.journal.path)
+
+
+def _refuse_unsigned(access: FleetAccess, undo: Undo) -> None:
+    for plan in undo.hosts:
+        if plan.signed and plan.recorded:
+            wish = Wish(plan.desired.group or "", plan.recorded.assignment, plan.recorded.revision)
+            if why := access.signatures.missing(wish):
+                raise RefusedError(
+                    f"{plan.host} takes only signed assignments, also to go back: {why}",
+                    remedy="name a key (`sign: {key: ...}` in the controller's file); or revert the commit, "
+                    "then `fleetsched sign FILE` and `fleetsched apply --signatures FILE`",
+                )
 
 
 def _put_back(run: Run, plan: HostPlan) -> HostResult:

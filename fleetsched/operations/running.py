@@ -42,6 +42,7 @@ def new_run(
         journal=Journal(journals / f"{run_id}.jsonl", lambda: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"),
         report=report,
         stop=stop or StopRequest(),
+        signatures=access.signatures,
     )
 
 

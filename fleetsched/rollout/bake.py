@@ -14,6 +14,7 @@ from fleetsched.model.health import Health, host_checks, wants_pressure, watch_i
 from fleetsched.model.manifests import HealthCheck
 from fleetsched.model.rollout import Phase
 from fleetsched.model.state import EndedTrial, Sample, Trial
+from fleetsched.model.statement import Signed
 
 Report = Callable[[str, str], None]
 """Called with what the host is doing (one word) and a detail for people."""
@@ -29,6 +30,7 @@ class TrialOrder:
         bake_s: how long it is watched before it is confirmed; longer when the helper asks for more.
         run, revision: recorded on the host with the assignment.
         hold: why the policy that this one replaces is not to be tried again; None when it may be.
+        signed: for a host that takes nothing else.
     """
 
     assignment: Assignment
@@ -39,6 +41,7 @@ class TrialOrder:
     run: str
     revision: str
     hold: str | None = None
+    signed: Signed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ def try_and_confirm(
         revision=order.revision,
         token=token,
         hold=order.hold,
+        signed=order.signed,
     )
     trial = tried.trial
     report(

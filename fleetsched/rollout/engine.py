@@ -17,6 +17,7 @@ from fleetsched.model.rollout import Done, Phase, RollBack, Rollout, Start, Wait
 from fleetsched.rollout.bake import Ended, TrialOrder, try_and_confirm
 from fleetsched.rollout.journal import Journal
 from fleetsched.rollout.session import HostSession
+from fleetsched.rollout.signatures import NoSignatures, Signatures, Wish
 
 LEASE_MARGIN_S = 30.0
 """How long a host's lease outlives the deadline of the trial that it covers."""
@@ -59,6 +60,7 @@ class Run:
         objects: the policies' bytes by digest.
         revision: the commit that the plan was made of.
         stop: set when a person wants the run to end early.
+        signatures: for the hosts that take only signed assignments.
     """
 
     id: str
@@ -70,6 +72,7 @@ class Run:
     journal: Journal
     report: Callable[[HostEvent], None]
     stop: StopRequest = field(default_factory=StopRequest)
+    signatures: Signatures = field(default_factory=NoSignatures)
 
 
 @dataclass(slots=True)
@@ -210,6 +213,7 @@ def _one_line(error: Exception) -> str:
 def _change(work: _Work, host: str, bake_s: float) -> Ended:
     """Do what the plan says on one host."""
     plan, session = work.plans[host], work.run.sessions[host]
+    wants_signed = plan.signed
     if plan.install_helper:
         work.run.report(HostEvent(host, "installing", "the helper and its service"))
         session.install()
@@ -217,12 +221,14 @@ def _change(work: _Work, host: str, bake_s: float) -> Ended:
         if observed.facts and observed.facts.problems:
             first = observed.facts.problems[0]
             return Ended(Phase.FAILED, f"refused: {first.message} ({first.remedy})")
+        wants_signed = observed.facts is not None and observed.facts.signatures
     token = session.take_lease(work.run.owner, work.strategy.trial_deadline_s + LEASE_MARGIN_S)
     if plan.action is Action.REMOVE:
         session.helper().stop(why=plan.reason, token=token)
         return Ended(Phase.CONFIRMED, f"runs {plan.after}")
     assignment = plan.desired.assignment
     assert assignment is not None, "only `remove` has no assignment"
+    wish = Wish(plan.desired.group or "", assignment, work.run.revision)
     order = TrialOrder(
         assignment=assignment,
         object=work.run.objects[assignment.digest],
@@ -231,6 +237,7 @@ def _change(work: _Work, host: str, bake_s: float) -> Ended:
         bake_s=bake_s,
         run=work.run.id,
         revision=work.run.revision,
+        signed=work.run.signatures.signed(wish) if wants_signed else None,
     )
     return try_and_confirm(session.helper(), token, order, work.abort, _reporter(work, host))
 
@@ -253,6 +260,9 @@ def put_back(run: Run, plan: HostPlan, token: int, why: str, deadline_s: float) 
 
     Returns:
         ROLLED_BACK or NOT_ROLLED_BACK (the host keeps what it runs).
+
+    Raises:
+        HelperError: the host refuses, or wants a signature that there is not.
     """
     helper = run.sessions[plan.host].helper()
     report = _reporter_of(run, plan.host)
@@ -260,6 +270,7 @@ def put_back(run: Run, plan: HostPlan, token: int, why: str, deadline_s: float) 
         report("rolling back", "to the kernel's scheduler")
         helper.stop(why=why, token=token, hold=why)
         return Ended(Phase.ROLLED_BACK, "runs the kernel's scheduler again")
+    wish = Wish(plan.desired.group or "", plan.recorded.assignment, plan.recorded.revision)
     order = TrialOrder(
         assignment=plan.recorded.assignment,
         object=None,
@@ -269,6 +280,7 @@ def put_back(run: Run, plan: HostPlan, token: int, why: str, deadline_s: float) 
         run=run.id,
         revision=plan.recorded.revision,
         hold=why,
+        signed=run.signatures.signed(wish, brief=True) if plan.signed else None,
     )
     ended = try_and_confirm(helper, token, order, threading.Event(), report)
     if ended.phase is Phase.CONFIRMED:

@@ -20,6 +20,7 @@ from fleetsched import schemas
 from fleetsched.helper.wire import MAX_CHUNK, MAX_LINE
 from fleetsched.transport.interface import Channel
 from tests.conformance.patterns import differences
+from tests.conformance.signing import signed
 
 TABLE = Path(__file__).with_name("table")
 REFUSED = Path(__file__).with_name("refused")
@@ -122,6 +123,8 @@ class _Conversation:
 
     adapter: Adapter
     kept: dict[str, Any] = field(default_factory=dict)
+    # Microseconds, because what a host has accepted in an earlier case stays.
+    first_serial: int = field(default_factory=lambda: time.time_ns() // 1000)
     number: int = 0
     verb: str = ""
     buffer: bytes = b""
@@ -243,6 +246,9 @@ class _Conversation:
         if isinstance(value, Mapping):
             if "$assignment" in value:
                 return self._assignment(value)
+            if "$signed" in value:
+                request = self._fill({name: part for name, part in value.items() if name != "$signed"})
+                return signed(request, self._fill(value["$signed"]), self.first_serial)
             return {key: self._fill(part) for key, part in value.items()}
         if isinstance(value, list):
             return [self._fill(part) for part in value]

@@ -10,6 +10,7 @@ from fleetsched.helper.simulated import EXIT_BPF, EXIT_ERROR, Behaviour, Simulat
 from fleetsched.model.inventory import Host
 from fleetsched.transport.interface import Channel
 from tests.conformance.runner import Adapter
+from tests.conformance.signing import GROUP, allowed_signers
 
 BEHAVIOURS = {
     "fair": Behaviour(parameters={"slice_us": "u64"}),
@@ -42,6 +43,9 @@ class SimulatedAdapter(Adapter):
             "attach-foreign": lambda: self.host.attach_foreign("scx_rusty"),
             "detach-foreign": self.host.detach_foreign,
             "kill-helper": self.host.kill_helper,
+            "require-signatures": self._require_signatures,
+            "lose-group": lambda: setattr(self.host, "group", None),
+            "lose-ssh-keygen": lambda: setattr(self.host, "ssh_keygen", False),
         }
         self.acts = frozenset(self._acts)
 
@@ -51,6 +55,9 @@ class SimulatedAdapter(Adapter):
 
     def act(self, name: str) -> None:
         self._acts[name]()
+
+    def _require_signatures(self) -> None:
+        self.host.allowed_signers, self.host.group = allowed_signers(), GROUP
 
     def _fill_disk(self) -> None:
         self.host.disk_full = True

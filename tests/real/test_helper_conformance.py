@@ -22,10 +22,13 @@ from fleetsched.transport.interface import Channel, Connection
 from fleetsched.transport.ssh import SshTransport
 from fleetsched.transport.ssh_options import SshDefaults
 from tests.conformance.runner import REFUSED, Adapter, Unavailable, cases, run_case
+from tests.conformance.signing import GROUP, allowed_signers
 from tests.real.conftest import PROJECT, RealLab
 
 pytestmark = pytest.mark.lab
 
+_ETC = "/etc/fleetsched"
+_SSH_KEYGEN = "/usr/bin/ssh-keygen"
 _FILLER = "/var/lib/fleetsched-filler"
 _FOREIGN = "/root/foreign.bpf.o"
 _FOREIGN_PIN = "/sys/fs/bpf/foreign"
@@ -58,6 +61,9 @@ class LabAdapter(Adapter):
             "attach-foreign": self._attach_foreign,
             "detach-foreign": lambda: self.shell(f"rm -rf {_FOREIGN_PIN}; {_UNTIL_DISABLED}"),
             "kill-helper": self._kill_helper,
+            "require-signatures": self._require_signatures,
+            "lose-group": lambda: self.shell(f"rm {_ETC}/group"),
+            "lose-ssh-keygen": lambda: self.shell(f"mv {_SSH_KEYGEN} {_SSH_KEYGEN}.away"),
         }
         self.acts = frozenset(self._acts)
 
@@ -68,13 +74,20 @@ class LabAdapter(Adapter):
         self._acts[name]()
 
     def restore(self) -> None:
-        self.shell(f"rm -rf {_FILLER} {_FOREIGN_PIN} {_FOREIGN}")
+        self.shell(
+            f"rm -rf {_FILLER} {_FOREIGN_PIN} {_FOREIGN} {_ETC}/allowed_signers {_ETC}/group"
+            f" && if test -e {_SSH_KEYGEN}.away; then mv {_SSH_KEYGEN}.away {_SSH_KEYGEN}; fi"
+        )
 
     def shell(self, command: str, stdin: bytes = b"") -> str:
         """Run a command as root on the host."""
         completed = self._connection.run(["sh", "-c", command], stdin=stdin, timeout_s=180)
         assert completed.exit_code == 0, (command, completed)
         return completed.stdout.decode()
+
+    def _require_signatures(self) -> None:
+        self.shell(f"mkdir -p {_ETC} && umask 022 && echo {GROUP} > {_ETC}/group")
+        self.shell(f"umask 022 && cat > {_ETC}/allowed_signers", allowed_signers().encode())
 
     def _attach_foreign(self) -> None:
         self.shell(f"cat > {shlex.quote(_FOREIGN)}", self.objects["fair"])

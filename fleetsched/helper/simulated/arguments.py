@@ -17,6 +17,8 @@ _POLICY = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _HOUR_MS = 3_600_000
 _MOST_TEXT = 512  # bytes
+_MOST_STATEMENT = 8_192
+_MOST_SIGNATURE = 4_096
 _MOST_CHECKS = 8
 _MOST_PARAMETERS = 64
 
@@ -26,8 +28,12 @@ def _integer(low: int, high: int) -> _Check:
     return lambda value: type(value) is int and low <= value <= high
 
 
+def _text_of(most: int) -> _Check:
+    return lambda value: isinstance(value, str) and len(value.encode()) <= most
+
+
 def _text(value: Any) -> bool:
-    return isinstance(value, str) and len(value.encode()) <= _MOST_TEXT
+    return _text_of(_MOST_TEXT)(value)
 
 
 def _boolean(value: Any) -> bool:
@@ -88,7 +94,12 @@ _REQUIRED: Mapping[str, Mapping[str, _Check]] = {
 _OPTIONAL: Mapping[str, Mapping[str, _Check]] = {
     "lease": {"token": _TOKEN},
     "release": {"token": _TOKEN, "held": _assignment},
-    "try": {"token": _TOKEN, "hold": _text},
+    "try": {
+        "token": _TOKEN,
+        "hold": _text,
+        "statement": _text_of(_MOST_STATEMENT),
+        "signature": _text_of(_MOST_SIGNATURE),
+    },
     "confirm": {"token": _TOKEN},
     "revert": {"token": _TOKEN, "hold": _boolean},
     "stop": {"token": _TOKEN, "hold": _text},

@@ -22,7 +22,10 @@ class ManualClock:
         """Go on; time never goes back."""
         self._now_ms += max(0, milliseconds)
 
+    def time(self, at_ms: int) -> datetime:
+        """Say what a host's wall clock shows then."""
+        return _EPOCH + timedelta(milliseconds=at_ms)
+
     def rfc3339(self, at_ms: int) -> str:
         """Write a time as the hosts do."""
-        moment = _EPOCH + timedelta(milliseconds=at_ms)
-        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return self.time(at_ms).strftime("%Y-%m-%dT%H:%M:%SZ")

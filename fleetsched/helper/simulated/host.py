@@ -71,6 +71,8 @@ class SimulatedHost:
         connect_error, become_error: raised instead of connecting, and instead of starting a command.
         checks: answers of the host's own checks by name; others are `missing`.
         pressure: `cpu some avg10` in percent.
+        allowed_signers, group: these files of /etc/fleetsched; with signers, only what is signed is taken.
+        ssh_keygen: whether it is there.
     """
 
     name: str
@@ -91,6 +93,9 @@ class SimulatedHost:
     become_error: BecomeError | None = None
     checks: dict[str, dict[str, Any]] = field(default_factory=dict)
     pressure: float | None = 0.0
+    allowed_signers: str = ""
+    group: str | None = None
+    ssh_keygen: bool = True
     disk: Disk = field(default_factory=Disk)
     kernel: SimulatedKernel = field(init=False)
     attached: Attached | None = None

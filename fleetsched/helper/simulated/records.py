@@ -25,6 +25,7 @@ class Disk:
     history: list[dict[str, Any]] = field(default_factory=list)
     last_token: int = 0
     trials: int = 0
+    signed: tuple[int, str] = (0, "")  # serial and digest of the newest statement that was accepted
 
     def find_held(self, assignment: Assignment) -> dict[str, Any] | None:
         """Return the hold on this assignment."""

@@ -12,6 +12,8 @@ from typing import Any
 
 from fleetsched.helper.simulated.host import WINDOW_MS, OnTrial, SimulatedHost
 from fleetsched.helper.simulated.refusal import Refusal
+from fleetsched.helper.simulated.signatures import check_statement
+from fleetsched.helper.simulated.signatures import problems as signature_problems
 from fleetsched.helper.wire import PROTOCOL
 from fleetsched.model.assignment import Assignment
 
@@ -43,8 +45,10 @@ def facts(host: SimulatedHost, _: Arguments) -> dict[str, Any]:
         "btf": True,
         "pressure": host.pressure is not None,
         "boot_id": host.boot_id(),
-        "problems": list(host.problems),
+        "problems": [*host.problems, *signature_problems(host)],
         "warnings": list(host.warnings),
+        "signatures": bool(host.allowed_signers),
+        "group": host.group,
     }
 
 
@@ -117,7 +121,9 @@ def try_(host: SimulatedHost, arguments: Arguments) -> dict[str, Any]:
     check_token(host, arguments.get("token"), "used")
     _check_held(host, assignment)
     _check_free(host)
+    signed = check_statement(host, arguments)
     _check_object(host, assignment)
+    host.disk.signed = signed or host.disk.signed
     run, before = arguments["run"], host.attached
     host.log("try", assignment, run)
     exit_ = host.attach(assignment)
