@@ -106,7 +106,8 @@ static int ask(char *const argv[], const void *input, size_t size, int64_t deadl
 	n = read(pipe_fds[0], output, OUTPUT_BYTES - 1);
 	output[n > 0 ? n : 0] = 0;
 	if (code < 0)
-		fail(f, "verify-timeout", "try again when the host is less busy", "%s did not end within %d ms", argv[0], VERIFY_MS);
+		fail(f, "verify-timeout", "try again when the host is less busy", "%s did not end by itself within %d ms", argv[0],
+		     VERIFY_MS);
 out:
 	if (input_fd >= 0)
 		close(input_fd);

@@ -10,7 +10,7 @@ import pytest
 from fleetsched.errors import InputError, ProblemsError
 from fleetsched.fleetrepo.controller import load_controller
 from fleetsched.fleetrepo.secret import resolve_secret
-from fleetsched.model.controller import Controller, SecretReference, Ssh, Trust
+from fleetsched.model.controller import Controller, SecretReference, Sign, Ssh, Trust
 
 
 @pytest.fixture(autouse=True)
@@ -32,9 +32,13 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
     file.write_text(
         "trust: {remote: upstream, branch: release/1, allowedSigners: ~/signers, revokedKeys: /krl}\n"
         "ssh: {user: fleet, keyFile: ~/.ssh/fleet, connectTimeout: 1m, forks: 8}\n"
+        "sign: {key: ~/.ssh/sign.pub, validFor: 7d}\n"
     )
     expected = Controller(
-        Trust("upstream", "release/1", "~/signers", "/krl"), Ssh("fleet", "~/.ssh/fleet", 60.0, 8), str(file)
+        Trust("upstream", "release/1", "~/signers", "/krl"),
+        Ssh("fleet", "~/.ssh/fleet", 60.0, 8),
+        str(file),
+        Sign("~/.ssh/sign.pub", 604_800.0),
     )
     assert load_controller(file, {}) == expected
 
@@ -79,8 +83,10 @@ def test_a_variable_outranks_the_file(tmp_path: Path) -> None:
         "FLEETSCHED_FORKS": "3",
         "FLEETSCHED_SSH_CONNECT_TIMEOUT": "2m",
         "FLEETSCHED_SSH_USER": "",
+        "FLEETSCHED_SIGN_KEY": "/keys/sign",
     }
-    expected = Controller(Trust(branch="variables"), Ssh(connect_timeout_s=120, forks=3), str(file))
+    ssh = Ssh(connect_timeout_s=120, forks=3)
+    expected = Controller(Trust(branch="variables"), ssh, str(file), Sign("/keys/sign"))
     assert load_controller(file, variables) == expected
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleetsched.fleetrepo.load import load_fleet
@@ -15,6 +15,7 @@ from fleetsched.operations.apply import apply
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.plan import EVERY_HOST, Selection, plan
 from fleetsched.operations.rollback import plan_rollback, retry, rollback
+from fleetsched.rollout.signatures import NoSignatures, Signatures
 from tests.unit.rollout.test_engine import HELPER
 
 NAMES = ("lab-1", "lab-2", "lab-3")
@@ -27,12 +28,20 @@ class Controller:
 
     root: Path
     hosts: dict[str, SimulatedHost]
+    signatures: Signatures = field(default_factory=NoSignatures)
 
     def access(self, *objections: str) -> FleetAccess:
         revision = Revision("c" * 40, objections)
         transport = SimulatedTransport(self.hosts)
         return FleetAccess(
-            self.root, load_fleet(self.root), revision, Settings(), transport, lambda arch: HELPER, 4
+            self.root,
+            load_fleet(self.root),
+            revision,
+            Settings(),
+            transport,
+            lambda arch: HELPER,
+            4,
+            self.signatures,
         )
 
     def actions(self, limit: str | None = None) -> Actions:
