@@ -125,7 +125,8 @@ static void take_signer(char *output)
 	output[strcspn(output, "\r")] = 0;
 	while ((line = strrchr(output, '\n')) && !line[1])
 		*line = 0;
-	snprintf(signer, sizeof(signer), "%s", line ? line + 1 : output);
+	signer[0] = 0;
+	strncat(signer, line ? line + 1 : output, sizeof(signer) - 1);	/* one that is cut is no signer */
 }
 
 static int refuse(const char *why, char *output, struct failure *f)

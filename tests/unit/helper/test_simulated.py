@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 
 import pytest
 
 from fleetsched.errors import HelperError, UnreachableError
 from fleetsched.helper.client import HelperClient, WatchEnd
 from fleetsched.helper.session import open_helper
+from fleetsched.helper.signing import sign
 from fleetsched.helper.simulated import EXIT_STALL, EXIT_SYSRQ, Behaviour, SimulatedHost, SimulatedTransport
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.inventory import Host
+from fleetsched.model.statement import NAMESPACE, Signed, Statement
+from tests.conformance.signing import allowed_signers, key
 
 OBJECT = b"an object"
 FAIR = Assignment.of("fair", "default", hashlib.sha256(OBJECT).hexdigest(), {"slice_us": 3000})
@@ -166,3 +170,19 @@ def test_old_objects_are_dropped_unless_a_record_names_them() -> None:
         digests.append(hashlib.sha256(data).hexdigest())
         client.stage(digests[-1], data)
     assert list(host.disk.objects) == [FAIR.digest, *digests[-16:]]
+
+
+@pytest.mark.parametrize(("late_s", "refused"), [(-60, ""), (299, ""), (301, "expired-statement")])
+def test_the_clocks_of_signer_and_host_may_differ_by_five_minutes(late_s: int, refused: str) -> None:
+    host = SimulatedHost("web-1", allowed_signers=allowed_signers(), group="web")
+    client = connect(host)
+    client.stage(FAIR.digest, OBJECT)
+    until = host.clock.time(host.now()) - timedelta(seconds=late_s)
+    text = Statement(FAIR, "web", "abc", until, 1).text()
+    signed = Signed(text, sign(text.encode(), key("known"), NAMESPACE))
+    code = ""
+    try:
+        client.try_(FAIR, deadline_s=60, run="run-1", revision="abc", signed=signed)
+    except HelperError as error:
+        code = error.code
+    assert code == refused
