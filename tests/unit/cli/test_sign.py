@@ -13,5 +13,6 @@ from fleetsched.errors import ExitCode
 def test_a_validity_is_a_duration(validity: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sign", "week.json", f"--for={validity}"]) == ExitCode.USAGE
     assert capsys.readouterr().err == (
-        f"fleetsched: --for {validity}: expected a duration such as 12h or 7d\n  see `fleetsched sign --help`\n"
+        f"fleetsched: --for {validity}: expected a duration such as 12h or 7d\n"
+        "  see `fleetsched sign --help`\n"
     )
