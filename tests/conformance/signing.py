@@ -44,6 +44,12 @@ def allowed_signers() -> str:
     )
 
 
+@cache
+def _tomorrow() -> str:
+    """The same in the whole run: a statement that is made twice must be the same text."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + _TOMORROW_S))
+
+
 def signed(request: Mapping[str, Any], wishes: Mapping[str, Any], base: int) -> dict[str, Any]:
     """Give a `try` a statement and its signature.
 
@@ -53,11 +59,10 @@ def signed(request: Mapping[str, Any], wishes: Mapping[str, Any], base: int) -> 
             members that the statement has instead of what fits the request.
         base: what serials of this case are counted from.
     """
-    end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + _TOMORROW_S))
     members = {
         "assignment": request["assignment"],
         "group": GROUP,
-        "notAfter": end,
+        "notAfter": _tomorrow(),
         "revision": request["revision"],
         **{name: value for name, value in wishes.items() if name in _MEMBERS},
         "serial": base + wishes.get("serial", 1),
