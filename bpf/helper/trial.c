@@ -300,6 +300,7 @@ json_t *host_try(const struct try_args *args, struct failure *f)
 
 static int find_trial(const char *id, struct failure *f)
 {
+	now.next_look_ms = 0;	/* the kernel's word of this moment: a policy that it has just ejected is no longer on trial */
 	host_tick();
 	if (on_trial() && !strcmp(host_trial_id(), id))
 		return 0;
@@ -343,7 +344,6 @@ json_t *host_confirm(const char *id, json_int_t token, struct failure *f)
 
 	if (fence_check(token, "used", f))
 		return NULL;
-	now.next_look_ms = 0;	/* the kernel's word of this moment */
 	if (find_trial(id, f)) {
 		last = recorded("last_trial");
 		if (!strcmp(text_of(last, "id"), id) && !strcmp(text_of(last, "outcome"), "ejected")) {
