@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test test-aarch64 test-fast test-faults check fuzz helper wheel bench clean
+.PHONY: help setup demo test test-aarch64 test-fast test-faults check analyze fuzz helper wheel bench clean
 
 help:  ## list what can be done
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +34,11 @@ check: setup  ## format, lint, types, import contracts, policy locks, fast tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/fleetsched lock --check
+	@$(MAKE) --no-print-directory analyze
 	$(PYTEST) -n auto tests/unit
+
+analyze:  ## let gcc look for leaks and misuse of memory in the helper's C
+	@$(MAKE) --no-print-directory -C bpf/helper analyze OUT=build $$($(BIN)/python -m fleetsched.helper.build --toolchain)
 
 fuzz:  ## a million hostile inputs for each parser of the helper (a few minutes; installs clang)
 	@scripts/setup clang libclang-rt-dev libjansson-dev libmd-dev

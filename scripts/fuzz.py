@@ -43,20 +43,20 @@ class Target:
     """One of the things that are fuzzed.
 
     Attributes:
-        sources: files of bpf/helper that are linked as they are; results are void when one changes.
-        libraries: for the linker.
+        sources: files of bpf/helper that are meant; results are void when one changes.
+        linked: what they need of the others, and of the machine.
         longest: bytes of the longest input.
     """
 
     name: str
     sources: tuple[str, ...]
-    libraries: tuple[str, ...]
+    linked: tuple[str, ...]
     longest: int
 
 
 TARGETS = (
     Target("inspect", ("inspect.c", "inspect_types.c", "inspect_object.h", "allowed.h"), (), 32_768),
-    Target("protocol", ("protocol.c", "protocol.h", "util.c", "util.h"), ("-ljansson", "-lmd"), 4_096),
+    Target("protocol", ("protocol.c",), ("util.c", "-ljansson", "-lmd"), 4_096),
 )
 
 
@@ -128,7 +128,8 @@ def _show_finding(target: Target, folder: Path, text: str) -> None:
 
 
 def _build(target: Target, folder: Path) -> Path:
-    sources = [FUZZ / f"{target.name}.c", *(HELPER / name for name in target.sources if name.endswith(".c"))]
+    names = [name for name in target.sources + target.linked if name.endswith(".c")]
+    sources = [FUZZ / f"{target.name}.c", *(HELPER / name for name in names)]
     objects = []
     for number, source in enumerate(sources):
         objects.append(folder / f"{number}.o")
@@ -138,7 +139,17 @@ def _build(target: Target, folder: Path) -> Path:
         "".join(f"long {name}(void);\nlong {name}(void) {{ return 0; }}\n" for name in _left_out(objects))
     )
     binary = folder / "fuzz"
-    _run(["clang", "-fsanitize=address,undefined,fuzzer", *objects, stubs, "-o", binary, *target.libraries])
+    _run(
+        [
+            "clang",
+            "-fsanitize=address,undefined,fuzzer",
+            *objects,
+            stubs,
+            "-o",
+            binary,
+            *(name for name in target.linked if name.startswith("-l")),
+        ]
+    )
     return binary
 
 

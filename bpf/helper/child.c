@@ -44,7 +44,11 @@ pid_t child_start(char *const argv[], int input_fd, int output_fd, bool urgent)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
-	dup2(input_fd < 0 ? open("/dev/null", O_RDONLY) : input_fd, STDIN_FILENO);
+	if (input_fd < 0)
+		input_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (input_fd < 0)
+		_exit(127);
+	dup2(input_fd, STDIN_FILENO);
 	dup2(output_fd, STDOUT_FILENO);
 	dup2(output_fd, STDERR_FILENO);
 	execve(argv[0], argv, environment);

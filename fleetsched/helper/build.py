@@ -3,7 +3,8 @@
 
 Compiler and linker are the pinned PyPI package `ziglang`, the libraries are Debian's, unpacked into the
 cache: nothing of the machine goes into the bytes. `python -m fleetsched.helper.build [ARCH]` prints the path;
-`python -m fleetsched.helper.build --prebuilt FOLDER` fills a folder with what a wheel brings along.
+`python -m fleetsched.helper.build --prebuilt FOLDER` fills a folder with what a wheel brings along; with
+`--toolchain` it prints compiler and libraries as bpf/helper/Makefile wants them.
 """
 
 from __future__ import annotations
@@ -339,5 +340,8 @@ def _last_words(lines: Iterable[str]) -> str:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--prebuilt"]:
         sys.stdout.write(write_prebuilt(Path(sys.argv[2])).text())
+    elif sys.argv[1:2] == ["--toolchain"]:
+        found = find_toolchain("x86_64")
+        sys.stdout.write(f"ZIG={found.zig} SYSROOT={found.sysroot}\n")
     else:
         sys.stdout.write(f"{build_helper(*sys.argv[1:2])}\n")

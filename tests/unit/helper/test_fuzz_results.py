@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was fuzzed is what is there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+from tests.unit.helper.conftest import HELPER
+
+RESULTS = json.loads((HELPER / "fuzz" / "results.json").read_text())
+MOST_SEEDS = 60
+MOST_SEED_BYTES = 8_192
+
+
+@pytest.mark.parametrize("target", RESULTS["targets"], ids=lambda target: target["target"])
+def test_every_target_ran_a_million_times_on_these_sources_without_a_finding(target: dict) -> None:
+    assert (target["runs"] >= 1_000_000, target["findings"]) == (True, 0)
+    changed = [
+        name
+        for name, digest in target["sources"].items()
+        if hashlib.sha256((HELPER / name).read_bytes()).hexdigest() != digest
+    ]
+    assert not changed, f"{', '.join(changed)} changed since it was fuzzed: run `make fuzz` (a few minutes)"
+
+
+def test_the_corpus_is_small() -> None:
+    files = [file for file in (HELPER / "fuzz" / "corpus").rglob("*") if file.is_file()]
+    assert 0 < len(files) <= MOST_SEEDS
+    assert max(file.stat().st_size for file in files) <= MOST_SEED_BYTES
