@@ -34,6 +34,7 @@ _FLAGS = (
     *("-std=c11", "-D_GNU_SOURCE", "-O1", "-g", "-Wall", "-Wextra", "-Werror"),
     *("-fsanitize=address,undefined,fuzzer-no-link", "-fno-sanitize-recover=all"),
 )
+_SEEDS_KEPT = 24
 _RSS_MB = 2048
 _INPUT_S = 10  # one input may take so long: nothing may block the helper's loop
 
@@ -162,7 +163,9 @@ def _left_out(objects: Iterable[Path]) -> list[str]:
     wanted = {words[-1] for words in listed if words[-2:-1] == ["U"]}
     there = {words[-1] for words in listed if words[-2:-1] in (["T"], ["D"], ["B"])}
     headers = "".join(header.read_text() for header in HELPER.glob("*.h"))
-    return sorted(name for name in wanted - there if re.search(rf"\b{name}\(", headers))
+    return sorted(
+        name for name in wanted - there if re.search(rf"^\w[\w *]*\b{name}\(", headers, re.MULTILINE)
+    )
 
 
 def _seeds(target: str) -> list[bytes]:
@@ -170,7 +173,10 @@ def _seeds(target: str) -> list[bytes]:
     if target == "inspect":
         sources = [*PROJECT.glob("policies/*/*.bpf.c*"), *PROJECT.glob("tests/conformance/refused/*/*.bpf.c")]
         return [compile_policy(source.parent, {}).image for source in sorted(sources)]
-    conversations = []
+    object_ = b"an object"
+    staging = {"verb": "stage", "digest": hashlib.sha256(object_).hexdigest(), "size": len(object_)}
+    chunks = b"".join(len(part).to_bytes(4, "big") + part for part in (object_[:4], object_[4:]))
+    conversations = [json.dumps({"id": 1, **staging}).encode() + b"\n" + chunks]
     for table in sorted(PROJECT.glob("tests/conformance/table/*.yaml")):
         for case in yaml.safe_load(table.read_text(encoding="utf-8")):
             lines = [json.dumps({"id": 1, **step["send"]}) for step in case["steps"] if "send" in step]
@@ -187,7 +193,7 @@ def _keep_corpus(target: Target, folder: Path) -> None:
     kept = FUZZ / "corpus" / target.name
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir(parents=True)
-    for file in sorted(merged.iterdir(), key=lambda file: file.stat().st_size)[:40]:
+    for file in sorted(merged.iterdir(), key=lambda file: file.stat().st_size)[:_SEEDS_KEPT]:
         shutil.copy(file, kept / file.name)
 
 

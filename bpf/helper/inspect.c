@@ -92,6 +92,7 @@ static bool share_bytes(const struct section *a, const struct section *b)
 
 static int read_sections(struct object *o)
 {
+	static const Elf64_Shdr none;
 	struct section table = { 0 };
 	uint32_t names[MOST_SECTIONS];
 	Elf64_Shdr header;
@@ -122,7 +123,9 @@ static int read_sections(struct object *o)
 		if (share_bytes(s, &table))
 			return unreadable(o, "a section shares bytes with the table of sections");
 	}
-	if (o->sections[0].type != SHT_NULL || !has_strings(&o->sections[head.e_shstrndx]))
+	if (memcmp(table.data, &none, sizeof(none)))
+		return unreadable(o, "its first section is not empty");
+	if (!has_strings(&o->sections[head.e_shstrndx]))
 		return unreadable(o, "its sections have no names");
 	for (unsigned int i = 0; i < o->count; i++) {
 		o->sections[i].name = string_at(&o->sections[head.e_shstrndx], names[i]);

@@ -15,6 +15,8 @@ from typing import Any
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
+from elftools.elf.relocation import RelocationSection
+from elftools.elf.sections import SymbolTableSection
 
 from fleetsched.build.btf import Btf, Kind, Type
 from fleetsched.build.objects import ObjectInfo, inspect_object, plain_data
@@ -136,7 +138,7 @@ def _violations(elf: Any) -> Iterator[str]:
         if section["sh_flags"] & _EXECUTABLE and section["sh_type"] == "SHT_PROGBITS":
             yield from _instructions(section.name, plain_data(section))
     table = elf.get_section_by_name(".symtab")
-    for symbol in table.iter_symbols() if table else ():
+    for symbol in table.iter_symbols() if isinstance(table, SymbolTableSection) else ():
         if symbol["st_shndx"] == "SHN_UNDEF" and symbol.name and _kernel_name(symbol.name) not in KFUNCS:
             yield f"kernel function or variable {_shown(symbol.name)}"
     types = elf.get_section_by_name(".BTF")
@@ -212,7 +214,8 @@ def _ops(btf: Btf, elf: Any) -> Iterator[str]:
     if len(data) != table.size:
         yield "an ops table that is not all of its section"
     relocations = elf.get_section_by_name(".rel.struct_ops.link")
-    pointed = {entry["r_offset"] for entry in relocations.iter_relocations()} if relocations else set()
+    entries = relocations.iter_relocations() if isinstance(relocations, RelocationSection) else ()
+    pointed = {entry["r_offset"] for entry in entries}
     ends = [*sorted(item.value for item in table.items)[1:], len(data)]
     for item, end in zip(sorted(table.items, key=lambda item: item.value), ends, strict=False):
         used = item.value in pointed or any(data[item.value : end])

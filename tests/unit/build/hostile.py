@@ -131,6 +131,14 @@ TRICKS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
         lambda image: _with_field(image, ".symtab", "type", 11),
         "section .symtab of another type",
     ),
+    "symbols that are no table": (
+        lambda image: _with_field(image, ".symtab", "type", 1),
+        "section .symtab of another type",
+    ),
+    "callbacks that are no table": (
+        lambda image: _with_field(image, ".rel.struct_ops.link", "type", 1),
+        "section .rel.struct_ops.link of another type",
+    ),
     "a program that is a note": (
         lambda image: _with_field(image, "struct_ops", "type", 7),
         "section struct_ops of another type",
