@@ -111,9 +111,8 @@ static int ask(char *const argv[], const void *input, size_t size, int64_t deadl
 out:
 	if (input_fd >= 0)
 		close(input_fd);
-	for (int i = 0; i < 2; i++)
-		if (pipe_fds[i] >= 0)
-			close(pipe_fds[i]);
+	close(pipe_fds[0]);	/* -1 when there is no pipe: nothing is closed */
+	close(pipe_fds[1]);
 	return code;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Fuzzed: all that a client says on one connection. What the verbs do is left out: those that are not here are made by
- * scripts/fuzz, and answer nothing.
+ * Fuzzed: all that a client says on one connection. What the verbs do is left out: the functions that are not here are
+ * made by scripts/fuzz.py, and answer nothing.
  */
 #include "../protocol.h"
 
