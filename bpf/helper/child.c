@@ -44,6 +44,7 @@ pid_t child_start(char *const argv[], int input_fd, int output_fd, bool urgent)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
+	signal(SIGHUP, SIG_DFL);
 	if (input_fd < 0)
 		input_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (input_fd < 0)

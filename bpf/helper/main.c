@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* fleetsched-host: runs on every managed host, holds its scheduler, and puts the last known good back by itself. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "server.h"
 
@@ -31,6 +33,11 @@ int main(int argc, char **argv)
 			state_dir = argv[i + 1];
 		else
 			return usage(stderr, USAGE);
+	}
+	signal(SIGHUP, SIG_IGN);	/* no terminal's end is theirs: rpc ends with its streams, serve with SIGTERM */
+	if (serves && geteuid()) {
+		fputs("fleetsched-host: only root can serve\n", stderr);
+		return USAGE;
 	}
 	if (serves)
 		return serve(socket_path, state_dir);

@@ -29,6 +29,7 @@ _FILES = {
     "proposals": ("propose", "review"),
     "policy": ("policy",),
     "hosts": ("hosts",),
+    "bootstrap": ("bootstrap",),
     "lab": ("lab",),
 }
 _GROUPS = ("policy", "hosts", "lab")

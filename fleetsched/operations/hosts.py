@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fleetsched.errors import FleetschedError, HostError, InputError
 from fleetsched.helper.client import HelperClient
-from fleetsched.helper.session import NoHelper, open_helper
+from fleetsched.helper.session import NoHelper, is_restricted, open_helper, restricted_without_helper
 from fleetsched.model.inventory import Host
 from fleetsched.model.state import Facts, Status
 
@@ -61,7 +61,7 @@ def _check(transport: Transport, host: Host) -> HostCheck:
             if isinstance(opened, NoHelper):
                 return _without_helper(host.name, opened)
             with opened:
-                return _with_helper(host.name, opened)
+                return _with_helper(host.name, opened, restricted=is_restricted(connection))
     except (HostError, TimeoutError) as error:
         message = error.message if isinstance(error, HostError) else str(error)
         remedy = error.remedy if isinstance(error, HostError) else ""
@@ -69,6 +69,8 @@ def _check(transport: Transport, host: Host) -> HostCheck:
 
 
 def _without_helper(name: str, host: NoHelper) -> HostCheck:
+    if host.restricted:
+        return HostCheck(name, False, *restricted_without_helper(name))
     kernel = f"kernel {host.kernel_release}, {host.arch}"
     if not host.sched_ext:
         remedy = "boot a kernel with CONFIG_SCHED_CLASS_EXT (Linux 6.12 or later)"
@@ -80,10 +82,11 @@ def _without_helper(name: str, host: NoHelper) -> HostCheck:
     return HostCheck(name, True, f"{kernel}, no helper yet", "`fleetsched apply` installs it")
 
 
-def _with_helper(name: str, helper: HelperClient) -> HostCheck:
+def _with_helper(name: str, helper: HelperClient, *, restricted: bool) -> HostCheck:
     facts, status = helper.facts(), helper.status()
     version = helper.greeting.helper if helper.greeting else "?"
-    found = f"kernel {facts.kernel_release}, {facts.arch}, helper {version}, {_runs(status)}"
+    kept = " (a restricted key)" if restricted else ""
+    found = f"kernel {facts.kernel_release}, {facts.arch}, helper {version}{kept}, {_runs(status)}"
     if facts.problems:
         first = facts.problems[0]
         return HostCheck(name, False, f"{found}; {first.message}", first.remedy)

@@ -49,12 +49,21 @@ def host_to_release(access: FleetAccess, name: str) -> Host:
                 remedy=f"take the host out of group {wish.group} or out of the inventory first",
             )
         return access.fleet.inventory.hosts[name]
-    match = _DESTINATION.fullmatch(name)
+    return destination(name)
+
+
+def destination(text: str) -> Host:
+    """Read `[user@]name[:port]`.
+
+    Raises:
+        InputError: it is something else.
+    """
+    match = _DESTINATION.fullmatch(text)
     if match is None:
-        raise InputError(f"{name!r} is no host: expected a name of the inventory, or [user@]name[:port]")
+        raise InputError(f"{text!r} is no host: expected a name of the inventory, or [user@]name[:port]")
     port = int(match["port"]) if match["port"] else None
     if port is not None and not 0 < port < 65536:
-        raise InputError(f"{name!r} is no host: there is no port {port}")
+        raise InputError(f"{text!r} is no host: there is no port {port}")
     return Host(match["name"], match["name"], port=port, user=match["user"])
 
 

@@ -10,7 +10,7 @@ from fleetsched.errors import BuildError, HelperError, HostError, LeaseHeldError
 from fleetsched.helper.client import HelperClient
 from fleetsched.helper.install import install
 from fleetsched.helper.prebuilt import ARCHITECTURES
-from fleetsched.helper.session import NoHelper, open_helper
+from fleetsched.helper.session import NoHelper, open_helper, restricted_without_helper
 from fleetsched.model.inventory import Host
 from fleetsched.model.plan import Observed
 from fleetsched.model.state import Notice
@@ -49,7 +49,10 @@ class HostSession:
         """
         opened = self._open()
         if isinstance(opened, NoHelper):
-            raise HelperError(f"{self.host.name} has no helper", code="no-helper", remedy="apply installs it")
+            message, remedy = f"{self.host.name} has no helper", "apply installs it"
+            if opened.restricted:
+                message, remedy = restricted_without_helper(self.host.name)
+            raise HelperError(message, code="no-helper", remedy=remedy)
         return opened
 
     def _open(self) -> HelperClient | NoHelper:
@@ -73,7 +76,7 @@ class HostSession:
             if isinstance(opened, NoHelper):
                 return Observed(
                     helper_missing=True,
-                    obstacle=_obstacle(opened),
+                    obstacle=_obstacle(self.host.name, opened),
                     kernel_release=opened.kernel_release,
                     arch=opened.arch,
                 )
@@ -132,8 +135,10 @@ class HostSession:
             connection.close()
 
 
-def _obstacle(host: NoHelper) -> Notice | None:
+def _obstacle(name: str, host: NoHelper) -> Notice | None:
     """Why a host without a helper could not use one."""
+    if host.restricted:
+        return Notice("restricted-key", *restricted_without_helper(name))
     if not host.sched_ext:
         return Notice(
             "no-sched-ext",

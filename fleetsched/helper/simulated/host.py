@@ -67,6 +67,7 @@ class SimulatedHost:
         problems, warnings: notices of the facts; a problem with a preflight code refuses every `try` with it.
         installed: whether the helper is there; the installer sets it.
         serving: whether its service runs.
+        restricted: whether it is reached by a key that is kept to the helper.
         disk_full: nothing can be stored or installed.
         connect_error, become_error: raised instead of connecting, and instead of starting a command.
         checks: answers of the host's own checks by name; others are `missing`.
@@ -86,6 +87,7 @@ class SimulatedHost:
     warnings: list[dict[str, str]] = field(default_factory=list)
     installed: bool = True
     serving: bool = True
+    restricted: bool = False
     version: str = "0.1.0"
     helper_files: tuple[str, str] = ("", "")  # digest of the binary, text of the unit
     disk_full: bool = False

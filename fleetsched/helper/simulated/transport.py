@@ -12,7 +12,7 @@ from fleetsched.helper.session import RPC_COMMAND
 from fleetsched.helper.simulated.host import SimulatedHost
 from fleetsched.helper.simulated.refusal import Refusal
 from fleetsched.helper.simulated.server import Session
-from fleetsched.helper.wire import encode
+from fleetsched.helper.wire import HELPER_PATH, encode
 from fleetsched.model.inventory import Host
 from fleetsched.transport.interface import Channel, Completed, Connection, Transport
 
@@ -58,13 +58,14 @@ class SimulatedConnection(Connection):
         return SimulatedChannel(self._host)
 
     def run(self, command: Sequence[str], *, stdin: bytes = b"", timeout_s: float) -> Completed:
-        """Run the installer, or `true`."""
+        """Run the installer, `echo`, or `true`."""
         self._start(command)
         host = self._host
         if host.become_error:
             raise host.become_error
-        if list(command) == ["true"]:
-            return Completed(0, b"", b"")
+        if command[0] in ("true", "echo"):
+            said = " ".join(command[1:]).encode() + b"\n" if command[0] == "echo" else b""
+            return Completed(0, b"" if host.restricted else said, b"")
         if INSTALL_NAME not in command:
             raise ValueError(f"a simulated host cannot run {command}")
         word = _install(host, command[-4:], stdin)
@@ -105,7 +106,7 @@ class SimulatedChannel(Channel):
                 return b""
             if host.become_error:
                 raise host.become_error
-            if unserved := _unserved(host):
+            if (unserved := _unserved(host)) is not None:
                 self._closed = True
                 return unserved
             deadline = host.clock.now_ms() + round(timeout_s * 1000)
@@ -122,8 +123,9 @@ class SimulatedChannel(Channel):
                 host.clock.advance(wake - host.clock.now_ms())
 
     def stderr_tail(self) -> str:
-        """Return nothing: a simulated helper has no standard error."""
-        return ""
+        """Return what sudo says to a restricted key where there is no helper; the helper says nothing."""
+        missing = self._host.restricted and not self._host.installed
+        return f"sudo: {HELPER_PATH}: command not found" if missing else ""
 
     def close(self) -> None:
         """Close it."""
@@ -135,6 +137,8 @@ class SimulatedChannel(Channel):
 
 def _unserved(host: SimulatedHost) -> bytes | None:
     """Return what the rpc command itself says when there is no helper to talk to."""
+    if not host.installed and host.restricted:
+        return b""
     if not host.installed:
         refusal = Refusal("no-helper", "the helper is not installed", detail=_machine(host))
     elif not host.serving:
