@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Sequence
 
 import pytest
 
 from fleetsched.errors import BecomeError, HelperError
 from fleetsched.helper.client import Hello, HelperClient
-from fleetsched.helper.session import RPC_COMMAND, NoHelper, open_helper
+from fleetsched.helper.session import RPC_COMMAND, NoHelper, is_restricted, open_helper
 from fleetsched.helper.simulated import SimulatedHost, SimulatedTransport
 from fleetsched.model.inventory import Host
+from fleetsched.transport.interface import Channel, Completed, Connection
 
 
 def open_on(host: SimulatedHost) -> tuple[HelperClient | NoHelper, SimulatedTransport]:
@@ -46,6 +48,59 @@ def test_a_sudo_that_refuses_is_an_error() -> None:
     refusing = SimulatedHost("web-1", become_error=BecomeError("sudo on web-1 asks for a password"))
     with pytest.raises(BecomeError, match=r"^sudo on web-1 asks for a password$"):
         open_on(refusing)
+
+
+def test_a_restricted_key_needs_no_option() -> None:
+    client, transport = open_on(SimulatedHost("web-1", restricted=True))
+    assert isinstance(client, HelperClient)
+    connection = transport.connect(Host("web-1", "web-1"))
+    assert is_restricted(connection)
+    assert not is_restricted(open_on(SimulatedHost("web-1"))[1].connect(Host("web-1", "web-1")))
+
+
+def test_a_restricted_key_cannot_say_more_than_that_there_is_no_helper() -> None:
+    found, _ = open_on(SimulatedHost("web-1", restricted=True, installed=False))
+    assert found == NoHelper("", "", sched_ext=True, systemd=True, restricted=True)
+
+
+class PasswordFirst(Channel):
+    """What a restricted key does with the line that sudo should have read."""
+
+    def send(self, data: bytes) -> None:
+        pass
+
+    def receive(self, timeout_s: float) -> bytes:
+        message = "the line is no request: '[' or '{' expected near 'secret'"
+        error = {"code": "bad-request", "message": message}
+        return json.dumps({"id": 0, "ok": False, "error": error}).encode() + b"\n"
+
+    def stderr_tail(self) -> str:
+        return ""
+
+    def close(self) -> None:
+        pass
+
+
+class OneChannel(Connection):
+    """Opens it."""
+
+    def open(self, command: Sequence[str]) -> Channel:
+        return PasswordFirst()
+
+    def run(self, command: Sequence[str], *, stdin: bytes = b"", timeout_s: float) -> Completed:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_password_that_came_to_the_helper_is_told_and_not_shown() -> None:
+    with pytest.raises(HelperError) as raised:
+        open_helper(OneChannel(), "web-1")
+    assert str(raised.value) == (
+        "web-1: the key is restricted, and the password for sudo came to the helper instead\n"
+        "  write `ansible_become: false` for this host: its key needs no password"
+    )
 
 
 def test_the_command_is_a_script_that_a_posix_shell_can_read() -> None:

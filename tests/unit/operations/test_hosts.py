@@ -32,6 +32,8 @@ def test_each_host_is_told_in_one_line() -> None:
         SimulatedHost("new", installed=False),
         SimulatedHost("stock", installed=False, sched_ext=False, kernel_release="6.12.107"),
         SimulatedHost("stock-with-helper", sched_ext=False, kernel_release="6.12.107"),
+        SimulatedHost("kept", restricted=True),
+        SimulatedHost("kept-new", restricted=True, installed=False),
         SimulatedHost("stopped", serving=False),
         SimulatedHost("down", connect_error=UnreachableError("down: nothing listens", remedy="start it")),
         SimulatedHost(
@@ -58,6 +60,13 @@ def test_each_host_is_told_in_one_line() -> None:
             "kernel 6.12.107, x86_64, helper 0.1.0, runs the kernel's scheduler; "
             "the kernel 6.12.107 has no sched_ext",
             "boot a kernel built with CONFIG_SCHED_CLASS_EXT (6.12 or later)",
+        ),
+        HostCheck("kept", True, f"{kernel}, helper 0.1.0 (a restricted key), runs the kernel's scheduler"),
+        HostCheck(
+            "kept-new",
+            False,
+            "kept-new has no helper, and its key is kept to the helper, so that apply cannot install one",
+            "as an administrator: `fleetsched bootstrap root@kept-new`",
         ),
         HostCheck(
             "stopped",
