@@ -183,6 +183,7 @@ make() {
 	done
 	command -v sshd >/dev/null 2>&1 || fail no-sshd
 	command -v visudo >/dev/null 2>&1 && [ -n "$sudo" ] && [ -d /etc/sudoers.d ] || fail no-sudo
+	[ -z "$signers" ] || command -v ssh-keygen >/dev/null 2>&1 || fail no-tool ssh-keygen
 	ask_sshd
 	folder $etc
 	helper
@@ -202,10 +203,8 @@ $user ALL=(root) NOPASSWD: $binary rpc"
 leave() {
 	uid=$(id -u "$1" 2>/dev/null) || return 0
 	systemctl stop "user-$uid.slice" 2>/dev/null
-	for process in /proc/[0-9]*; do
-		if [ "$(stat -c %u "$process" 2>/dev/null)" = "$uid" ]; then
-			kill -KILL "${process##*/}" 2>/dev/null
-		fi
+	for process in $(stat -c '%u %n' /proc/[0-9]* 2>/dev/null | sed -n "s|^$uid /proc/||p"); do
+		kill -KILL "$process" 2>/dev/null
 	done
 	left=50
 	until userdel "$1" 2>/dev/null; do
@@ -230,7 +229,7 @@ undo() {
 	case $1 in
 	user) leave "$2" ;;
 	service)
-		systemctl -q disable --now "$2" 2>/dev/null
+		systemctl -q disable --no-reload --now "$2" 2>/dev/null
 		rm -f "$unit" || fail write-failed "$unit"
 		systemctl daemon-reload
 		;;
