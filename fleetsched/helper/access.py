@@ -32,7 +32,10 @@ _MEANINGS = {
         "{host} has no sudo (or no visudo, or no /etc/sudoers.d)",
         "install it (`apt install sudo`): the account becomes root with it, for one command",
     ),
-    "no-tool": ("{host} has no {detail}", "install the package that has it (passwd, util-linux, openssh-client)"),
+    "no-tool": (
+        "{host} has no {detail}",
+        "install the package that has it (passwd, util-linux, openssh-client)",
+    ),
     "user-exists": (
         "{host} has a user {detail} that bootstrap did not make",
         "choose another name with --user, or remove that user first",
