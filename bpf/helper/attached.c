@@ -42,7 +42,7 @@ static void settle(struct kernel_now *kernel)
 	}
 }
 
-bool attached_is_true(void)
+static bool is_in_kernel(void)
 {
 	struct kernel_now kernel;
 
@@ -53,6 +53,11 @@ bool attached_is_true(void)
 	       !strcmp(kernel.ops, policy_ops(now.policy));
 }
 
+bool attached_is_true(void)
+{
+	return is_in_kernel() && policy_is_alive(now.policy);
+}
+
 /* Name of a scheduler that runs and is not ours; "" when there is none. */
 void find_foreign(char *buf, size_t size)
 {
@@ -60,16 +65,19 @@ void find_foreign(char *buf, size_t size)
 
 	kernel_look(&kernel);
 	buf[0] = 0;
-	if (kernel.ops[0] && strcmp(kernel.state, "disabling") && !attached_is_true())
+	if (kernel.ops[0] && strcmp(kernel.state, "disabling") && !is_in_kernel())
 		strncat(buf, kernel.ops, size - 1);
 }
 
-struct policy *load_policy(json_t *assignment, struct failure *f)
+struct policy *load_policy(json_t *assignment, json_t *program, struct failure *f)
 {
-	size_t size;
-	void *data = journal_read_object(text_of(assignment, "digest"), &size, f);
 	struct policy *policy;
+	size_t size;
+	void *data;
 
+	if (program)
+		return policy_of_program(program, text_of(assignment, "digest"), f);
+	data = journal_read_object(text_of(assignment, "digest"), &size, f);
 	if (!data)
 		return NULL;
 	policy = policy_load(data, size, json_object_get(assignment, "parameters"), f);
@@ -98,14 +106,15 @@ int attach_policy(struct policy *policy, json_t *assignment, struct failure *f)
 		now.next_look_ms = now.next_beat_ms = 0;
 		return 0;
 	}
-	exit = err ? NULL : policy_exit(policy, EXIT_WAIT_MS);
-	f->detail = checked(json_pack("{s:o}", "exit", copy_or_null(exit)));
+	exit = policy_exit(policy, err ? 0 : EXIT_WAIT_MS);
+	f->detail = checked(json_pack("{s:o, s:o*}", "exit", copy_or_null(exit), "log", policy_log(policy)));
 	if (!strcmp(after.state, "enabled"))
 		fail(f, "attach-failed", "stop its loader first", "%s did not come up: the scheduler %s took its place",
 		     text_of(assignment, "policy"), after.ops);
 	else
 		fail(f, "attach-failed", NULL, "%s did not come up: %s%s%s", text_of(assignment, "policy"),
-		     err ? strerror(-err) : reason_of(exit), exit ? ": " : "", exit ? text_of(exit, "message") : "");
+		     err && !exit ? strerror(-err) : reason_of(exit), text_of(exit, "message")[0] ? ": " : "",
+		     text_of(exit, "message"));
 	json_decref(exit);
 	policy_free(policy);
 	set_real_time(false);

@@ -19,7 +19,8 @@ extern struct attached now;
 bool attached_is_true(void);	/* the kernel runs it at this moment */
 void find_foreign(char *buf, size_t size);	/* name of a scheduler that runs and is not ours; "" when there is none */
 
-struct policy *load_policy(json_t *assignment, struct failure *f);
+/* An object that was staged, or with @program one that is installed: checked, loaded if it is an object. */
+struct policy *load_policy(json_t *assignment, json_t *program, struct failure *f);
 
 /* @policy is freed on failure: -1, `attach-failed`, its exit record (or JSON null) in the detail. */
 int attach_policy(struct policy *policy, json_t *assignment, struct failure *f);

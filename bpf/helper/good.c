@@ -34,7 +34,7 @@ void reattach(const char *why)
 			    "the last known good stays off: the scheduler %s was attached by somebody else", foreign);
 		return;
 	}
-	policy = lease_load(&f) ? NULL : load_policy(assignment, &f);
+	policy = lease_load(&f) ? NULL : load_policy(assignment, json_object_get(record, "program"), &f);
 	if (policy && !attach_policy(policy, assignment, &f)) {
 		beat();
 		journal_add("reattached", assignment, text_of(record, "run"), NULL, "%s", why);
@@ -64,9 +64,10 @@ json_t *new_record(json_t *trial)
 	rfc3339_now(at);
 	kernel_release(release, sizeof(release));
 	kernel_cpus(cpus, sizeof(cpus));
-	return checked(json_pack("{s:O, s:O, s:O, s:s, s:s, s:s}", "assignment", assignment_of(trial), "run",
+	return checked(json_pack("{s:O, s:O, s:O, s:s, s:s, s:s, s:O*}", "assignment", assignment_of(trial), "run",
 				 json_object_get(trial, "run"), "revision", json_object_get(trial, "revision"),
-				 "confirmed_at", at, "kernel_release", release, "cpus", cpus));
+				 "confirmed_at", at, "kernel_release", release, "cpus", cpus, "program",
+				 json_object_get(trial, "program")));
 }
 
 /* Make the last known good the previous one, and hold it when @why says so. Returns its assignment, owned, or NULL. */

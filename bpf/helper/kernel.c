@@ -50,6 +50,11 @@ json_t *kernel_events(void)
 	return events;
 }
 
+bool kernel_switches_all(void)
+{
+	return read_number(SCX "/switch_all") == 1;
+}
+
 json_t *kernel_json(void)
 {
 	struct kernel_now now;
@@ -57,7 +62,7 @@ json_t *kernel_json(void)
 	kernel_look(&now);
 	return checked(json_pack("{s:s, s:o, s:I, s:b, s:o}", "state", now.state, "ops",
 				 now.ops[0] ? json_text(now.ops, strlen(now.ops)) : json_null(), "enable_seq",
-				 (json_int_t)now.enable_seq, "switch_all", read_number(SCX "/switch_all") == 1, "events",
+				 (json_int_t)now.enable_seq, "switch_all", kernel_switches_all(), "events",
 				 kernel_events()));
 }
 

@@ -16,6 +16,7 @@ json_t *kernel_events(void);	/* the root scheduler's counters; {} when none runs
 json_t *kernel_json(void);
 json_t *kernel_pressure(void);	/* {"cpu_some_avg10": percent}, JSON null without PSI */
 long kernel_hotplug_seq(void);
+bool kernel_switches_all(void);	/* does the scheduler have every task, not only those that ask for it? */
 bool kernel_knows_op(const char *name);	/* is it a member of this kernel's struct sched_ext_ops? */
 
 const char *kernel_boot_id(void);

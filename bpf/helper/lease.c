@@ -12,6 +12,7 @@ extern const unsigned char lease_object[], lease_object_end[];	/* lease_object.S
 
 static struct bpf_object *object;
 static int program = -1;
+static int64_t ends_ms;		/* 0: not armed */
 
 int lease_load(struct failure *f)
 {
@@ -49,11 +50,18 @@ static int call(unsigned long long ns)
 
 int lease_arm(int64_t ms)
 {
+	ends_ms = boottime_ms() + ms;
 	return call((unsigned long long)(ms > 0 ? ms : 1) * 1000000);
 }
 
 void lease_cancel(void)
 {
+	ends_ms = 0;
 	if (program >= 0)
 		call(0);
+}
+
+bool lease_ran_out(void)
+{
+	return ends_ms && boottime_ms() >= ends_ms;
 }

@@ -16,6 +16,7 @@ struct lease_args {
 int lease_load(struct failure *f);	/* once; `lease-refused` when the kernel does not take it */
 int lease_arm(int64_t ms);		/* from now; 0 or -errno */
 void lease_cancel(void);
+bool lease_ran_out(void);		/* it was armed, and its time is over */
 #endif
 
 #endif

@@ -15,12 +15,14 @@
 
 #include "inspect.h"
 #include "kernel.h"
+#include "program.h"
 
 #define LOG_BYTES (64 << 10)	/* the verifier keeps the end of its log when it does not fit */
 #define LOG_SHOWN 4096
 #define DATA_BYTES_MAX (1u << 20)
 
 struct policy {
+	struct program *program;		/* NULL: an object, and all that follows */
 	struct bpf_object *object;
 	struct bpf_map *ops_map;
 	struct bpf_link *link;
@@ -332,6 +334,8 @@ json_t *policy_exit(const struct policy *p, int wait_ms)
 	int64_t until = boottime_ms() + wait_ms;
 	json_t *record = NULL;
 
+	if (p->program)
+		return program_exit(p->program);
 	while (p->exit_map && !(record = read_exit(p)) && boottime_ms() < until)
 		nanosleep(&pause, NULL);
 	return record;
@@ -387,14 +391,30 @@ error:
 	return NULL;
 }
 
+struct policy *policy_of_program(json_t *program, const char *digest, struct failure *f)
+{
+	struct policy *p = allocate(sizeof(*p));
+
+	p->timeout_ms = TIMEOUT_MS_MAX;		/* what the program is told to use */
+	p->program = program_open(program, digest, f);
+	if (p->program)
+		return p;
+	policy_free(p);
+	return NULL;
+}
+
 int policy_attach(struct policy *p)
 {
+	if (p->program)
+		return program_start(p->program);
 	p->link = bpf_map__attach_struct_ops(p->ops_map);
 	return p->link ? 0 : -errno;
 }
 
 int policy_link_fd(const struct policy *p)
 {
+	if (p->program)
+		return program_link_fd(p->program);
 	return p->link ? bpf_link__fd(p->link) : -1;
 }
 
@@ -403,6 +423,8 @@ int policy_detach(struct policy *p)
 {
 	int err = 0;
 
+	if (p->program)
+		program_stop(p->program);
 	if (!p->link)
 		return 0;
 	if (bpf_link_detach(bpf_link__fd(p->link)))
@@ -417,13 +439,24 @@ void policy_free(struct policy *p)
 	if (!p)
 		return;
 	policy_detach(p);
+	program_free(p->program);
 	bpf_object__close(p->object);
 	free(p);
 }
 
+bool policy_is_alive(struct policy *p)
+{
+	return !p->program || program_is_alive(p->program);
+}
+
+json_t *policy_log(const struct policy *p)
+{
+	return p->program ? program_log(p->program) : NULL;
+}
+
 const char *policy_ops(const struct policy *p)
 {
-	return p->ops;
+	return p->program ? program_ops(p->program) : p->ops;
 }
 
 unsigned int policy_timeout_ms(const struct policy *p)

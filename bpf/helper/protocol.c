@@ -8,6 +8,7 @@
 #include "fence.h"
 #include "journal.h"
 #include "kernel.h"
+#include "program.h"
 #include "signature.h"
 #include "statement.h"
 #include "trial.h"
@@ -30,7 +31,7 @@ struct staging {
 
 /* --- arguments --- */
 
-enum type { INTEGER, TEXT, LONG_TEXT, BOOLEAN, DIGEST, ASSIGNMENT, NAMES };
+enum type { INTEGER, TEXT, LONG_TEXT, BOOLEAN, DIGEST, ASSIGNMENT, NAMES, PROGRAM };
 
 struct argument {
 	const char *name;
@@ -118,6 +119,8 @@ static bool fits(const struct argument *a, json_t *value)
 		return is_assignment(value);
 	case NAMES:
 		return is_names(value);
+	case PROGRAM:
+		return is_program(value);
 	}
 	return false;
 }
@@ -234,6 +237,7 @@ static json_t *verb_try(struct connection *c, json_t *request, struct failure *f
 		.token = number(request, "token"),
 		.hold = text(request, "hold"),
 		.request = request,
+		.program = json_object_get(request, "program"),
 	};
 
 	(void)c;
@@ -286,7 +290,8 @@ static const struct verb verbs[] = {
 	{ "try", verb_try,
 	  { { .name = "assignment", .type = ASSIGNMENT }, { "deadline_ms", INTEGER, false, 1000, HOUR_MS },
 	    { .name = "run", .type = TEXT }, { .name = "revision", .type = TEXT }, TOKEN_ARGUMENT, HOLD_ARGUMENT,
-	    { "statement", LONG_TEXT, true, 0, STATEMENT_BYTES }, { "signature", LONG_TEXT, true, 0, SIGNATURE_BYTES } } },
+	    { "statement", LONG_TEXT, true, 0, STATEMENT_BYTES }, { "signature", LONG_TEXT, true, 0, SIGNATURE_BYTES },
+	    { .name = "program", .type = PROGRAM, .optional = true } } },
 	{ "watch", verb_watch,
 	  { { "interval_ms", INTEGER, false, 100, HOUR_MS }, { "for_ms", INTEGER, false, 0, HOUR_MS },
 	    { .name = "pressure", .type = BOOLEAN }, { .name = "checks", .type = NAMES } } },

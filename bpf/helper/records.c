@@ -20,6 +20,13 @@ json_t *assignment_of(json_t *record)
 	return json_object_get(record, "assignment");
 }
 
+bool is_same(json_t *record, json_t *other)
+{
+	json_t *a = json_object_get(record, "program"), *b = json_object_get(other, "program");
+
+	return json_equal(assignment_of(record), assignment_of(other)) && ((!a && !b) || json_equal(a, b));
+}
+
 const char *text_of(json_t *object, const char *key)
 {
 	const char *text = json_string_value(json_object_get(object, key));

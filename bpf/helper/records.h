@@ -7,6 +7,7 @@
 
 json_t *recorded(const char *key);	/* a member of the state, NULL when it is absent */
 json_t *assignment_of(json_t *record);
+bool is_same(json_t *record, json_t *other);	/* the same assignment, and with the same program if it has one */
 const char *text_of(json_t *object, const char *key);	/* "" when absent */
 json_int_t number_of(json_t *object, const char *key);	/* 0 when absent */
 

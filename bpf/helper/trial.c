@@ -19,6 +19,7 @@
 #include "journal.h"
 #include "kernel.h"
 #include "lease.h"
+#include "program.h"
 #include "records.h"
 #include "statement.h"
 
@@ -71,7 +72,7 @@ static void end_trial(const char *outcome, json_t *exit, const char *why, bool b
 		    why);
 	if (blame)
 		hold(assignment_of(trial), why, exit);
-	if (faulty && json_equal(assignment_of(trial), assignment_of(recorded("last_known_good"))))
+	if (faulty && is_same(trial, recorded("last_known_good")))
 		void_last_known_good(exit, why);
 	save_or_note();
 	reattach("after a trial");
@@ -93,7 +94,7 @@ static bool may_restart(json_t *exit)
 static void restart_trial(json_t *assignment, json_t *exit)
 {
 	struct failure f = { 0 };
-	struct policy *policy = load_policy(assignment, &f);
+	struct policy *policy = load_policy(assignment, json_object_get(recorded("trial"), "program"), &f);
 	char why[600];
 
 	if (policy && !attach_policy(policy, assignment, &f)) {
@@ -217,7 +218,7 @@ static int may_try(const struct try_args *args, struct failure *f)
 	}
 	if (statement_check(args->request, f))
 		return -1;
-	if (!journal_has_object(text_of(args->assignment, "digest")))
+	if (!args->program && !journal_has_object(text_of(args->assignment, "digest")))
 		return fail(f, "not-staged", "send it with `stage` first", "the object %.12s is not on this host",
 			    text_of(args->assignment, "digest"));
 	return kernel_preflight(f) || lease_load(f) ? -1 : 0;
@@ -232,8 +233,9 @@ static int write_trial(const struct try_args *args, struct failure *f)
 
 	snprintf(id, sizeof(id), "t%lld", (long long)count);
 	journal_set("trial_count", json_integer(count));
-	journal_set("trial", json_pack("{s:s, s:o, s:s, s:s, s:s*}", "id", id, "assignment", copy_or_null(args->assignment), "run",
-				       args->run, "revision", args->revision, "hold", args->hold));
+	journal_set("trial", json_pack("{s:s, s:o, s:s, s:s, s:s*, s:O*}", "id", id, "assignment", copy_or_null(args->assignment),
+				       "run", args->run, "revision", args->revision, "hold", args->hold, "program",
+				       args->program));
 	statement_accept();
 	return save_or_undo(before, f);
 }
@@ -274,7 +276,7 @@ json_t *host_try(const struct try_args *args, struct failure *f)
 
 	if (may_try(args, f))
 		return NULL;
-	policy = load_policy(args->assignment, f);
+	policy = load_policy(args->assignment, args->program, f);
 	if (!policy)
 		return NULL;
 	if (write_trial(args, f)) {
@@ -283,7 +285,7 @@ json_t *host_try(const struct try_args *args, struct failure *f)
 	}
 	journal_add("try", args->assignment, args->run, NULL, "revision %s", args->revision);
 	/* Before the attach: a policy that starves this thread from its first moment is ended, too. */
-	lease_arm(args->deadline_ms + LEASE_GRACE_MS);
+	lease_arm(args->deadline_ms + LEASE_GRACE_MS + (args->program ? PROGRAM_START_MS : 0));
 	if (now.policy) {
 		window = boottime_ms();
 		old = let_go();
@@ -322,7 +324,7 @@ static int seal(struct failure *f)
 	const char *why = json_string_value(json_object_get(trial, "hold"));
 	int err;
 
-	if (!json_equal(assignment_of(recorded("last_known_good")), assignment_of(trial)))
+	if (!is_same(recorded("last_known_good"), trial))
 		replaced = retire(why);
 	journal_set("last_known_good", new_record(trial));
 	journal_set("voided", NULL);

@@ -7,6 +7,7 @@
 
 struct try_args {
 	json_t *assignment;	/* borrowed, like all here */
+	json_t *program;	/* what is started, for a policy that is installed on the host; NULL: a staged object */
 	int64_t deadline_ms;
 	const char *run;
 	const char *revision;

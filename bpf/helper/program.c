@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A scheduler program that is installed on the host. It is a child of the helper in a cgroup of its own; the kernel ends
+ * it when the helper dies. It loads and attaches its scheduler itself. The helper finds the link of that among the
+ * child's files and keeps a descriptor of it: that proves whose scheduler came up, lets the guard detach it whatever the
+ * child does, and keeps the kernel from telling "the program let go" and "the kernel ejected it" in the same way.
+ */
+#include "program.h"
+
+#include <bpf/bpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "binary.h"
+#include "cgroup.h"
+#include "kernel.h"
+#include "lease.h"
+#include "loader.h"
+
+#define MOST_ARGS 64
+#define TEXT_CHARS 512
+#define OUTPUT_BYTES 4096	/* of the end of what it prints */
+#define MESSAGE_BYTES 1000	/* of those, in the exit record */
+#define LAST_WORDS_MS 500	/* for a program whose scheduler has ended, to say why and to go */
+#define STOP_MS 2000		/* between SIGTERM and SIGKILL */
+#define POLL_NS 10000000
+
+struct program {
+	json_t *value;		/* what was asked for: path and args */
+	const char *path;
+	int binary_fd;
+	pid_t pid;		/* 0: not started, or reaped */
+	int status;		/* of waitpid, once it is reaped */
+	int output_fd, link_fd;
+	long enable_seq, hotplug_seq;
+	json_t *exit;		/* why it ended */
+	size_t used;
+	char ops[128], output[OUTPUT_BYTES];
+};
+
+/* --- what is asked for --- */
+
+bool is_program(json_t *value)
+{
+	json_t *path = json_object_get(value, "path"), *args = json_object_get(value, "args"), *arg;
+	size_t i;
+
+	if (!json_is_object(value) || json_object_size(value) != 2 || !json_is_string(path) || !json_is_array(args) ||
+	    json_string_length(path) > TEXT_CHARS || json_array_size(args) > MOST_ARGS)
+		return false;
+	json_array_foreach(args, i, arg)
+		if (!json_is_string(arg) || json_string_length(arg) > TEXT_CHARS)
+			return false;
+	return is_normalised_path(json_string_value(path));
+}
+
+struct program *program_open(json_t *program, const char *digest, struct failure *f)
+{
+	struct program *p = allocate(sizeof(*p));
+
+	p->output_fd = p->link_fd = -1;
+	p->value = checked(json_deep_copy(program));
+	p->path = json_string_value(json_object_get(p->value, "path"));
+	p->binary_fd = binary_open(p->path, digest, f);
+	if (p->binary_fd >= 0)
+		return p;
+	program_free(p);
+	return NULL;
+}
+
+/* --- what it prints --- */
+
+/* Keep the end of it. At most 64 KiB a call; who prints more waits. */
+static void drain(struct program *p)
+{
+	char bytes[OUTPUT_BYTES];
+
+	for (int i = 0; i < 16 && p->output_fd >= 0; i++) {
+		ssize_t n = read(p->output_fd, bytes, sizeof(bytes));
+		size_t kept;
+
+		if (n <= 0)
+			return;
+		kept = p->used + (size_t)n > OUTPUT_BYTES ? OUTPUT_BYTES - (size_t)n : p->used;
+		memmove(p->output, p->output + p->used - kept, kept);
+		memcpy(p->output + kept, bytes, (size_t)n);
+		p->used = kept + (size_t)n;
+	}
+}
+
+json_t *program_log(const struct program *p)
+{
+	return json_text(p->output, p->used);
+}
+
+/* The last lines of it that fit a message. */
+static void last_words(const struct program *p, char out[MESSAGE_BYTES + 1])
+{
+	const char *start = p->output, *end = p->output + p->used, *line;
+
+	while (end > start && (end[-1] == '\n' || end[-1] == ' '))
+		end--;
+	if (end - start > MESSAGE_BYTES) {
+		start = end - MESSAGE_BYTES;
+		line = memchr(start, '\n', (size_t)(end - start));
+		start = line ? line + 1 : start;
+	}
+	snprintf(out, MESSAGE_BYTES + 1, "%.*s", (int)(end - start), start);
+}
+
+/* --- the child --- */
+
+static void become(struct program *p, int output_fd, int procs_fd, pid_t parent) __attribute__((noreturn));
+static void become(struct program *p, int output_fd, int procs_fd, pid_t parent)
+{
+	static char *const environment[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
+					     "SCX_TIMEOUT_MS=5000",	/* TIMEOUT_MS_MAX; schedulers of scx heed it */
+					     NULL };
+	json_t *args = json_object_get(p->value, "args"), *arg;
+	char *argv[MOST_ARGS + 2] = { (char *)p->path };
+	sigset_t none;
+	size_t i;
+	int fd;
+
+	json_array_foreach(args, i, arg)
+		argv[i + 1] = (char *)json_string_value(arg);
+	setsid();
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	umask(0022);
+	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);	/* the helper's own must not protect it */
+	if (fd < 0 || write(fd, "0", 1) != 1 || write(procs_fd, "0", 1) != 1 || prctl(PR_SET_PDEATHSIG, SIGKILL) ||
+	    getppid() != parent || chdir("/"))
+		_exit(126);
+	dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
+	dup2(output_fd, STDOUT_FILENO);
+	dup2(output_fd, STDERR_FILENO);
+	execveat(p->binary_fd, "", argv, environment, AT_EMPTY_PATH);
+	note("%s: %s", p->path, strerror(errno));
+	_exit(127);
+}
+
+/* By fork, for the reasons that check.c gives. */
+static int spawn(struct program *p)
+{
+	int fds[2], procs_fd, err = cgroup_make();
+	pid_t parent = getpid();
+
+	if (err)
+		return err;
+	procs_fd = cgroup_open_procs();
+	if (procs_fd < 0 || pipe2(fds, O_CLOEXEC | O_NONBLOCK)) {
+		err = -errno;
+		if (procs_fd >= 0)
+			close(procs_fd);
+		cgroup_end();
+		return err;
+	}
+	fcntl(fds[1], F_SETFL, 0);
+	p->output_fd = fds[0];
+	p->pid = fork();
+	if (!p->pid)
+		become(p, fds[1], procs_fd, parent);
+	err = p->pid < 0 ? -errno : 0;
+	close(fds[1]);
+	close(procs_fd);
+	if (err) {
+		p->pid = 0;
+		cgroup_end();
+	}
+	return err;
+}
+
+bool program_is_alive(struct program *p)
+{
+	drain(p);
+	if (p->pid && waitpid(p->pid, &p->status, WNOHANG) == p->pid) {
+		p->pid = 0;
+		drain(p);
+	}
+	return p->pid > 0;
+}
+
+/* --- its scheduler --- */
+
+static bool is_in_kernel(const struct program *p)
+{
+	struct kernel_now kernel;
+
+	kernel_look(&kernel);
+	return !strcmp(kernel.state, "enabled") && kernel.enable_seq == p->enable_seq;
+}
+
+/* The link's id in an fdinfo file, 0 when it is no link. */
+static unsigned int read_link_id(const char *path)
+{
+	char text[1024], *line;
+	unsigned int id = 0;
+
+	if (read_text(path, text, sizeof(text)) > 0 && (line = strstr(text, "link_id:")))
+		sscanf(line, "link_id: %u", &id);
+	return id;
+}
+
+static int open_scheduler_link(unsigned int id)
+{
+	struct bpf_link_info info = { 0 };
+	uint32_t size = sizeof(info);
+	int fd = id ? bpf_link_get_fd_by_id(id) : -1;
+
+	if (fd >= 0 && (bpf_link_get_info_by_fd(fd, &info, &size) || info.type != BPF_LINK_TYPE_STRUCT_OPS)) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* The link that the child itself holds. */
+static int find_link(const struct program *p)
+{
+	char folder[64], path[400];
+	struct dirent *entry;
+	int fd = -1;
+	DIR *d;
+
+	snprintf(folder, sizeof(folder), "/proc/%d/fdinfo", (int)p->pid);
+	d = opendir(folder);
+	while (d && fd < 0 && (entry = readdir(d))) {
+		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+		fd = open_scheduler_link(read_link_id(path));
+	}
+	if (d)
+		closedir(d);
+	return fd;
+}
+
+/* Did userspace detach it: the guard, or somebody by hand? After an ejection the link still names its map. */
+static bool is_detached(const struct program *p)
+{
+	struct bpf_link_info info = { 0 };
+	uint32_t size = sizeof(info);
+
+	return p->link_fd >= 0 && !bpf_link_get_info_by_fd(p->link_fd, &info, &size) && !info.struct_ops.map_id;
+}
+
+int program_start(struct program *p)
+{
+	const struct timespec pause = { .tv_nsec = POLL_NS };
+	int64_t until = boottime_ms() + PROGRAM_START_MS;
+	struct kernel_now kernel;
+	long before;
+	int err;
+
+	kernel_look(&kernel);
+	before = kernel.enable_seq;
+	p->hotplug_seq = kernel_hotplug_seq();
+	err = spawn(p);
+	while (!err) {
+		kernel_look(&kernel);
+		if (!strcmp(kernel.state, "enabled") && kernel.enable_seq > before && (p->link_fd = find_link(p)) >= 0) {
+			p->enable_seq = kernel.enable_seq;
+			memcpy(p->ops, kernel.ops, sizeof(p->ops));
+			if (kernel_switches_all())
+				return 0;
+			p->exit = exit_record(EXIT_ERROR, 0, "it switches only some tasks, which starves them", "");
+			err = -ENOTSUP;
+			break;
+		}
+		if (!program_is_alive(p))
+			err = -ECHILD;
+		else if (boottime_ms() >= until)
+			err = -ETIMEDOUT;
+		else
+			nanosleep(&pause, NULL);
+	}
+	if (err == -ETIMEDOUT)
+		p->exit = exit_record(EXIT_ERROR, 0, "its scheduler did not come up", "");
+	program_stop(p);
+	return err;
+}
+
+int program_link_fd(const struct program *p)
+{
+	return p->link_fd;
+}
+
+const char *program_ops(const struct program *p)
+{
+	return p->ops;
+}
+
+/* --- its end --- */
+
+static bool wait_for_end(struct program *p, int ms)
+{
+	const struct timespec pause = { .tv_nsec = POLL_NS };
+	int64_t until = boottime_ms() + ms;
+
+	while (program_is_alive(p)) {
+		if (boottime_ms() >= until)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
+/* Why it ends, from what can be known. Its own exit record is in a map that only it can read; it usually prints it. */
+static json_t *judge(struct program *p)
+{
+	char words[MESSAGE_BYTES + 1], reason[128] = "the kernel ended its scheduler";
+	bool here = is_in_kernel(p), detached = is_detached(p), leased = lease_ran_out();
+
+	if (!here)
+		wait_for_end(p, LAST_WORDS_MS);
+	else if (program_is_alive(p))
+		return exit_record(EXIT_UNREG, 0, "unregistered from user space", "");
+	if (detached)
+		return exit_record(EXIT_UNREG, 0, "unregistered from user space", "");
+	if (!here && leased && p->ops[0])
+		return exit_record(EXIT_UNREG_BPF, LEASE_EXIT_CODE, "unregistered from BPF", "the fleetsched lease ran out");
+	if (!here && p->ops[0] && kernel_hotplug_seq() != p->hotplug_seq)
+		return exit_record(EXIT_UNREG_KERN, EXIT_ACT_RESTART, "unregistered from the main kernel", "a CPU came or went");
+	last_words(p, words);
+	if (cgroup_ran_out_of_memory())
+		snprintf(reason, sizeof(reason), "the program used more than its %d MiB of memory", PROGRAM_MEMORY_MIB);
+	else if ((here || !p->ops[0]) && WIFSIGNALED(p->status))
+		snprintf(reason, sizeof(reason), "the program was killed by signal %d (%s)", WTERMSIG(p->status),
+			 strsignal(WTERMSIG(p->status)));
+	else if (here || !p->ops[0])
+		snprintf(reason, sizeof(reason), "the program ended with status %d", WEXITSTATUS(p->status));
+	return exit_record(EXIT_ERROR, 0, reason, words);
+}
+
+/* The scheduler first, by its link; then the program. Killing comes last. */
+void program_stop(struct program *p)
+{
+	if (p->output_fd < 0)	/* never started, or stopped before */
+		return;
+	if (!p->exit)
+		p->exit = judge(p);
+	if (p->link_fd >= 0)
+		bpf_link_detach(p->link_fd);
+	if (p->pid) {
+		kill(p->pid, SIGTERM);
+		kill(p->pid, SIGCONT);	/* a stopped one would not hear it */
+		wait_for_end(p, STOP_MS);
+	}
+	cgroup_end();
+	wait_for_end(p, STOP_MS);
+	if (p->link_fd >= 0)
+		close(p->link_fd);
+	close(p->output_fd);
+	p->link_fd = p->output_fd = -1;
+}
+
+json_t *program_exit(const struct program *p)
+{
+	return p->exit ? json_incref(p->exit) : NULL;
+}
+
+void program_free(struct program *p)
+{
+	if (!p)
+		return;
+	program_stop(p);
+	if (p->binary_fd >= 0)
+		close(p->binary_fd);
+	json_decref(p->exit);
+	json_decref(p->value);
+	free(p);
+}
