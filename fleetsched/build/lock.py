@@ -65,16 +65,18 @@ def _hashes(policy_dir: Path, compiled: Any, headers: Mapping[str, bytes]) -> di
 
 def lock_text(lock: PolicyLock) -> str:
     """The file's text: the same for the same lock."""
+    made_of: dict[str, Any] = {
+        "compiler": {"name": lock.compiler, "version": lock.compiler_version},
+        "flags": list(lock.flags),
+        "hashes": dict(lock.hashes),
+    }
+    if lock.program:
+        made_of = {"program": {"path": lock.program.path, "version": lock.program.version}}
     document = {
         "apiVersion": "fleetsched/v1",
         "kind": "PolicyLock",
         "metadata": {"name": lock.policy},
-        "spec": {
-            "compiler": {"name": lock.compiler, "version": lock.compiler_version},
-            "flags": list(lock.flags),
-            "hashes": dict(lock.hashes),
-            "variants": dict(lock.variants),
-        },
+        "spec": {**made_of, "variants": dict(lock.variants)},
     }
     return _COMMENT + yaml.safe_dump(document, sort_keys=False, width=200)
 

@@ -11,6 +11,7 @@ import typer
 from fleetsched.cli.complete import complete_policy
 from fleetsched.cli.options import Inventory, Repository, find_repository
 from fleetsched.cli.say import complain, say
+from fleetsched.errors import UsageError
 
 app = typer.Typer()
 
@@ -45,10 +46,24 @@ def lock(
         list[str] | None, typer.Argument(help="Policies; default: all.", autocompletion=complete_policy)
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Only fail where a lock is stale.")] = False,
+    program: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="For a policy of `kind: program`: a copy of what hosts have."),
+    ] = None,
+    program_version: Annotated[
+        str, typer.Option(metavar="VERSION", help="That program's version, for people.")
+    ] = "",
     repository: Repository = None,
 ) -> None:
     """Compile policies and write their policy.lock.yaml."""
     from fleetsched.operations.lock import lock as lock_policies
+    from fleetsched.operations.lock import lock_program
 
-    for result in lock_policies(find_repository(repository), policies or [], check):
+    root = find_repository(repository)
+    if program or program_version:
+        if not (program and program_version and policies and len(policies) == 1) or check:
+            raise UsageError("--program and --program-version go together, with one policy, without --check")
+        say(str(lock_program(root, policies[0], program, program_version)))
+        return
+    for result in lock_policies(root, policies or [], check):
         say(str(result))

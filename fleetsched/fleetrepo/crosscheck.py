@@ -11,6 +11,7 @@ from fleetsched.errors import InputError, Problem
 from fleetsched.fleetrepo.decode import health_check
 from fleetsched.fleetrepo.measured import goal_problems, known_metrics, workload_problems
 from fleetsched.fleetrepo.parameters import check_value
+from fleetsched.fleetrepo.programs import lock_mismatch, renewal
 from fleetsched.fleetrepo.requirements import contradictory, unmeetable
 from fleetsched.model.manifests import KERNEL_DEFAULT, Fleet, RolloutStrategy, WorkloadGoal
 from fleetsched.model.suggest import suggestion
@@ -162,12 +163,15 @@ def _lock(fleet: Fleet, declared: Declared, goal: WorkloadGoal, place: Node) -> 
     binding = goal.policy
     assert binding is not None  # the caller has looked
     lock = fleet.locks.get(binding.name)
-    renew = f"run `fleetsched lock {binding.name}`"
+    policy = fleet.policies[binding.name]
+    renew = f"run `{renewal(policy)}`"
     if lock is None:
         if not declared.is_broken("PolicyLock", binding.name):
             yield place.at("name").problem(f"policy {shown(binding.name)} is not locked: {renew}")
     elif binding.variant not in lock.variants:
         yield place.at("name").problem(f"the lock has no variant {shown(binding.variant)}: {renew}")
+    elif mismatch := lock_mismatch(policy, lock):
+        yield place.at("name").problem(f"{mismatch}: {renew}")
 
 
 def _bakes(fleet: Fleet, goal: WorkloadGoal, node: Node) -> Iterator[Problem]:

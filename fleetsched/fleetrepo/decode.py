@@ -20,6 +20,7 @@ from fleetsched.model.manifests import (
     HealthCheck,
     HostCheck,
     HostGroup,
+    LockedProgram,
     Objective,
     Parameter,
     Percent,
@@ -37,6 +38,7 @@ from fleetsched.model.manifests import (
     WorkloadGoal,
     WorkloadMetric,
 )
+from fleetsched.model.program import Program
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _CONDITION = re.compile(r" *(>=|<=|==|<|>) *([0-9.]+) *")
@@ -208,8 +210,13 @@ def policy(node: Node, folder: Path) -> Policy:
         variants=spec.get("variants", {"default": {}}),
         timeout_s=_seconds(spec, "timeout", DEFAULT_TIMEOUT_S),
         provenance=_provenance(spec.get("provenance", {})),
+        program=_program(spec["program"]) if "program" in spec else None,
         source=_name(node).position,
     )
+
+
+def _program(value: Mapping[str, Any]) -> Program:
+    return Program(value["path"], tuple(value.get("arguments", ())))
 
 
 def _provenance(value: Mapping[str, Any]) -> Provenance:
@@ -235,10 +242,11 @@ def policy_lock(node: Node) -> PolicyLock:
     return PolicyLock(
         policy=_name(node).value,
         variants=spec["variants"],
-        compiler=spec["compiler"]["name"],
-        compiler_version=spec["compiler"]["version"],
-        flags=tuple(spec["flags"]),
-        hashes=spec["hashes"],
+        compiler=spec["compiler"]["name"] if "compiler" in spec else "",
+        compiler_version=spec["compiler"]["version"] if "compiler" in spec else "",
+        flags=tuple(spec.get("flags", ())),
+        hashes=spec.get("hashes", {}),
+        program=LockedProgram(**spec["program"]) if "program" in spec else None,
         source=_name(node).position,
     )
 

@@ -13,6 +13,7 @@ from fleetsched.documents.reader import read_file
 from fleetsched.errors import Problem
 from fleetsched.fleetrepo import decode
 from fleetsched.fleetrepo.parameters import check_declared
+from fleetsched.fleetrepo.programs import check_program
 from fleetsched.fleetrepo.requirements import unmeetable
 from fleetsched.model.manifests import KERNEL_DEFAULT, Policy, PolicyLock
 from fleetsched.model.metrics import FEATURES
@@ -72,7 +73,7 @@ def read_policy(folder: Path, name: str) -> tuple[Policy | None, list[Problem]]:
     if document is None:
         return None, problems
     problems = [*check_declared(document), *_name_problems(document, folder), *secrets_in(document)]
-    problems += _unknown_features(document)
+    problems += [*_unknown_features(document), *check_program(document)]
     problems += unmeetable(decode.requires(document.value["spec"].get("requires", {})), document)
     written = document.at("metadata", "name")
     if written.value == KERNEL_DEFAULT:
@@ -80,7 +81,8 @@ def read_policy(folder: Path, name: str) -> tuple[Policy | None, list[Problem]]:
             written.problem(f"`{KERNEL_DEFAULT}` means the kernel's own scheduler: choose another name")
         )
     sources = (f"{folder.name}.bpf.c", f"{folder.name}.bpf.c.j2")
-    if not any((folder / source).is_file() for source in sources):
+    is_program = "program" in document.value["spec"]
+    if not is_program and not any((folder / source).is_file() for source in sources):
         problems.append(
             Problem(name, 0, 0, f"has no source beside it: neither {sources[0]} nor {sources[1]}")
         )

@@ -13,6 +13,7 @@ from fleetsched.errors import HelperError
 from fleetsched.helper.exchange import Exchange
 from fleetsched.helper.wire import PROTOCOL, chunks
 from fleetsched.model.assignment import Assignment
+from fleetsched.model.program import Program
 from fleetsched.model.state import Facts, HistoryEntry, Sample, Status, Trial
 from fleetsched.model.statement import Signed
 from fleetsched.transport.interface import Channel
@@ -158,8 +159,11 @@ class HelperClient:
         token: int | None = None,
         hold: str | None = None,
         signed: Signed | None = None,
+        program: Program | None = None,
     ) -> Tried:
-        """Attach a staged policy on trial; unconfirmed after `deadline_s`, the host goes back by itself.
+        """Attach a policy on trial; unconfirmed after `deadline_s`, the host goes back by itself.
+
+        `program`: what is started, for a policy of `kind: program`; without it, the object was staged before.
 
         `hold`: when the trial is confirmed, the policy that it replaces is held, with this reason.
         `signed`: for a host that takes only signed assignments; helpers of before do not know it.
@@ -175,6 +179,7 @@ class HelperClient:
             hold=hold,
             statement=signed.statement if signed else None,
             signature=signed.signature if signed else None,
+            program=program.to_wire() if program else None,
         )
 
     def watch(

@@ -10,13 +10,13 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One policy object with its parameters.
+    """One policy object, or installed program, with its parameters.
 
     Attributes:
         policy: name of the policy's folder.
         variant: which rendering of its source.
-        digest: SHA-256 of the object's bytes, 64 hex digits.
-        parameters: rodata by name, sorted by name; every declared parameter is present.
+        digest: SHA-256 of the object's, or the program's, bytes, 64 hex digits.
+        parameters: by name, sorted by name; every declared parameter is present.
     """
 
     policy: str

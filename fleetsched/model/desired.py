@@ -47,4 +47,5 @@ def _wish(fleet: Fleet, goal: WorkloadGoal) -> Desired:
     if goal.policy.is_kernel_default:
         return Desired(Claim.KERNEL_DEFAULT, goal.name, group.name, heal=group.heal)
     requires: tuple[Requires, ...] = (group.requires, fleet.policies[goal.policy.name].requires)
-    return Desired(Claim.GOAL, goal.name, group.name, fleet.assignment(goal), requires, group.heal)
+    wanted, program = fleet.assignment(goal), fleet.program(goal)
+    return Desired(Claim.GOAL, goal.name, group.name, wanted, requires, group.heal, program)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from fleetsched.errors import Problem
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.inventory import Host, Inventory
+from fleetsched.model.program import Program
 
 KERNEL_DEFAULT = "kernel-default"
 """The policy name that means: on purpose none, the kernel's own scheduler."""
@@ -379,6 +380,7 @@ class Policy:
         suitability: weight by feature of a workload; above 0 = suits.
         variants: inputs of the source's template by variant.
         timeout_s: its watchdog time-out (`timeout_ms` of its ops table), in seconds.
+        program: of `kind: program`, what is installed on the hosts, with templates as arguments; else None.
     """
 
     name: str
@@ -386,17 +388,35 @@ class Policy:
     summary: str
     algorithm: str = ""
     suitability: Mapping[str, float] = field(default_factory=dict, hash=False)
-    kind: Literal["bpf"] = "bpf"
     requires: Requires = Requires()
     parameters: Mapping[str, Parameter] = field(default_factory=dict, hash=False)
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"default": {}}, hash=False)
     timeout_s: float = DEFAULT_TIMEOUT_S
     provenance: Provenance = Provenance()
+    program: Program | None = None
     source: Position = field(default=BUILT_IN, compare=False)
 
     def resolve(self, parameters: Mapping[str, int]) -> dict[str, int]:
         """Add the defaults of the parameters that are not given."""
         return {name: parameters.get(name, declared.default) for name, declared in self.parameters.items()}
+
+    def started(self, parameters: Mapping[str, int]) -> Program | None:
+        """Say what hosts start, with the parameters in its arguments; None for an object."""
+        if self.program is None:
+            return None
+        values = {
+            name: ("false", "true")[value] if self.parameters[name].type == "bool" else str(value)
+            for name, value in self.resolve(parameters).items()
+        }
+        return self.program.with_values(values)
+
+
+@dataclass(frozen=True, slots=True)
+class LockedProgram:
+    """Which program a lock's digest is of: where hosts have it, and its version in its packager's words."""
+
+    path: str
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,18 +424,20 @@ class PolicyLock:
     """What `fleetsched lock` wrote for a policy.
 
     Attributes:
-        variants: SHA-256 of the object's bytes (64 hex digits) by variant.
+        variants: SHA-256 of the object's, or the program's, bytes (64 hex digits) by variant.
         compiler: name of the compiler's package; `compiler_version` its version.
         flags: the compiler's flags in order.
         hashes: SHA-256 by file of every source, header and template that went in.
+        program: of `kind: program`; nothing was compiled then.
     """
 
     policy: str
     variants: Mapping[str, str] = field(hash=False)
-    compiler: str
-    compiler_version: str
+    compiler: str = ""
+    compiler_version: str = ""
     flags: tuple[str, ...] = ()
     hashes: Mapping[str, str] = field(default_factory=dict, hash=False)
+    program: LockedProgram | None = None
     source: Position = field(default=BUILT_IN, compare=False)
 
 
@@ -461,3 +483,10 @@ class Fleet:
         digest = self.locks[binding.name].variants[binding.variant]
         parameters = self.policies[binding.name].resolve(binding.parameters)
         return Assignment.of(binding.name, binding.variant, digest, parameters)
+
+    def program(self, goal: WorkloadGoal) -> Program | None:
+        """Say what the goal's hosts should start; None when its policy is no program."""
+        binding = goal.policy
+        if binding is None or binding.is_kernel_default:
+            return None
+        return self.policies[binding.name].started(binding.parameters)

@@ -15,6 +15,7 @@ from enum import StrEnum
 from fleetsched.errors import ExitCode
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.manifests import Requires
+from fleetsched.model.program import Program
 from fleetsched.model.state import Facts, Held, Notice, Record, Status
 
 
@@ -59,6 +60,7 @@ class Desired:
         assignment: the policy to run; None is the kernel's own scheduler.
         requires: what the group and the policy ask of the host.
         heal: whether drift is corrected; else it is only told.
+        program: what is started on the host, when the policy is a program.
     """
 
     claim: Claim
@@ -67,6 +69,7 @@ class Desired:
     assignment: Assignment | None = None
     requires: tuple[Requires, ...] = ()
     heal: bool = True
+    program: Program | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +295,7 @@ def _stays(desired: Desired, status: Status) -> bool:
 def _action(desired: Desired, status: Status, held: tuple[str, Held] | None) -> tuple[Action, str]:
     recorded = status.last_known_good.assignment if status.last_known_good else None
     running = status.running.assignment if status.running else None
+    settled = recorded == desired.assignment and _recorded_program(status) == desired.program
     if desired.claim is Claim.UNBOUND:
         return Action.NONE, _unbound(desired)
     if desired.claim is Claim.KEPT:
@@ -302,10 +306,10 @@ def _action(desired: Desired, status: Status, held: tuple[str, Held] | None) -> 
         return Action.REMOVE, f"no goal claims it; {status.foreign}, which fleetsched did not start, stays"
     drift = f"drift: {running_now(status)} runs, not {describe(recorded)}"
     if status.foreign:
-        if recorded == desired.assignment and not desired.heal:
+        if settled and not desired.heal:
             return Action.NONE, f"{drift}; {_unhealed(desired)}"
         return Action.ADOPT, drift
-    if recorded == desired.assignment == running and status.trial is None:
+    if settled and recorded == running and status.trial is None:
         return Action.NONE, ""
     if desired.assignment is None:
         return Action.REMOVE, _why_removed(desired)
@@ -313,10 +317,10 @@ def _action(desired: Desired, status: Status, held: tuple[str, Held] | None) -> 
         return Action.HELD, _why_held(held)
     if status.trial:
         on_trial = f"a trial of {status.trial.assignment} by {status.trial.run} is on"
-        if recorded == desired.assignment:
+        if settled:
             return Action.HEAL, on_trial
         return Action.REPLACE if recorded else Action.ATTACH, on_trial
-    if recorded == desired.assignment:
+    if settled:
         return (Action.HEAL, drift) if desired.heal else (Action.NONE, f"{drift}; {_unhealed(desired)}")
     if recorded is None:
         voided = status.voided
@@ -324,7 +328,11 @@ def _action(desired: Desired, status: Status, held: tuple[str, Held] | None) -> 
             Action.ATTACH,
             f"{voided.assignment} was ejected: {status.voided_exit}" if voided else "new here",
         )
-    return Action.REPLACE, difference(recorded, desired.assignment)
+    return Action.REPLACE, difference(recorded, desired.assignment) or "the program's path or arguments"
+
+
+def _recorded_program(status: Status) -> Program | None:
+    return status.last_known_good.program if status.last_known_good else None
 
 
 def _why_held(held: tuple[str, Held]) -> str:

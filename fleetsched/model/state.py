@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleetsched.model.assignment import Assignment
+from fleetsched.model.program import Program
 
 Wire = Mapping[str, Any]
 
@@ -137,6 +138,7 @@ class Record:
     confirmed_at: str
     kernel_release: str
     cpus: str
+    program: Program | None = None
 
     @classmethod
     def from_wire(cls, value: Wire | None) -> Record | None:
@@ -150,6 +152,7 @@ class Record:
             confirmed_at=value["confirmed_at"],
             kernel_release=value["kernel_release"],
             cpus=value["cpus"],
+            program=Program.from_wire(value.get("program")),
         )
 
 

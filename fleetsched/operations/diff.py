@@ -30,7 +30,8 @@ def policy_diffs(root: Path, fleet: Fleet, plan: Plan) -> list[PolicyDiff]:
     found: dict[tuple[str, str, Assignment], PolicyDiff] = {}
     for host in plan.hosts:
         goal, wanted, recorded = host.desired.goal, host.desired.assignment, host.recorded
-        if not (goal and wanted and recorded) or recorded.assignment == wanted:
+        same = recorded and (recorded.assignment, recorded.program) == (wanted, host.desired.program)
+        if not (goal and wanted and recorded) or same:
             continue
         key = (goal, recorded.revision, recorded.assignment)
         if key not in found:
@@ -77,6 +78,8 @@ def _sources(git: Git, fleet: Fleet, root: Path, commit: str, policy: str) -> It
             yield f"header {name} changed{'' if text else '; this repository does not carry its text'}"
             yield from text
     yield from _unified(git, root, commit, f"{folder}/policy.yaml")
+    if fleet.policies[policy].program:
+        yield from _unified(git, root, commit, f"{folder}/{_LOCK}")
 
 
 def _unified(git: Git, root: Path, commit: str, path: str) -> Iterator[str]:

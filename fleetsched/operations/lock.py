@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`fleetsched lock`: compile policies and write down, or check, what came out."""
+"""`fleetsched lock`: compile policies and write down, or check, what came out.
+
+Of a policy of `kind: program` nothing can be built: its digest is that of a copy that the operator names.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +14,11 @@ from typing import Literal
 
 from fleetsched.errors import BuildError, InputError, Problem, ProblemsError
 from fleetsched.fleetrepo.load import load_lock, load_policy
-from fleetsched.model.manifests import Policy, PolicyLock
+from fleetsched.fleetrepo.programs import lock_mismatch, renewal
+from fleetsched.model.manifests import LockedProgram, Policy, PolicyLock
 from fleetsched.model.suggest import suggestion
+
+_ELF = b"\x7fELF"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +26,7 @@ class LockResult:
     """One policy.
 
     Attributes:
-        lock: what its source compiles to now.
+        lock: what its source compiles to now, or which program it is.
         outcome: `written` = the file is new or changed.
     """
 
@@ -31,8 +38,42 @@ class LockResult:
         return f"{self.lock.policy}: {objects} ({self.outcome})"
 
 
+def lock_program(repository: Path, name: str, file: Path, version: str) -> LockResult:
+    """Write the lock of a policy of `kind: program`.
+
+    Args:
+        repository: the fleet repository's folder.
+        name: the policy.
+        file: a copy of the program that the hosts have; only its digest is taken.
+        version: what the program is, in its packager's words; written down for people.
+
+    Raises:
+        InputError: no such policy, it is no program, or the file cannot be read or is no ELF program.
+        ProblemsError: every mistake of the manifest.
+    """
+    from fleetsched.build.lock import write_lock
+
+    (policy,) = _load(_folders(repository, [name]))
+    if policy.program is None:
+        raise InputError(f"policy {name} is no program: it is built here", remedy=renewal(policy))
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
+    if not content.startswith(_ELF):
+        raise InputError(
+            f"{file} is no ELF program: hosts would refuse it",
+            remedy="name the binary itself, not a script that starts it",
+        )
+    digest = hashlib.sha256(content).hexdigest()
+    made = PolicyLock(name, {"default": digest}, program=LockedProgram(policy.program.path, version))
+    return LockResult(made, "written" if write_lock(policy.folder, made) else "unchanged")
+
+
 def lock(repository: Path, names: Sequence[str], check: bool) -> list[LockResult]:
     """Compile policies, and write their locks or compare with them.
+
+    The lock of a program is only looked at: `lock_program` writes it.
 
     Args:
         repository: the fleet repository's folder.
@@ -83,7 +124,28 @@ def _load(folders: Sequence[Path]) -> list[Policy]:
     return policies
 
 
+def check_program_lock(policy: Policy) -> PolicyLock:
+    """Return the lock of a program after comparing what can be compared without the program.
+
+    Raises:
+        BuildError: there is none, or it is of another program.
+    """
+    try:
+        found = load_lock(policy.folder)
+        mismatch = lock_mismatch(policy, found)
+    except InputError as error:
+        mismatch = error.message
+    if mismatch:
+        raise BuildError(
+            f"policy {policy.name!r}: {mismatch}; a program is not built here",
+            remedy=f"give a copy of the hosts' program: {renewal(policy)}",
+        )
+    return found
+
+
 def _lock_one(policy: Policy, check: bool) -> LockResult:
+    if policy.program:
+        return LockResult(check_program_lock(policy), "unchanged")
     # Here and not above: the command line loads this file, and the compiler's packages are slow to load.
     from fleetsched.build.allowed import check_allowed
     from fleetsched.build.declared import Declared, check_object

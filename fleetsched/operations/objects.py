@@ -9,7 +9,7 @@ from fleetsched.model.plan import CHANGING, Plan
 
 
 def build_objects(fleet: Fleet, plan: Plan) -> dict[str, bytes]:
-    """Build every object that a changing host needs.
+    """Build every object that a changing host needs. Programs are on the hosts already.
 
     Returns:
         The objects' bytes by SHA-256 digest.
@@ -24,7 +24,7 @@ def build_objects(fleet: Fleet, plan: Plan) -> dict[str, bytes]:
     wanted = {
         host.desired.assignment
         for host in plan.hosts
-        if host.action in CHANGING and host.desired.assignment is not None
+        if host.action in CHANGING and host.desired.assignment and not host.desired.program
     }
     objects: dict[str, bytes] = {}
     for assignment in sorted(wanted, key=str):

@@ -16,6 +16,7 @@ from fleetsched.model.controller import Trust
 from fleetsched.model.manifests import Fleet, Policy, WorkloadGoal
 from fleetsched.model.plan import Plan
 from fleetsched.model.verdict import Check, Result, Verdict
+from fleetsched.operations.lock import check_program_lock
 
 Planner = Callable[[Fleet, str], Plan]
 """Makes a plan of a fleet at a commit: from a state file, or from live hosts."""
@@ -145,6 +146,9 @@ def _policy(policy: Policy) -> Iterator[Check]:
     from fleetsched.build.lock import check_lock, lock_policy
     from fleetsched.build.policy import compile_policy
 
+    if policy.program:
+        yield _program(policy)
+        return
     try:
         built = lock_policy(policy.folder, policy.variants)
         check_lock(load_lock(policy.folder), built)
@@ -158,6 +162,20 @@ def _policy(policy: Policy) -> Iterator[Check]:
         yield Check(f"inspect {policy.name}", Result.GOOD, "only what policies may contain")
     except BuildError as error:
         yield Check(f"inspect {policy.name}", Result.BAD, "not allowed", tuple(str(error).splitlines()))
+
+
+def _program(policy: Policy) -> Check:
+    name = f"program {policy.name}"
+    try:
+        lock = check_program_lock(policy)
+    except (BuildError, ProblemsError) as error:
+        return Check(name, Result.BAD, "not as locked", tuple(str(error).splitlines()))
+    assert lock.program, "check_program_lock has looked"
+    digests = ", ".join(digest[:12] for digest in lock.variants.values())
+    finding = (
+        f"{lock.program.path} {lock.program.version}, {digests}: not built here, hosts compare its digest"
+    )
+    return Check(name, Result.NOT_DONE, finding)
 
 
 def _plan(fleet: Fleet, head: str, plan: Planner | None, show_plan: Callable[[Plan, Fleet], str]) -> Check:

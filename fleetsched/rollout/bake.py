@@ -12,6 +12,7 @@ from fleetsched.helper.client import HelperClient
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.health import Health, host_checks, wants_pressure, watch_interval_s
 from fleetsched.model.manifests import HealthCheck
+from fleetsched.model.program import Program
 from fleetsched.model.rollout import Phase
 from fleetsched.model.state import EndedTrial, Sample, Trial
 from fleetsched.model.statement import Signed
@@ -25,7 +26,8 @@ class TrialOrder:
     """What to try on a host and what it takes to confirm it.
 
     Attributes:
-        object: the policy's bytes; None when the host has them already (a rollback to an earlier policy).
+        object: the policy's bytes; None when the host has them already (a rollback to an earlier policy), or
+            the policy is a program.
         deadline_s: the host reverts by itself this long after the attach.
         bake_s: how long it is watched before it is confirmed; longer when the helper asks for more.
         run, revision: recorded on the host with the assignment.
@@ -42,6 +44,7 @@ class TrialOrder:
     revision: str
     hold: str | None = None
     signed: Signed | None = None
+    program: Program | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ def try_and_confirm(
         token=token,
         hold=order.hold,
         signed=order.signed,
+        program=order.program,
     )
     trial = tried.trial
     report(

@@ -231,13 +231,14 @@ def _change(work: _Work, host: str, bake_s: float) -> Ended:
     wish = Wish(plan.desired.group or "", assignment, work.run.revision)
     order = TrialOrder(
         assignment=assignment,
-        object=work.run.objects[assignment.digest],
+        object=None if plan.desired.program else work.run.objects[assignment.digest],
         checks=work.strategy.health,
         deadline_s=work.strategy.trial_deadline_s,
         bake_s=bake_s,
         run=work.run.id,
         revision=work.run.revision,
         signed=work.run.signatures.signed(wish) if wants_signed else None,
+        program=plan.desired.program,
     )
     return try_and_confirm(session.helper(), token, order, work.abort, _reporter(work, host))
 
@@ -281,6 +282,7 @@ def put_back(run: Run, plan: HostPlan, token: int, why: str, deadline_s: float) 
         revision=plan.recorded.revision,
         hold=why,
         signed=run.signatures.signed(wish, brief=True) if plan.signed else None,
+        program=plan.recorded.program,
     )
     ended = try_and_confirm(helper, token, order, threading.Event(), report)
     if ended.phase is Phase.CONFIRMED:

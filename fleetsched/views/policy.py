@@ -33,6 +33,7 @@ def policy_text(entry: CatalogueEntry) -> str:
     lines = [_wrap(f"{policy.name}: {policy.summary}", "", "  "), ""]
     facts = {
         "algorithm": policy.algorithm,
+        "program": policy.program.path if policy.program else "",
         "needs": _needs(policy),
         "watchdog": f"{policy.timeout_s:g} s",
         "variants": ", ".join(policy.variants),

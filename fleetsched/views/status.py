@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Iterator, Mapping
 
@@ -48,6 +49,8 @@ def _details(status: Status) -> Iterator[str]:
     if record:
         yield f"last known good {record.assignment}, revision {short(record.revision)}"
         yield f"confirmed by run {record.run}"
+        if record.program:
+            yield f"program {shlex.join([record.program.path, *record.program.args])}"
     if status.foreign:
         yield f"foreign scheduler: {status.foreign}"
     if status.trial:

@@ -21,6 +21,8 @@ _MOST_STATEMENT = 8_192
 _MOST_SIGNATURE = 4_096
 _MOST_CHECKS = 8
 _MOST_PARAMETERS = 64
+_MOST_ARGS = 64
+_PATH = re.compile(r"(/(?!\.\.?(/|$))[^/]+)+", re.DOTALL)
 
 
 def _integer(low: int, high: int) -> _Check:
@@ -64,6 +66,18 @@ def _assignment(value: Any) -> bool:
     )
 
 
+def _program(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"path", "args"}
+        and _text(value["path"])
+        and bool(_PATH.fullmatch(value["path"]))
+        and isinstance(value["args"], list)
+        and len(value["args"]) <= _MOST_ARGS
+        and all(map(_text, value["args"]))
+    )
+
+
 _TOKEN = _integer(1, (1 << 53) - 1)
 
 # Arguments that must be given, and those that may be.
@@ -97,6 +111,7 @@ _OPTIONAL: Mapping[str, Mapping[str, _Check]] = {
     "try": {
         "token": _TOKEN,
         "hold": _text,
+        "program": _program,
         "statement": _text_of(_MOST_STATEMENT),
         "signature": _text_of(_MOST_SIGNATURE),
     },

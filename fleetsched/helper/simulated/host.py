@@ -31,6 +31,7 @@ class Attached:
     enable_seq: int
     baseline: dict[str, int]
     ejected_at: int | None
+    program: dict[str, Any] | None
 
     def to_wire(self) -> dict[str, Any]:
         """Write the protocol's *running*."""
@@ -212,7 +213,7 @@ class SimulatedHost:
         known = self.behaviours
         return known.get(assignment.digest) or known.get(assignment.policy) or Behaviour()
 
-    def attach(self, assignment: Assignment) -> Exit | None:
+    def attach(self, assignment: Assignment, program: dict[str, Any] | None = None) -> Exit | None:
         """Swap to a policy; what ran before is gone even when it fails. Returns why it did not come up."""
         behaviour = self.behaviour(assignment)
         self.attached = None
@@ -229,6 +230,7 @@ class SimulatedHost:
             enable_seq=self.kernel.enable_seq,
             baseline=dict(self.kernel.events),
             ejected_at=None if after is None else self.now() + after,
+            program=program,
         )
         return None
 
@@ -238,7 +240,7 @@ class SimulatedHost:
         if record is None or self.kernel.ops or record["kernel_release"] != self.kernel_release:
             return
         assignment = Assignment.from_wire(record["assignment"])
-        exit_ = self.attach(assignment)
+        exit_ = self.attach(assignment, record.get("program"))
         if exit_ is None:
             self.log("reattached", assignment, run=record["run"])
         else:

@@ -48,6 +48,8 @@ class Behaviour:
         timeout_ms: its watchdog's limit; `confirm` is refused for twice as long.
         parameters: C type (`u8 u16 u32 u64 s32 s64 bool`) by name; None = any name, as u64.
         refused: why the helper does not accept the object; empty = it does.
+        program_rule: which rule a program breaks; empty = none.
+        program_digest: SHA-256 of the program that is installed; empty = that of the assignment.
         load_log: the verifier's last lines; empty = the object loads.
         init_exit: how attaching fails; None = it comes up.
         ejected_after_ms: how long after each attach the kernel ejects it; None = never.
@@ -58,6 +60,8 @@ class Behaviour:
     timeout_ms: int = 5000
     parameters: Mapping[str, str] | None = field(default=None, hash=False)
     refused: str = ""
+    program_rule: str = ""
+    program_digest: str = ""
     load_log: str = ""
     init_exit: Exit | None = None
     ejected_after_ms: int | None = None

@@ -122,11 +122,21 @@ def try_(host: SimulatedHost, arguments: Arguments) -> dict[str, Any]:
     _check_held(host, assignment)
     _check_free(host)
     signed = check_statement(host, arguments)
-    _check_object(host, assignment)
+    program = arguments.get("program")
+    host.require(
+        program or assignment.digest in host.disk.objects,
+        "not-staged",
+        f"the object {assignment.digest[:12]} is not on this host",
+    )
+    _check_preflight(host)
+    if program:
+        _check_program(host, assignment, program["path"])
+    else:
+        _check_object(host, assignment)
     host.disk.signed = signed or host.disk.signed
     run, before = arguments["run"], host.attached
     host.log("try", assignment, run)
-    exit_ = host.attach(assignment)
+    exit_ = host.attach(assignment, program)
     if exit_:
         host.log("attach-failed", assignment, run, exit_)
         host.hold(assignment, f"did not attach: {exit_.reason}", exit_)
@@ -167,11 +177,13 @@ def confirm(host: SimulatedHost, arguments: Arguments) -> dict[str, Any]:
         "kernel_release": host.kernel_release,
         "cpus": host.cpus,
     }
+    if on.attached.program:
+        record["program"] = on.attached.program
     old = host.disk.last_known_good
     host.disk.last_known_good = record
     host.disk.voided = None
     host.log("confirm", on.attached.assignment, on.run)
-    if old and old["assignment"] != record["assignment"]:
+    if old and (old["assignment"], old.get("program")) != (record["assignment"], on.attached.program):
         host.disk.previous = old
         if on.hold is not None:
             host.hold(Assignment.from_wire(old["assignment"]), on.hold, None)
@@ -256,18 +268,29 @@ def _check_free(host: SimulatedHost) -> None:
     host.require(not host.trial, "trial-in-progress", "a trial is in progress", trial=trial(host))
 
 
-def _check_object(host: SimulatedHost, assignment: Assignment) -> None:
-    behaviour = host.behaviour(assignment)
-    host.require(
-        assignment.digest in host.disk.objects,
-        "not-staged",
-        f"the object {assignment.digest[:12]} is not on this host",
-    )
+def _check_preflight(host: SimulatedHost) -> None:
     for problem in sorted(
         (problem for problem in host.problems if problem["code"] in _PREFLIGHT),
         key=lambda problem: _PREFLIGHT.index(problem["code"]),
     ):
         raise Refusal(problem["code"], problem["message"], remedy=problem["remedy"])
+
+
+def _check_program(host: SimulatedHost, assignment: Assignment, path: str) -> None:
+    behaviour = host.behaviour(assignment)
+    rule, installed = behaviour.program_rule, behaviour.program_digest or assignment.digest
+    host.require(not rule, "program-refused", f"the program {path} is refused: {rule}", rule=rule)
+    host.require(
+        installed == assignment.digest,
+        "program-changed",
+        f"the program {path} is not the one of the lock: its SHA-256 is {installed[:12]}, "
+        f"not {assignment.digest[:12]}",
+        digest=installed,
+    )
+
+
+def _check_object(host: SimulatedHost, assignment: Assignment) -> None:
+    behaviour = host.behaviour(assignment)
     if behaviour.refused:
         raise Refusal("object-refused", behaviour.refused, remedy=_WHAT_AN_OBJECT_IS)
     wrong = behaviour.wrong_parameter(dict(assignment.parameters))

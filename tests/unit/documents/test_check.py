@@ -150,11 +150,8 @@ def said(text: str, schema: str) -> list[str]:
                 f"f:22:3: `analysis` {LATER}: remove it, and compare before you merge",
             ],
         ),
-        (
-            "policy",
-            [f"f:5:3: `kind: program` {LATER}: write a policy of `kind: bpf`, with its source beside it"],
-        ),
-        ("policy-lock", [f"f:5:3: a lock of `kind: program` {LATER}: remove the policy"]),
+        ("policy", []),
+        ("policy-lock", []),
         ("workload", []),
         ("fleet", []),
         (
