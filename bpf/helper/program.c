@@ -32,6 +32,7 @@
 #define OUTPUT_BYTES 4096	/* of the end of what it prints */
 #define MESSAGE_BYTES 1000	/* of those, in the exit record */
 #define LAST_WORDS_MS 500	/* for a program whose scheduler has ended, to say why and to go */
+#define HOTPLUG_MS 2000		/* a scheduler that ends so soon after a CPU came or went ended because of it */
 #define STOP_MS 2000		/* between SIGTERM and SIGKILL */
 #define POLL_NS 10000000
 
@@ -42,7 +43,9 @@ struct program {
 	pid_t pid;		/* 0: not started, or reaped */
 	int status;		/* of waitpid, once it is reaped */
 	int output_fd, link_fd;
-	long enable_seq, hotplug_seq;
+	long enable_seq;
+	long hotplug_seq;	/* as last seen ... */
+	int64_t hotplug_ms;	/* ... and when it had changed */
 	json_t *exit;		/* why it ended */
 	size_t used;
 	char ops[128], output[OUTPUT_BYTES];
@@ -103,7 +106,7 @@ json_t *program_log(const struct program *p)
 	return json_text(p->output, p->used);
 }
 
-/* The last lines of it that fit a message. */
+/* The last lines of it that fit a message, as one. */
 static void last_words(const struct program *p, char out[MESSAGE_BYTES + 1])
 {
 	const char *start = p->output, *end = p->output + p->used, *line;
@@ -116,6 +119,8 @@ static void last_words(const struct program *p, char out[MESSAGE_BYTES + 1])
 		start = line ? line + 1 : start;
 	}
 	snprintf(out, MESSAGE_BYTES + 1, "%.*s", (int)(end - start), start);
+	for (char *c = out; *c; c++)
+		*c = *c == '\n' ? ';' : *c;
 }
 
 /* --- the child --- */
@@ -182,7 +187,7 @@ static int spawn(struct program *p)
 	return err;
 }
 
-bool program_is_alive(struct program *p)
+static bool is_alive(struct program *p)
 {
 	drain(p);
 	if (p->pid && waitpid(p->pid, &p->status, WNOHANG) == p->pid) {
@@ -190,6 +195,17 @@ bool program_is_alive(struct program *p)
 		drain(p);
 	}
 	return p->pid > 0;
+}
+
+bool program_is_alive(struct program *p)
+{
+	long seq = kernel_hotplug_seq();
+
+	if (seq != p->hotplug_seq) {
+		p->hotplug_seq = seq;
+		p->hotplug_ms = boottime_ms();
+	}
+	return is_alive(p);
 }
 
 /* --- its scheduler --- */
@@ -277,7 +293,7 @@ int program_start(struct program *p)
 			err = -ENOTSUP;
 			break;
 		}
-		if (!program_is_alive(p))
+		if (!is_alive(p))
 			err = -ECHILD;
 		else if (boottime_ms() >= until)
 			err = -ETIMEDOUT;
@@ -307,7 +323,7 @@ static bool wait_for_end(struct program *p, int ms)
 	const struct timespec pause = { .tv_nsec = POLL_NS };
 	int64_t until = boottime_ms() + ms;
 
-	while (program_is_alive(p)) {
+	while (is_alive(p)) {
 		if (boottime_ms() >= until)
 			return false;
 		nanosleep(&pause, NULL);
@@ -320,16 +336,17 @@ static json_t *judge(struct program *p)
 {
 	char words[MESSAGE_BYTES + 1], reason[128] = "the kernel ended its scheduler";
 	bool here = is_in_kernel(p), detached = is_detached(p), leased = lease_ran_out();
+	bool hotplugged = kernel_hotplug_seq() != p->hotplug_seq || boottime_ms() - p->hotplug_ms < HOTPLUG_MS;
 
 	if (!here)
 		wait_for_end(p, LAST_WORDS_MS);
-	else if (program_is_alive(p))
+	else if (is_alive(p))
 		return exit_record(EXIT_UNREG, 0, "unregistered from user space", "");
 	if (detached)
 		return exit_record(EXIT_UNREG, 0, "unregistered from user space", "");
 	if (!here && leased && p->ops[0])
 		return exit_record(EXIT_UNREG_BPF, LEASE_EXIT_CODE, "unregistered from BPF", "the fleetsched lease ran out");
-	if (!here && p->ops[0] && kernel_hotplug_seq() != p->hotplug_seq)
+	if (!here && p->ops[0] && hotplugged)
 		return exit_record(EXIT_UNREG_KERN, EXIT_ACT_RESTART, "unregistered from the main kernel", "a CPU came or went");
 	last_words(p, words);
 	if (cgroup_ran_out_of_memory())

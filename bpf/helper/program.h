@@ -16,7 +16,7 @@ bool is_program(json_t *value);		/* {"path": absolute and normalised, "args": [t
  */
 struct program *program_open(json_t *program, const char *digest, struct failure *f);
 int program_start(struct program *p);	/* returns when the kernel runs its scheduler; 0 or -errno */
-bool program_is_alive(struct program *p);	/* takes what it printed, too */
+bool program_is_alive(struct program *p);	/* to be asked now and then: takes what it printed, looks after CPUs */
 void program_stop(struct program *p);	/* returns when it is gone and its scheduler has left the kernel */
 void program_free(struct program *p);	/* stops it, too */
 

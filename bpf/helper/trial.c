@@ -113,7 +113,9 @@ static void trial_ended(json_t *assignment, json_t *exit, bool guard_fired)
 	char why[1400];
 
 	if (number_of(exit, "kind") >= EXIT_ERROR) {
-		snprintf(why, sizeof(why), "ejected by the kernel: %s: %s", reason_of(exit), text_of(exit, "message"));
+		snprintf(why, sizeof(why), "%s: %s: %s",
+			 json_object_get(recorded("trial"), "program") ? "its program failed" : "ejected by the kernel",
+			 reason_of(exit), text_of(exit, "message"));
 		end_trial("ejected", exit, why, true);
 	} else if (guard_fired || is_our_lease(exit) || boottime_ms() >= number_of(recorded("trial"), "deadline_ms")) {
 		if (is_our_lease(exit))

@@ -6,7 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fleetsched.helper.session import RPC_COMMAND
-from fleetsched.helper.simulated import EXIT_BPF, EXIT_ERROR, Behaviour, SimulatedHost, SimulatedTransport
+from fleetsched.helper.simulated import (
+    EXIT_BPF,
+    EXIT_ERROR,
+    Behaviour,
+    Exit,
+    SimulatedHost,
+    SimulatedTransport,
+)
 from fleetsched.model.inventory import Host
 from fleetsched.transport.interface import Channel
 from tests.conformance.runner import Adapter
@@ -28,6 +35,13 @@ BEHAVIOURS = {
     "strange-kfunc": Behaviour(
         refused="the object is refused: kernel function or variable bpf_task_from_pid"
     ),
+    "program": Behaviour(ops="fair"),
+    "program-fails": Behaviour(
+        init_exit=Exit(1024, "ERROR", "the program ended with status 1", "told to fail")
+    ),
+    "program-changed": Behaviour(program_digest="c" * 64),
+    "program-absent": Behaviour(program_rule="missing"),
+    "program-open": Behaviour(program_rule="not-roots"),
 }
 
 
@@ -46,6 +60,7 @@ class SimulatedAdapter(Adapter):
             "require-signatures": self._require_signatures,
             "lose-group": lambda: setattr(self.host, "group", None),
             "lose-ssh-keygen": lambda: setattr(self.host, "ssh_keygen", False),
+            "install-programs": lambda: None,  # what a host has of them is in their behaviours
         }
         self.acts = frozenset(self._acts)
 

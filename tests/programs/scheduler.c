@@ -66,11 +66,12 @@ static bool is_enabled(void)
 static void leak(long mib)
 {
 	for (long i = 0; i < mib; i++) {
-		char *memory = malloc(1 << 20);
+		volatile char *memory = malloc(1 << 20);
 
 		if (!memory)
 			die("malloc");
-		memset(memory, (int)i | 1, 1 << 20);
+		for (long at = 0; at < 1 << 20; at += 4096)
+			memory[at] = 1;
 	}
 }
 

@@ -23,6 +23,7 @@ from fleetsched.transport.ssh import SshTransport
 from fleetsched.transport.ssh_options import SshDefaults
 from tests.conformance.runner import REFUSED, Adapter, Unavailable, cases, run_case
 from tests.conformance.signing import GROUP, allowed_signers
+from tests.programs import build_scheduler
 from tests.real.conftest import PROJECT, RealLab
 
 pytestmark = pytest.mark.lab
@@ -32,6 +33,8 @@ _SSH_KEYGEN = "/usr/bin/ssh-keygen"
 _FILLER = "/var/lib/fleetsched-filler"
 _FOREIGN = "/root/foreign.bpf.o"
 _FOREIGN_PIN = "/sys/fs/bpf/foreign"
+_PROGRAM_FOLDER = "/usr/libexec/fleetsched-test"
+_PROGRAMS = {"program", "program-absent", "program-changed", "program-fails", "program-open"}
 _UNTIL_DISABLED = "timeout 60 sh -c 'until grep -q disabled /sys/kernel/sched_ext/state; do sleep 0.1; done'"
 _HELPER_BACK_S = 60.0
 
@@ -56,6 +59,8 @@ class LabAdapter(Adapter):
         compiled = {folder.name: folder for folder in folders if folder.name in _OBJECTS}
         self.objects = {name: compile_policy(folder, {}).image for name, folder in compiled.items()}
         self.objects["noise"] = os.urandom(100_000)
+        # A static program does not mind what stands after its end.
+        self.objects |= {name: build_scheduler() + name.encode() for name in _OBJECTS if name in _PROGRAMS}
         self._acts: dict[str, Callable[[], None]] = {
             "fill-disk": lambda: self.shell(f"dd if=/dev/zero of={_FILLER} bs=1M || true; sync"),
             "attach-foreign": self._attach_foreign,
@@ -64,6 +69,7 @@ class LabAdapter(Adapter):
             "require-signatures": self._require_signatures,
             "lose-group": lambda: self.shell(f"rm {_ETC}/group"),
             "lose-ssh-keygen": lambda: self.shell(f"mv {_SSH_KEYGEN} {_SSH_KEYGEN}.away"),
+            "install-programs": self._install_programs,
         }
         self.acts = frozenset(self._acts)
 
@@ -75,7 +81,7 @@ class LabAdapter(Adapter):
 
     def restore(self) -> None:
         self.shell(
-            f"rm -rf {_FILLER} {_FOREIGN_PIN} {_FOREIGN} {_ETC}/allowed_signers {_ETC}/group"
+            f"rm -rf {_FILLER} {_FOREIGN_PIN} {_FOREIGN} {_ETC}/allowed_signers {_ETC}/group {_PROGRAM_FOLDER}"
             f" && if test -e {_SSH_KEYGEN}.away; then mv {_SSH_KEYGEN}.away {_SSH_KEYGEN}; fi"
         )
 
@@ -92,6 +98,15 @@ class LabAdapter(Adapter):
     def _attach_foreign(self) -> None:
         self.shell(f"cat > {shlex.quote(_FOREIGN)}", self.objects["fair"])
         self.shell(f"mkdir -p {_FOREIGN_PIN} && bpftool struct_ops register {_FOREIGN} {_FOREIGN_PIN}")
+
+    def _install_programs(self) -> None:
+        self.shell(f"mkdir -p {_PROGRAM_FOLDER}; cat > {_PROGRAM_FOLDER}/program", build_scheduler())
+        self.shell(f"cat > {_PROGRAM_FOLDER}/fair.bpf.o", self.objects["fair"])
+        self.shell(
+            f"cd {_PROGRAM_FOLDER} && for name in changed fails open; do cp program program-$name; done"
+            " && for name in fails open; do printf program-$name >> program-$name; done"
+            " && printf program >> program && chmod 755 program* && chmod 757 program-open"
+        )
 
     def _kill_helper(self) -> None:
         before = self.main_pid()
