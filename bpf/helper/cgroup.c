@@ -19,7 +19,7 @@
 #define MOST_PROCESSES "256"
 #define GONE_MS 5000	/* the most that killed processes are given to be gone */
 
-static char service[300], group[320];	/* set by cgroup_make */
+static char service[300], group[320];	/* set by cgroup_find */
 
 static int put_file(const char *dir, const char *name, const char *text)
 {
@@ -36,7 +36,7 @@ static int put_file(const char *dir, const char *name, const char *text)
 	return err;
 }
 
-static int find_service(void)
+int cgroup_find(void)
 {
 	char text[300], *path, *end;
 
@@ -51,16 +51,15 @@ static int find_service(void)
 		return -ENOTSUP;
 	snprintf(service, sizeof(service), ROOT "%.*s", (int)(end - path), path);
 	snprintf(group, sizeof(group), "%s/program", service);
-	return 0;
+	snprintf(text, sizeof(text), "%s/cgroup.subtree_control", service);
+	return access(text, W_OK) ? -errno : 0;
 }
 
 int cgroup_make(void)
 {
 	char bytes[32];
-	int err = find_service();
+	int err = put_file(service, "cgroup.subtree_control", "+memory +pids");
 
-	if (!err)
-		err = put_file(service, "cgroup.subtree_control", "+memory +pids");
 	if (err)
 		return err;
 	rmdir(group);	/* what an earlier helper left; its counters begin anew */

@@ -75,8 +75,13 @@ struct program *program_open(json_t *program, const char *digest, struct failure
 	p->value = checked(json_deep_copy(program));
 	p->path = json_string_value(json_object_get(p->value, "path"));
 	p->binary_fd = binary_open(p->path, digest, f);
-	if (p->binary_fd >= 0)
+	if (p->binary_fd >= 0 && !cgroup_find())
 		return p;
+	if (p->binary_fd >= 0) {
+		f->detail = checked(json_pack("{s:s}", "rule", "no-cgroup"));
+		fail(f, "program-refused", "the helper runs as its systemd service says, with systemd 254 or later",
+		     "the program %s is refused: its memory cannot be bounded on this host", p->path);
+	}
 	program_free(p);
 	return NULL;
 }
