@@ -55,19 +55,22 @@ def test_parameters_are_put_into_the_arguments(tmp_path: Path) -> None:
             "{{ parameters.slice_us }}",
             "{{ parameters.slice }}",
             [
-                '9:38: there is no parameter "slice"; did you mean "slice_us"?',
+                '9:39: there is no parameter "slice"; did you mean "slice_us"?',
                 '11:15: "slice_us" is in none of the program\'s arguments: it would do nothing',
             ],
         ),
         (
             "--perf={{parameters.perf}}",
             "{{ parameters.perf }}{{ host.name }}",
-            ["9:67: only `{{ parameters.NAME }}` may stand between double braces"],
+            ["9:68: only `{{ parameters.NAME }}` may stand between double braces"],
         ),
         (
             "  parameters:\n",
             "  variants: {default: {}, wide: {}}\n  parameters:\n",
-            ["10:33: a program has no variants, nothing of it is built here: use parameters in its arguments"],
+            [
+                "10:33: a program has no variants, nothing of it is built here: "
+                "use parameters in its arguments"
+            ],
         ),
         (
             "/usr/bin/scx_rusty",
