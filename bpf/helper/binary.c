@@ -10,22 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PATH_CHARS 512
-
-bool is_normalised_path(const char *path)
-{
-	size_t n;
-
-	if (strlen(path) > PATH_CHARS || *path != '/')
-		return false;
-	for (; *path; path += n) {
-		path++;
-		n = strcspn(path, "/");
-		if (n == 0 || !strncmp(path, "./", 2) || !strncmp(path, "../", 3) || !strcmp(path, ".") || !strcmp(path, ".."))
-			return false;
-	}
-	return true;
-}
+#define PATH_CHARS 512	/* protocol.c takes no longer one */
 
 static int refused(struct failure *f, const char *rule, const char *path, const char *why)
 {
@@ -33,11 +18,6 @@ static int refused(struct failure *f, const char *rule, const char *path, const 
 	return fail(f, "program-refused",
 		    "a program is an ELF file of root's that nobody else can write, in folders of which the same is true",
 		    "the program %s is refused: %s", path, why);
-}
-
-static bool is_only_roots(const struct stat *st)
-{
-	return st->st_uid == 0 && !(st->st_mode & (S_IWGRP | S_IWOTH));
 }
 
 /* None of its folders may be a link, or in the hands of others. What root does meanwhile is root's own affair. */

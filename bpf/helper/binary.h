@@ -5,8 +5,6 @@
 
 #include "util.h"
 
-bool is_normalised_path(const char *path);	/* absolute, without "//", "." and ".." */
-
 /* A descriptor of the program, checked; what is started through it cannot be another one. -1 and @f filled:
  * `program-refused` (detail: rule), `program-changed` (detail: digest).
  */

@@ -22,25 +22,10 @@ static void make_urgent(pid_t pid)
 		note("a child stays an ordinary task: %s", strerror(errno));
 }
 
-/*
- * By fork, not by vfork or posix_spawn: the child begins as an ordinary task (the helper's real-time class is reset on
- * fork), and the helper must not wait for a policy to give it a CPU.
- */
-pid_t child_start(char *const argv[], int input_fd, int output_fd, bool urgent)
+void child_settle(int input_fd, int output_fd)
 {
-	static char *const environment[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
-					     NULL };
-	pid_t pid = fork();
 	sigset_t none;
 
-	if (pid > 0) {
-		setpgid(pid, pid);	/* both sides do it, so that neither order loses */
-		if (urgent)
-			make_urgent(pid);
-	}
-	if (pid)
-		return pid;
-	setpgid(0, 0);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
@@ -52,6 +37,26 @@ pid_t child_start(char *const argv[], int input_fd, int output_fd, bool urgent)
 	dup2(input_fd, STDIN_FILENO);
 	dup2(output_fd, STDOUT_FILENO);
 	dup2(output_fd, STDERR_FILENO);
+}
+
+/*
+ * By fork, not by vfork or posix_spawn: the child begins as an ordinary task (the helper's real-time class is reset on
+ * fork), and the helper must not wait for a policy to give it a CPU.
+ */
+pid_t child_start(char *const argv[], int input_fd, int output_fd, bool urgent)
+{
+	static char *const environment[] = { CHILD_PATH, CHILD_LANG, NULL };
+	pid_t pid = fork();
+
+	if (pid > 0) {
+		setpgid(pid, pid);	/* both sides do it, so that neither order loses */
+		if (urgent)
+			make_urgent(pid);
+	}
+	if (pid)
+		return pid;
+	setpgid(0, 0);
+	child_settle(input_fd, output_fd);
 	execve(argv[0], argv, environment);
 	note("%s: %s", argv[0], strerror(errno));
 	_exit(127);

@@ -7,11 +7,17 @@
 
 #include "util.h"
 
+#define CHILD_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define CHILD_LANG "LANG=C.UTF-8"
+
 /*
  * Start argv[0], a path, in a process group of its own. Standard input is @input_fd, or nowhere when that is -1; both
  * outputs are @output_fd. @urgent: SCHED_FIFO 1 and at most some seconds of CPU, so that no policy can keep it from
  * running; else an ordinary task. -1 with errno set when it cannot be started.
  */
 pid_t child_start(char *const argv[], int input_fd, int output_fd, bool urgent);
+
+/* In a child, before exec: no signal is blocked, and its streams are as above. */
+void child_settle(int input_fd, int output_fd);
 
 #endif

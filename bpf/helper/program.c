@@ -23,12 +23,11 @@
 
 #include "binary.h"
 #include "cgroup.h"
+#include "child.h"
 #include "kernel.h"
 #include "lease.h"
 #include "loader.h"
 
-#define MOST_ARGS 64
-#define TEXT_CHARS 512
 #define OUTPUT_BYTES 4096	/* of the end of what it prints */
 #define MESSAGE_BYTES 1000	/* of those, in the exit record */
 #define LAST_WORDS_MS 500	/* for a program whose scheduler has ended, to say why and to go */
@@ -50,22 +49,6 @@ struct program {
 	size_t used;
 	char ops[128], output[OUTPUT_BYTES];
 };
-
-/* --- what is asked for --- */
-
-bool is_program(json_t *value)
-{
-	json_t *path = json_object_get(value, "path"), *args = json_object_get(value, "args"), *arg;
-	size_t i;
-
-	if (!json_is_object(value) || json_object_size(value) != 2 || !json_is_string(path) || !json_is_array(args) ||
-	    json_string_length(path) > TEXT_CHARS || json_array_size(args) > MOST_ARGS)
-		return false;
-	json_array_foreach(args, i, arg)
-		if (!json_is_string(arg) || json_string_length(arg) > TEXT_CHARS)
-			return false;
-	return is_normalised_path(json_string_value(path));
-}
 
 struct program *program_open(json_t *program, const char *digest, struct failure *f)
 {
@@ -115,6 +98,7 @@ json_t *program_log(const struct program *p)
 static void last_words(const struct program *p, char out[MESSAGE_BYTES + 1])
 {
 	const char *start = p->output, *end = p->output + p->used, *line;
+	size_t n = 0;
 
 	while (end > start && (end[-1] == '\n' || end[-1] == ' '))
 		end--;
@@ -123,9 +107,12 @@ static void last_words(const struct program *p, char out[MESSAGE_BYTES + 1])
 		line = memchr(start, '\n', (size_t)(end - start));
 		start = line ? line + 1 : start;
 	}
-	snprintf(out, MESSAGE_BYTES + 1, "%.*s", (int)(end - start), start);
-	for (char *c = out; *c; c++)
-		*c = *c == '\n' ? ';' : *c;
+	for (; start < end && n < MESSAGE_BYTES - 1; start++) {
+		out[n++] = *start == '\n' ? ';' : *start;
+		if (*start == '\n')
+			out[n++] = ' ';
+	}
+	out[n] = 0;
 }
 
 /* --- the child --- */
@@ -133,35 +120,27 @@ static void last_words(const struct program *p, char out[MESSAGE_BYTES + 1])
 static void become(struct program *p, int output_fd, int procs_fd, pid_t parent) __attribute__((noreturn));
 static void become(struct program *p, int output_fd, int procs_fd, pid_t parent)
 {
-	static char *const environment[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
-					     "SCX_TIMEOUT_MS=5000",	/* TIMEOUT_MS_MAX; schedulers of scx heed it */
-					     NULL };
+	static char *const environment[] = { CHILD_PATH, CHILD_LANG, "SCX_TIMEOUT_MS=5000", NULL };	/* schedulers of scx heed it */
 	json_t *args = json_object_get(p->value, "args"), *arg;
-	char *argv[MOST_ARGS + 2] = { (char *)p->path };
-	sigset_t none;
+	char *argv[PROGRAM_ARGS + 2] = { (char *)p->path };
 	size_t i;
 	int fd;
 
 	json_array_foreach(args, i, arg)
 		argv[i + 1] = (char *)json_string_value(arg);
 	setsid();
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
 	umask(0022);
 	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);	/* the helper's own must not protect it */
 	if (fd < 0 || write(fd, "0", 1) != 1 || write(procs_fd, "0", 1) != 1 || prctl(PR_SET_PDEATHSIG, SIGKILL) ||
 	    getppid() != parent || chdir("/"))
 		_exit(126);
-	dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
-	dup2(output_fd, STDOUT_FILENO);
-	dup2(output_fd, STDERR_FILENO);
+	child_settle(-1, output_fd);
 	execveat(p->binary_fd, "", argv, environment, AT_EMPTY_PATH);
 	note("%s: %s", p->path, strerror(errno));
 	_exit(127);
 }
 
-/* By fork, for the reasons that check.c gives. */
+/* By fork, for the reasons that child.c gives. */
 static int spawn(struct program *p)
 {
 	int fds[2], procs_fd, err = cgroup_make();

@@ -5,13 +5,12 @@
 
 #include "util.h"
 
+#define PROGRAM_ARGS 64		/* the most that it is given */
 #define PROGRAM_START_MS 20000	/* the most that it is given to bring its scheduler up */
 
 struct program;
 
-bool is_program(json_t *value);		/* {"path": absolute and normalised, "args": [text]} */
-
-/* Check the program and keep what was checked open: nothing else can be started in its place. NULL and @f filled:
+/* Check @program, {"path", "args"} as protocol.c takes it, and keep what was checked open: nothing else can be started in its place. NULL and @f filled:
  * `program-refused` (detail: rule), `program-changed`.
  */
 struct program *program_open(json_t *program, const char *digest, struct failure *f);

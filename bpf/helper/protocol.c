@@ -102,6 +102,37 @@ static bool is_names(json_t *value)
 	return true;
 }
 
+/* Absolute, without "//", "." and "..". */
+static bool is_normalised(const char *path)
+{
+	size_t n;
+
+	if (*path != '/')
+		return false;
+	for (; *path; path += n) {
+		path++;
+		n = strcspn(path, "/");
+		if (n == 0 || !strncmp(path, "./", 2) || !strncmp(path, "../", 3) || !strcmp(path, ".") || !strcmp(path, ".."))
+			return false;
+	}
+	return true;
+}
+
+/* What is started, for a policy that is installed on the host. */
+static bool is_program(json_t *value)
+{
+	json_t *path = json_object_get(value, "path"), *args = json_object_get(value, "args"), *arg;
+	size_t i;
+
+	if (!json_is_object(value) || json_object_size(value) != 2 || !is_text(path) || !json_is_array(args) ||
+	    json_array_size(args) > PROGRAM_ARGS)
+		return false;
+	json_array_foreach(args, i, arg)
+		if (!is_text(arg))
+			return false;
+	return is_normalised(json_string_value(path));
+}
+
 static bool fits(const struct argument *a, json_t *value)
 {
 	switch (a->type) {

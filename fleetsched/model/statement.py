@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fleetsched.model.assignment import Assignment
+from fleetsched.model.program import Program
 
 NAMESPACE = "fleetsched-assignment"
 """A signature for another purpose has another namespace, and is none here."""
@@ -26,6 +27,7 @@ class Statement:
         revision: the commit that wants it.
         not_after: until when, UTC, whole seconds.
         serial: of two statements for a host, the one with the greater serial is the later one; from 1.
+        program: what they start for it, when the policy is a program.
     """
 
     assignment: Assignment
@@ -33,6 +35,7 @@ class Statement:
     revision: str
     not_after: datetime
     serial: int
+    program: Program | None = None
 
     def text(self) -> str:
         """Write it as it is signed: the same statement is always the same text."""
@@ -43,6 +46,7 @@ class Statement:
                 "notAfter": self.not_after.astimezone(UTC).strftime(_TIME),
                 "revision": self.revision,
                 "serial": self.serial,
+                **({"program": self.program.to_wire()} if self.program else {}),
             }
         )
 
@@ -60,6 +64,7 @@ class Statement:
             revision=value["revision"],
             not_after=datetime.strptime(value["notAfter"], _TIME).replace(tzinfo=UTC),
             serial=value["serial"],
+            program=Program.from_wire(value.get("program")),
         )
 
 

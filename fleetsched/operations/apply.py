@@ -77,7 +77,7 @@ def apply(
 def _sign_ahead(access: FleetAccess, plan: Plan) -> None:
     """Sign before anything is changed: somebody may have to be asked, and it may fail."""
     wishes = {
-        Wish(host.desired.group or "", host.desired.assignment, access.revision.label)
+        Wish(host.desired.group or "", host.desired.assignment, access.revision.label, host.desired.program)
         for host in plan.hosts
         if host.signed and host.action in CHANGING and host.desired.assignment and not host.problem
     }

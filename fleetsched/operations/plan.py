@@ -89,7 +89,7 @@ def make_plan(access: FleetAccess, hosts: list[Host], observed: Mapping[str, Obs
 
     def missing(wanted: Desired) -> str:
         assert wanted.assignment, "nothing else is asked for"
-        wish = Wish(wanted.group or "", wanted.assignment, access.revision.label)
+        wish = Wish(wanted.group or "", wanted.assignment, access.revision.label, wanted.program)
         return access.signatures.missing(wish)
 
     return Plan(

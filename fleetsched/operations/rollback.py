@@ -79,7 +79,8 @@ def rollback(
 def _refuse_unsigned(access: FleetAccess, undo: Undo) -> None:
     for plan in undo.hosts:
         if plan.signed and plan.recorded:
-            wish = Wish(plan.desired.group or "", plan.recorded.assignment, plan.recorded.revision)
+            record = plan.recorded
+            wish = Wish(plan.desired.group or "", record.assignment, record.revision, record.program)
             if why := access.signatures.missing(wish):
                 raise RefusedError(
                     f"{plan.host} takes only signed assignments, also to go back: {why}",

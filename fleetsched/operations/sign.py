@@ -53,7 +53,7 @@ def sign_fleet(access: FleetAccess, key: Path, valid_s: float, out: Path) -> lis
     import msgspec
 
     wishes = {
-        Wish(wanted.group, wanted.assignment, access.revision.label)
+        Wish(wanted.group, wanted.assignment, access.revision.label, wanted.program)
         for wanted in desired_of(access.fleet).values()
         if wanted.group and wanted.assignment
     }

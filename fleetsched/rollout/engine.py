@@ -228,7 +228,7 @@ def _change(work: _Work, host: str, bake_s: float) -> Ended:
         return Ended(Phase.CONFIRMED, f"runs {plan.after}")
     assignment = plan.desired.assignment
     assert assignment is not None, "only `remove` has no assignment"
-    wish = Wish(plan.desired.group or "", assignment, work.run.revision)
+    wish = Wish(plan.desired.group or "", assignment, work.run.revision, plan.desired.program)
     order = TrialOrder(
         assignment=assignment,
         object=None if plan.desired.program else work.run.objects[assignment.digest],
@@ -271,7 +271,8 @@ def put_back(run: Run, plan: HostPlan, token: int, why: str, deadline_s: float) 
         report("rolling back", "to the kernel's scheduler")
         helper.stop(why=why, token=token, hold=why)
         return Ended(Phase.ROLLED_BACK, "runs the kernel's scheduler again")
-    wish = Wish(plan.desired.group or "", plan.recorded.assignment, plan.recorded.revision)
+    record = plan.recorded
+    wish = Wish(plan.desired.group or "", record.assignment, record.revision, record.program)
     order = TrialOrder(
         assignment=plan.recorded.assignment,
         object=None,

@@ -13,6 +13,7 @@ from pathlib import Path
 from fleetsched.errors import FleetschedError, HelperError
 from fleetsched.helper.signing import sign
 from fleetsched.model.assignment import Assignment
+from fleetsched.model.program import Program
 from fleetsched.model.statement import NAMESPACE, Signed, Statement
 
 Clock = Callable[[], datetime]
@@ -33,6 +34,7 @@ class Wish:
     group: str
     assignment: Assignment
     revision: str
+    program: Program | None = None
 
 
 class Signatures(ABC):
@@ -117,7 +119,7 @@ class KeySignatures(Signatures):
         moment = self._clock()
         self._serial = max(self._serial + 1, round(moment.timestamp() * 1000))
         until = (moment + valid).replace(microsecond=0)
-        return Statement(wish.assignment, wish.group, wish.revision, until, self._serial)
+        return Statement(wish.assignment, wish.group, wish.revision, until, self._serial, wish.program)
 
 
 class GivenSignatures(Signatures):
@@ -134,7 +136,7 @@ class GivenSignatures(Signatures):
         self._by_wish: dict[Wish, tuple[Statement, Signed]] = {}
         for signed in given:
             statement = Statement.read(signed.statement)
-            wish = Wish(statement.group, statement.assignment, statement.revision)
+            wish = Wish(statement.group, statement.assignment, statement.revision, statement.program)
             self._by_wish[wish] = statement, signed
 
     def missing(self, wish: Wish) -> str:

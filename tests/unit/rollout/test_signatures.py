@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from fleetsched.errors import HelperError
 from fleetsched.helper.simulated.signatures import wrong_signature
+from fleetsched.model.program import Program
 from fleetsched.model.statement import Signed, Statement
 from fleetsched.rollout.signatures import GivenSignatures, KeySignatures, NoSignatures, Wish
 from tests.conformance.signing import allowed_signers, key
@@ -75,6 +77,20 @@ def test_serials_rise_although_the_clock_goes_back() -> None:
     clock.now -= timedelta(days=1)
 
     assert Statement.read(signatures.signed(BATCH).statement).serial == first.serial + 1
+
+
+def test_a_programs_path_and_arguments_are_signed_too() -> None:
+    rusty = replace(FAIR, program=Program("/usr/bin/scx_rusty", ("--slice-us", "1")))
+
+    signed = KeySignatures(key("known"), 3600, Clock()).signed(rusty)
+
+    assert '"program":{"args":["--slice-us","1"],"path":"/usr/bin/scx_rusty"}' in signed.statement
+    assert Statement.read(signed.statement).program == rusty.program
+    found = GivenSignatures([signed], "week.json", lambda: START)
+    assert (found.missing(rusty), found.missing(FAIR)) == (
+        "",
+        "week.json has nothing for fair@aaaaaaaa, group web, at this revision",
+    )
 
 
 def given(not_after: datetime) -> GivenSignatures:
