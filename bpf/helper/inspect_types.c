@@ -14,6 +14,13 @@
 
 /* --- reading types (the kernel's Documentation/bpf/btf.rst) --- */
 
+/* As in every object of today; linux/btf.h has a longer one since Linux 7.1. */
+struct header {
+	uint16_t magic;
+	uint8_t version, flags;
+	uint32_t size, types_at, types_size, strings_at, strings_size;
+};
+
 /* A type of the type information, and what follows it. */
 struct type {
 	struct btf_type head;
@@ -28,6 +35,9 @@ static const struct { uint8_t fixed, item; } tails[] = {
 	[BTF_KIND_STRUCT] = { 0, 12 }, [BTF_KIND_UNION] = { 0, 12 }, [BTF_KIND_DATASEC] = { 0, 12 },
 	[BTF_KIND_ENUM] = { 0, 8 }, [BTF_KIND_FUNC_PROTO] = { 0, 8 }, [BTF_KIND_ENUM64] = { 0, 12 },
 };
+
+_Static_assert(sizeof(struct header) == 24 && sizeof(struct btf_type) == 12 && sizeof(struct btf_array) == 12 &&
+	       sizeof(struct btf_member) == 12 && sizeof(struct btf_var_secinfo) == 12, "these are the file's own sizes");
 
 static int index_types(struct object *o)
 {
@@ -58,20 +68,20 @@ static int index_types(struct object *o)
 static int read_types(struct object *o)
 {
 	const struct section *s = find_section(o, ".BTF");
-	struct btf_header h;
+	struct header h;
 
 	if (!s || s->size < sizeof(h))
 		return unreadable(o, "it has no type information");
 	memcpy(&h, s->data, sizeof(h));
-	if (h.magic != BTF_MAGIC || h.version != BTF_VERSION || h.flags || h.hdr_len != sizeof(h) || h.type_off ||
-	    h.str_off != h.type_len || h.type_len % 4 || !h.str_len ||
-	    (uint64_t)sizeof(h) + h.type_len + h.str_len != s->size || s->data[s->size - 1])
+	if (h.magic != BTF_MAGIC || h.version != BTF_VERSION || h.flags || h.size != sizeof(h) || h.types_at ||
+	    h.strings_at != h.types_size || h.types_size % 4 || !h.strings_size ||
+	    (uint64_t)sizeof(h) + h.types_size + h.strings_size != s->size || s->data[s->size - 1])
 		return unreadable(o, "its type information has another form");
 	o->types = s->data + sizeof(h);
-	o->types_size = h.type_len;
-	o->strings = (const char *)o->types + h.type_len;
-	o->strings_size = h.str_len;
-	o->at = calloc(h.type_len / sizeof(struct btf_type) + 1, sizeof(*o->at));
+	o->types_size = h.types_size;
+	o->strings = (const char *)o->types + h.types_size;
+	o->strings_size = h.strings_size;
+	o->at = calloc(h.types_size / sizeof(struct btf_type) + 1, sizeof(*o->at));
 	return o->at ? index_types(o) : unreadable(o, "there is no memory for its types");
 }
 

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parts of the C helper that need no kernel, built by this machine's own compiler."""
+"""Parts of the C helper that need no kernel, compiled as the helper is but for traps at undefined behaviour."""
 
 from __future__ import annotations
 
 import ctypes
+import os
+import platform
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import ziglang
 
 from fleetsched.build.policy import compile_policy
 
@@ -19,12 +22,8 @@ _REASON_BYTES = 256
 @pytest.fixture(scope="session")
 def inspect(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bytes], str]:
     """What bpf/helper/inspect.c has against an object; empty when it allows it."""
-    library = tmp_path_factory.mktemp("inspect") / "inspect.so"
-    options = ["-std=c11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
-    checks = ["-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"]
-    sources = sorted(str(file) for file in HELPER.glob("inspect*.c"))
-    subprocess.run(["gcc", *options, *checks, *sources, "-o", str(library)], check=True)
-    function = ctypes.CDLL(str(library)).inspect
+    folder = tmp_path_factory.mktemp("inspect")
+    function = ctypes.CDLL(str(_build(folder))).inspect
     function.argtypes = (ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p)
 
     def inspect(image: bytes) -> str:
@@ -36,9 +35,25 @@ def inspect(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bytes], str]:
     return inspect
 
 
+def _build(folder: Path) -> Path:
+    """Compile with the helper's compiler, whose headers are not the machine's; link with what Python uses."""
+    zig = Path(ziglang.__file__).with_name("zig")
+    options = ["-target", f"{platform.machine()}-linux-gnu", "-std=c11", "-D_GNU_SOURCE", "-O2", "-fPIC"]
+    checks = ["-Wall", "-Wextra", "-Werror", "-fsanitize=undefined", "-fsanitize-trap=undefined"]
+    caches = dict.fromkeys(("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"), str(folder / "zig"))
+    objects = []
+    for source in sorted(HELPER.glob("inspect*.c")):
+        objects.append(folder / f"{source.stem}.o")
+        argv = [zig, "cc", *options, *checks, "-c", source, "-o", objects[-1]]
+        subprocess.run(argv, check=True, env={**os.environ, **caches})
+    library = folder / "inspect.so"
+    subprocess.run(["gcc", "-shared", *objects, "-o", library], check=True)
+    return library
+
+
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bytes]:
-    """Compile a source."""
+    """Compile a policy's source."""
     folder = tmp_path_factory.mktemp("policies") / "small"
     folder.mkdir()
 
