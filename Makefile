@@ -42,7 +42,7 @@ analyze:  ## let gcc look for leaks and misuse of memory in the helper's C
 
 fuzz:  ## a million hostile inputs for each parser of the helper (a few minutes; installs clang)
 	@scripts/setup clang libclang-rt-dev libjansson-dev libmd-dev
-	@$(BIN)/python scripts/fuzz.py
+	@$(BIN)/python scripts/fuzz.py $(TARGETS)
 
 helper: setup  ## build the host's helper
 	$(BIN)/python -m fleetsched.helper.build

@@ -55,32 +55,35 @@ class Target:
     longest: int
 
 
-TARGETS = (
-    Target("inspect", ("inspect.c", "inspect_types.c", "inspect_object.h", "allowed.h"), (), 32_768),
-    Target("protocol", ("protocol.c",), ("util.c", "-ljansson", "-lmd"), 4_096),
-)
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("inspect", ("inspect.c", "inspect_types.c", "inspect_object.h", "allowed.h"), (), 32_768),
+        Target("protocol", ("protocol.c",), ("util.c", "-ljansson", "-lmd"), 4_096),
+    )
+}
 
 
 def main() -> int:
-    """Fuzz all targets."""
+    """Fuzz the targets."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("targets", nargs="*", help=f"of {', '.join(TARGETS)}; all when none is given")
     parser.add_argument("--runs", type=int, default=RUNS, help="of each target; fewer leave no results")
-    parser.add_argument(
-        "--keep-corpus", action="store_true", help="write the smallest corpus of what was seen"
-    )
+    parser.add_argument("--keep-corpus", action="store_true", help="write a small corpus of what was seen")
     arguments = parser.parse_args()
-    results = []
+    results = {}
     with tempfile.TemporaryDirectory(prefix="fleetsched-fuzz-") as scratch:
-        for target in TARGETS:
-            folder = Path(scratch) / target.name
+        for name in arguments.targets or TARGETS:
+            folder = Path(scratch) / name
             folder.mkdir()
-            results.append(_fuzz(target, folder, arguments.runs))
+            results[name] = _fuzz(TARGETS[name], folder, arguments.runs)
             if arguments.keep_corpus:
-                _keep_corpus(target, folder)
-    findings = sum(result["findings"] for result in results)
+                _keep_corpus(TARGETS[name], folder)
+    findings = sum(result["findings"] for result in results.values())
     if arguments.runs >= RUNS and not findings:
-        document = {"commit": _commit(), "targets": results}
-        RESULTS.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        before = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
+        text = json.dumps(before | results, indent=2, sort_keys=True)
+        RESULTS.write_text(text + "\n", encoding="utf-8")
     return 1 if findings else 0
 
 
@@ -116,7 +119,7 @@ def _fuzz(target: Target, folder: Path, runs: int) -> dict[str, Any]:
     print(f"{target.name}: {done:,} runs, {findings} findings", flush=True)
     if findings:
         _show_finding(target, folder, text)
-    return {"target": target.name, "runs": done, "findings": findings, "sources": digests(target)}
+    return {"commit": _commit(), "runs": done, "findings": findings, "sources": digests(target)}
 
 
 def _show_finding(target: Target, folder: Path, text: str) -> None:

@@ -25,25 +25,22 @@ void say(struct connection *c, json_t *message)
 	free(text);
 }
 
-/* More than fits into a line. */
+/* Little, for the sake of speed; for the longest list more than fits into a line. */
 json_t *journal_history(size_t limit)
 {
 	json_t *entries = json_array();
+	size_t count = limit == HISTORY_ENTRIES ? limit : 2;
+	char detail[512];
 
-	for (size_t i = 0; i < limit; i++)
-		json_array_append_new(entries, json_pack("{s:s, s:i}", "detail", "................................"
-							 "................................................................"
-							 "................................................................"
-							 "................................................................"
-							 "................................................................"
-							 "................................................................"
-							 "................................................................", "n", (int)i));
+	memset(detail, '.', sizeof(detail));
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(entries, json_stringn(detail, sizeof(detail)));
 	return entries;
 }
 
 json_t *host_status(void)
 {
-	return json_pack("{s:o, s:n}", "held", journal_history(8), "trial");
+	return json_pack("{s:o, s:n}", "held", journal_history(1), "trial");
 }
 
 json_t *host_confirm(const char *trial, json_int_t token, struct failure *f)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parts of the C helper that need no kernel, compiled as the helper is but for traps at undefined behaviour."""
+"""Parts of the C helper that need no kernel, compiled as the helper is, but trapping undefined behaviour."""
 
 from __future__ import annotations
 

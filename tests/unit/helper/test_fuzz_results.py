@@ -15,15 +15,17 @@ MOST_SEEDS = 60
 MOST_SEED_BYTES = 8_192
 
 
-@pytest.mark.parametrize("target", RESULTS["targets"], ids=lambda target: target["target"])
-def test_every_target_ran_a_million_times_on_these_sources_without_a_finding(target: dict) -> None:
+@pytest.mark.parametrize("name", ["inspect", "protocol"])
+def test_every_target_ran_a_million_times_on_these_sources_without_a_finding(name: str) -> None:
+    target = RESULTS[name]
     assert (target["runs"] >= 1_000_000, target["findings"]) == (True, 0)
     changed = [
-        name
-        for name, digest in target["sources"].items()
-        if hashlib.sha256((HELPER / name).read_bytes()).hexdigest() != digest
+        file
+        for file, digest in target["sources"].items()
+        if hashlib.sha256((HELPER / file).read_bytes()).hexdigest() != digest
     ]
-    assert not changed, f"{', '.join(changed)} changed since it was fuzzed: run `make fuzz` (a few minutes)"
+    run = f"run `make fuzz TARGETS={name}` and commit its results"
+    assert not changed, f"{', '.join(changed)} changed since it was fuzzed: {run}"
 
 
 def test_the_corpus_is_small() -> None:
