@@ -81,7 +81,8 @@ class LabAdapter(Adapter):
 
     def restore(self) -> None:
         self.shell(
-            f"rm -rf {_FILLER} {_FOREIGN_PIN} {_FOREIGN} {_PROGRAM_FOLDER} {_ETC}/allowed_signers {_ETC}/group"
+            f"rm -rf {_FILLER} {_FOREIGN_PIN} {_FOREIGN} {_PROGRAM_FOLDER}"
+            f" {_ETC}/allowed_signers {_ETC}/group"
             f" && if test -e {_SSH_KEYGEN}.away; then mv {_SSH_KEYGEN}.away {_SSH_KEYGEN}; fi"
         )
 
