@@ -149,6 +149,11 @@ void statement_accept(void)
 						json_text(signature_signer(), strlen(signature_signer()))));
 }
 
+const char *statement_signer(void)
+{
+	return passed.serial ? signature_signer() : "";
+}
+
 static void add_problem(json_t *facts, int (*possible)(struct failure *f))
 {
 	struct failure f = { 0 };

@@ -12,6 +12,7 @@ int statement_check(json_t *request, struct failure *f);
 
 /* Write into the state that what statement_check let pass was accepted; the caller saves the state. */
 void statement_accept(void);
+const char *statement_signer(void);	/* of what was let pass; "" when that was not signed */
 
 void statement_facts(json_t *facts);	/* adds `signatures`, `group`, and the problems that go with them */
 

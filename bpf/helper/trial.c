@@ -285,7 +285,8 @@ json_t *host_try(const struct try_args *args, struct failure *f)
 		policy_free(policy);
 		return NULL;
 	}
-	journal_add("try", args->assignment, args->run, NULL, "revision %s", args->revision);
+	journal_add("try", args->assignment, args->run, NULL, "revision %s%s%s", args->revision,
+		    statement_signer()[0] ? ", signed by " : "", statement_signer());
 	/* Before the attach: a policy that starves this thread from its first moment is ended, too. */
 	lease_arm(args->deadline_ms + LEASE_GRACE_MS + (args->program ? PROGRAM_START_MS : 0));
 	if (now.policy) {
