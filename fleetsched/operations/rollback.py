@@ -16,7 +16,7 @@ from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.plan import Planned
 from fleetsched.operations.running import new_run, under_way
 from fleetsched.rollout.engine import LEASE_MARGIN_S, HostEvent, Run, put_back
-from fleetsched.rollout.signatures import Wish
+from fleetsched.rollout.signatures import SIGN_THE_WAY_BACK, Wish
 
 _DEADLINE_S = 120.0
 
@@ -84,8 +84,7 @@ def _refuse_unsigned(access: FleetAccess, undo: Undo) -> None:
             if why := access.signatures.missing(wish):
                 raise RefusedError(
                     f"{plan.host} takes only signed assignments, also to go back: {why}",
-                    remedy="name a key (`sign: {key: ...}` in the controller's file); or revert the commit, "
-                    "then `fleetsched sign FILE` and `fleetsched apply --signatures FILE`",
+                    remedy=SIGN_THE_WAY_BACK,
                 )
 
 

@@ -19,6 +19,10 @@ from fleetsched.model.statement import NAMESPACE, Signed, Statement
 Clock = Callable[[], datetime]
 
 GIVE_ONE = "name a key (`sign: {key: ...}` in the controller's file), or give --signatures FILE"
+SIGN_THE_WAY_BACK = (
+    "hosts on trial go back by themselves; for the others `fleetsched rollback` with a key (sign.key), "
+    "or revert the commit, then `fleetsched sign FILE` and `fleetsched apply --signatures FILE`"
+)
 _BRIEF = timedelta(minutes=10)
 
 
@@ -62,7 +66,14 @@ class Signatures(ABC):
             raise HelperError(
                 f"{wish.assignment} cannot be signed: no HostGroup holds the host", code="unsigned"
             )
-        if why := self.missing(wish):
+        why = self.missing(wish)
+        if why and brief:
+            raise HelperError(
+                f"it keeps what it runs, for it takes only signed assignments, also to go back: {why}",
+                code="unsigned",
+                remedy=SIGN_THE_WAY_BACK,
+            )
+        if why:
             raise HelperError(f"it takes only signed assignments: {why}", code="unsigned", remedy=GIVE_ONE)
         try:
             return self._signed(wish, brief=brief)

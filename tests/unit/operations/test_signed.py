@@ -147,7 +147,8 @@ def test_a_file_does_not_sign_the_way_back(strict: Controller, tmp_path: Path) -
     assert applied.exit_code is ExitCode.NOT_ROLLED_BACK
     assert applied.hosts[0].phase is Phase.NOT_ROLLED_BACK
     assert applied.hosts[0].detail.startswith(
-        f"it takes only signed assignments: {file} has nothing for fair@"
+        "it keeps what it runs, for it takes only signed assignments, also to go back: "
+        f"{file} has nothing for fair@"
     )
     with pytest.raises(RefusedError) as caught:
         strict.rollback()
