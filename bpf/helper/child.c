@@ -10,7 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define URGENT_CPU_S 5	/* then the kernel kills it: a real-time task that spins would keep its CPU */
+#define URGENT_CPU_S 10	/* then the kernel kills it: a real-time task that spins would keep its CPU */
 
 /* The parent does it: a policy that starves ordinary tasks would not let the child come to it. */
 static void make_urgent(pid_t pid)

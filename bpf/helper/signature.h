@@ -14,7 +14,7 @@ int signature_possible(struct failure *f);
 
 /*
  * Whether an allowed signer has made @signature over these bytes in this namespace, with a key that is valid now:
- * -1 with `bad-signature`, `verify-timeout`, `verify-failed`, or what signature_possible says. Waits 4 s at most.
+ * -1 with `bad-signature`, `verify-timeout`, `verify-failed`, or what signature_possible says. Waits 10 s at most.
  */
 int signature_check(const char *namespace, const void *data, size_t size, const char *signature, struct failure *f);
 
