@@ -138,7 +138,7 @@ account() {
 
 # setting NAME: what sshd says about logins of this user; empty when it says nothing.
 setting() {
-	printf '%s\n' "$sshd_says" | awk -v name="$1" '$1 == name { $1 = ""; sub(/^ /, ""); print; exit }'
+	printf '%s\n' "$sshd_says" | awk -v name="$1" '$1 == name { for (i = 2; i <= NF; i++) printf "%s%s", s++ ? " " : "", $i }'
 }
 
 # Where sshd looks for keys first. sshd insists that all on the way there is root's or the user's; it is root's.

@@ -16,6 +16,7 @@ import pytest
 from fleetsched.build.compiler import compile_source, find_compiler
 from fleetsched.build.include import read_headers
 from fleetsched.errors import HelperError
+from fleetsched.helper.access import Access, Mode, run_access
 from fleetsched.helper.client import HelperClient
 from fleetsched.helper.exchange import Exchange
 from fleetsched.helper.session import RPC_COMMAND, NoHelper, open_helper
@@ -363,3 +364,47 @@ def test_removing_it_restores_the_host_exactly(bootstrapped: FleetHost) -> None:
     assert bootstrapped.shell("ls /run/fleetsched", check=False).endswith("No such file or directory\n")
     again = bootstrapped.bootstrap("--remove", "--yes")
     assert again.splitlines()[-1] == f"{name}: nothing was changed: bootstrap made nothing here"
+
+
+@pytest.mark.parametrize(
+    ("before", "user", "code", "detail", "after"),
+    [
+        ("true", "ops", "user-exists", "a user ops", "true"),
+        (
+            "mkdir /etc/fleetsched; echo other > /etc/fleetsched/group",
+            "fleetsched",
+            "in-the-way",
+            "/etc/fleetsched/group is there",
+            "rm -r /etc/fleetsched",
+        ),
+        (
+            "echo 'ForceCommand /bin/true' > /etc/ssh/sshd_config.d/force.conf",
+            "fleetsched",
+            "sshd-forbids",
+            "ForceCommand",
+            "rm /etc/ssh/sshd_config.d/force.conf",
+        ),
+        (
+            "mv /usr/sbin/visudo /usr/sbin/visudo.gone",
+            "fleetsched",
+            "no-sudo",
+            "no sudo",
+            "mv /usr/sbin/visudo.gone /usr/sbin/visudo",
+        ),
+    ],
+    ids=["user", "file", "sshd", "sudo"],
+)
+def test_what_is_in_the_way_is_refused_and_nothing_is_changed(
+    host: FleetHost, before: str, user: str, code: str, detail: str, after: str
+) -> None:
+    host.shell(before)
+    try:
+        with pytest.raises(HelperError, match=re.escape(detail)) as raised:
+            run_access(
+                host.root, host.fleet.name, Mode.LOOK, Access(user, ("ssh-ed25519 AAAA",), group="lab")
+            )
+        assert raised.value.code == code
+        assert "no such user" in host.shell("id fleetsched", check=False)
+    finally:
+        host.shell(after)
+    assert host.shell("ls -d /etc/fleetsched /usr/libexec/fleetsched-host", check=False).count("No such") == 2
