@@ -19,7 +19,7 @@
 #define MOST_PROCESSES "256"
 #define GONE_MS 5000	/* the most that killed processes are given to be gone */
 
-static char service[300], group[320];	/* set by cgroup_find */
+static char service[300], group[310];	/* set by cgroup_find */
 
 static int put_file(const char *dir, const char *name, const char *text)
 {
@@ -38,7 +38,7 @@ static int put_file(const char *dir, const char *name, const char *text)
 
 int cgroup_find(void)
 {
-	char text[300], *path, *end;
+	char text[400], *path, *end;
 
 	if (read_text("/proc/self/cgroup", text, sizeof(text)) <= 0)
 		return -EIO;
