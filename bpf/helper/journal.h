@@ -12,7 +12,7 @@ int journal_open(const char *dir, struct failure *f);
 const char *journal_dir(void);
 
 /* The state: one JSON object, changed in place and then saved. Its members are absent when there is nothing to say:
- * last_known_good, previous, voided, trial, last_trial, lease, token, held, boots, signed.
+ * last_known_good, previous, voided, trial, last_trial, lease, token, held, boots, signed, upgrade, highest_version.
  */
 json_t *journal_state(void);
 void journal_set(const char *key, json_t *value);	/* owns @value; NULL removes the key */

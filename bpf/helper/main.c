@@ -40,7 +40,7 @@ int main(int argc, char **argv)
 		return USAGE;
 	}
 	if (serves)
-		return serve(socket_path, state_dir);
+		return serve(socket_path, state_dir, argv);
 	if (!strcmp(role, "rpc"))
 		return rpc(socket_path);
 	if (!strcmp(role, "version"))

@@ -12,19 +12,19 @@
 #include "signature.h"
 #include "statement.h"
 #include "trial.h"
+#include "upgrade.h"
 #include "watch.h"
 
-#define PROTOCOL 1
+#define PROTOCOL 2	/* the greatest version; all from 1 are spoken */
 #define HOUR_MS 3600000
 #define TEXT_CHARS 512
 #define ENVELOPE_BYTES 64	/* of an answer around its result */
 #define MOST_PARAMETERS 64
 #define TOKEN_MAX ((1LL << 53) - 1)	/* what every JSON library keeps exactly */
 
-/* An object that is arriving in chunks. */
+/* An object, or a helper, that is arriving in chunks. */
 struct staging {
-	json_int_t id;
-	char digest[DIGEST_CHARS + 1];
+	json_t *request;
 	size_t size, used;
 	char data[];
 };
@@ -199,13 +199,21 @@ static json_int_t number(json_t *request, const char *name)
 
 static json_t *verb_hello(struct connection *c, json_t *request, struct failure *f)
 {
+	json_int_t asked = number(request, "protocol");
+	json_t *result;
+
 	(void)c;
-	if (number(request, "protocol") != PROTOCOL) {
+	if (asked < 1) {
 		fail(f, "protocol-version", "use a fleetsched of the helper's version, or upgrade the helper",
-		     "this helper speaks protocol %d", PROTOCOL);
+		     "this helper speaks the protocols 1 to %d", PROTOCOL);
 		return NULL;
 	}
-	return json_pack("{s:i, s:s, s:s}", "protocol", PROTOCOL, "helper", FLEETSCHED_VERSION, "boot_id", kernel_boot_id());
+	asked = asked < PROTOCOL ? asked : PROTOCOL;
+	result = checked(json_pack("{s:I, s:s, s:s}", "protocol", asked, "helper", FLEETSCHED_VERSION, "boot_id",
+				   kernel_boot_id()));
+	if (asked >= 2)
+		put(result, "sha256", json_string(upgrade_own_digest()));
+	return result;
 }
 
 static json_t *verb_facts(struct connection *c, json_t *request, struct failure *f)
@@ -241,20 +249,34 @@ static json_t *verb_release(struct connection *c, json_t *request, struct failur
 	return held ? host_release_held(held, f) : fence_release(number(request, "token"), f);
 }
 
+static void await_chunks(struct connection *c, json_t *request)
+{
+	size_t size = (size_t)number(request, "size");
+
+	c->staging = allocate(sizeof(*c->staging) + size);
+	c->staging->request = json_incref(request);
+	c->staging->size = size;
+}
+
 static json_t *verb_stage(struct connection *c, json_t *request, struct failure *f)
 {
-	const char *digest = text(request, "digest");
-	size_t size = (size_t)number(request, "size");
-	bool here = journal_has_object(digest);
+	bool here = journal_has_object(text(request, "digest"));
 
-	if (!here && journal_check_space(size, f))
+	if (!here && journal_check_space((size_t)number(request, "size"), f))
 		return NULL;
-	if (!here) {
-		c->staging = allocate(sizeof(*c->staging) + size);
-		c->staging->id = number(request, "id");
-		c->staging->size = size;
-		memcpy(c->staging->digest, digest, sizeof(c->staging->digest));
-	}
+	if (!here)
+		await_chunks(c, request);
+	return json_pack("{s:b}", "present", here);
+}
+
+static json_t *verb_upgrade(struct connection *c, json_t *request, struct failure *f)
+{
+	bool here = !strcmp(text(request, "digest"), upgrade_own_digest());
+
+	if (upgrade_may(request, f))
+		return NULL;
+	if (!here)
+		await_chunks(c, request);
 	return json_pack("{s:b}", "present", here);
 }
 
@@ -318,6 +340,9 @@ static const struct verb verbs[] = {
 	  { { .name = "owner", .type = TEXT }, { "ttl_ms", INTEGER, false, 1, HOUR_MS }, TOKEN_ARGUMENT } },
 	{ "release", verb_release, { TOKEN_ARGUMENT, { .name = "held", .type = ASSIGNMENT, .optional = true } } },
 	{ "stage", verb_stage, { { .name = "digest", .type = DIGEST }, { "size", INTEGER, false, 1, OBJECT_BYTES } } },
+	{ "upgrade", verb_upgrade,
+	  { { .name = "digest", .type = DIGEST }, { "size", INTEGER, false, 1, HELPER_BYTES }, { .name = "version", .type = TEXT },
+	    { "signature", LONG_TEXT, true, 0, SIGNATURE_BYTES }, TOKEN_ARGUMENT } },
 	{ "try", verb_try,
 	  { { .name = "assignment", .type = ASSIGNMENT }, { "deadline_ms", INTEGER, false, 1000, HOUR_MS },
 	    { .name = "run", .type = TEXT }, { .name = "revision", .type = TEXT }, TOKEN_ARGUMENT, HOLD_ARGUMENT,
@@ -416,21 +441,28 @@ static void take_line(struct connection *c, const char *line, size_t size)
 	json_decref(request);
 }
 
-static void staged(struct connection *c)
+/* All chunks of `stage` or of `upgrade` are there. */
+static void arrived(struct connection *c)
 {
 	struct staging *s = c->staging;
+	const char *digest = text(s->request, "digest");
+	json_int_t id = number(s->request, "id");
 	char found[DIGEST_CHARS + 1];
 	struct failure f = { 0 };
 
 	sha256_hex(s->data, s->size, found);
-	if (strcmp(found, s->digest)) {
+	if (strcmp(found, digest)) {
 		fail(&f, "digest-mismatch", NULL, "the bytes have the digest %s", found);
-	} else if (!journal_write_object(s->digest, s->data, s->size, &f)) {
-		journal_add("stage", NULL, NULL, NULL, "%s", s->digest);
-		answer(c, s->id, json_pack("{s:b}", "staged", 1));
+	} else if (!strcmp(text(s->request, "verb"), "upgrade")) {
+		c->closing = !upgrade_take(s->request, s->data, s->size, &f);
+		if (c->closing)
+			answer(c, id, json_pack("{s:b}", "upgrading", 1));
+	} else if (!journal_write_object(digest, s->data, s->size, &f)) {
+		journal_add("stage", NULL, NULL, NULL, "%s", digest);
+		answer(c, id, json_pack("{s:b}", "staged", 1));
 	}
 	if (f.code)
-		answer_failure(c, s->id, &f);
+		answer_failure(c, id, &f);
 	protocol_drop(c);
 }
 
@@ -446,7 +478,7 @@ static size_t take_chunk(struct connection *c, const char *data, size_t size)
 	length = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
 	if (length < 1 || length > CHUNK_BYTES || length > s->size - s->used) {
 		fail(&f, "bad-request", NULL, "a chunk of %zu bytes does not fit the object", length);
-		give_up(c, s->id, &f);
+		give_up(c, number(s->request, "id"), &f);
 		return 0;
 	}
 	if (size < 4 + length)
@@ -454,7 +486,7 @@ static size_t take_chunk(struct connection *c, const char *data, size_t size)
 	memcpy(s->data + s->used, data + 4, length);
 	s->used += length;
 	if (s->used == s->size)
-		staged(c);
+		arrived(c);
 	return 4 + length;
 }
 
@@ -479,6 +511,8 @@ size_t protocol_consume(struct connection *c, const char *data, size_t size)
 
 void protocol_drop(struct connection *c)
 {
+	if (c->staging)
+		json_decref(c->staging->request);
 	free(c->staging);
 	c->staging = NULL;
 }

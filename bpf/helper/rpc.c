@@ -12,15 +12,16 @@
 
 #define NO_SERVICE 3	/* exit status */
 
-static int connect_to(const char *path)
+int connect_to(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)))
-		return -1;
-	return fd;
+	if (fd < 0 || !connect(fd, (struct sockaddr *)&address, sizeof(address)))
+		return fd;
+	close(fd);
+	return -1;
 }
 
 /* Move what there is from @from to @to: bytes moved, 0 at the end, -1 when either side is gone. */

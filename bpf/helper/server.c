@@ -22,13 +22,14 @@
 #include "loader.h"
 #include "protocol.h"
 #include "trial.h"
+#include "upgrade.h"
 #include "watch.h"
 
 #define MOST_CONNECTIONS 16
 #define OUTPUT_BYTES (512 << 10)	/* of answers that a client has not read yet */
 
 static struct connection connections[MOST_CONNECTIONS];
-static int epoll_fd = -1, listen_fd = -1, signal_fd = -1;	/* epoll's events carry their addresses */
+static int epoll_fd = -1, listen_fd = -1, signal_fd = -1, lock_fd = -1;	/* epoll's events carry their addresses */
 
 /* --- connections --- */
 
@@ -180,30 +181,44 @@ static int pause_ms(void)
 static void tick(void)
 {
 	host_tick();
-	for (size_t i = 0; i < MOST_CONNECTIONS; i++)
+	for (size_t i = 0; i < MOST_CONNECTIONS && !upgrade_is_due(); i++)
 		if (connections[i].used && connections[i].watch)
 			serve_connection(&connections[i], 0);
 }
 
+/* SIGHUP is the word of an upgrade's watcher; the other signals end the service. */
+static bool told_to_stop(void)
+{
+	struct signalfd_siginfo info;
+
+	if (read(signal_fd, &info, sizeof(info)) != sizeof(info) || info.ssi_signo != SIGHUP)
+		return true;
+	upgrade_accepted((pid_t)info.ssi_pid);
+	return false;
+}
+
+/* Until the service is stopped, or another helper is to take over: nothing is begun then any more. */
 static void loop(void)
 {
 	struct epoll_event events[8];
 
-	for (;;) {
+	while (!upgrade_is_due()) {
 		int n = epoll_wait(epoll_fd, events, ARRAY_SIZE(events), pause_ms());
 
-		for (int i = 0; i < n; i++) {
+		for (int i = 0; i < n && !upgrade_is_due(); i++) {
 			void *source = events[i].data.ptr;
 			uint64_t count;
 
-			if (source == &signal_fd)
-				return;
-			if (source == &listen_fd)
+			if (source == &signal_fd) {
+				if (told_to_stop())
+					return;
+			} else if (source == &listen_fd) {
 				welcome();
-			else if (source)
+			} else if (source) {
 				serve_connection(source, events[i].events);
-			else if (read(guard_event_fd(), &count, sizeof(count)) < 0 && errno != EAGAIN)
+			} else if (read(guard_event_fd(), &count, sizeof(count)) < 0 && errno != EAGAIN) {
 				note("guard: %s", strerror(errno));
+			}
 		}
 		tick();
 	}
@@ -275,6 +290,7 @@ static int catch_signals(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -283,16 +299,15 @@ static int catch_signals(void)
 static int lock_state(struct failure *f)
 {
 	char path[300];
-	int fd;
 
 	snprintf(path, sizeof(path), "%s/lock", journal_dir());
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB))
+	lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (lock_fd < 0 || flock(lock_fd, LOCK_EX | LOCK_NB))
 		return fail(f, "busy", NULL, "another helper uses %s: %s", journal_dir(), strerror(errno));
 	return 0;
 }
 
-int serve(const char *socket_path, const char *state_dir)
+int serve(const char *socket_path, const char *state_dir, char **arguments)
 {
 	struct failure f = { 0 };
 	int err;
@@ -300,6 +315,9 @@ int serve(const char *socket_path, const char *state_dir)
 	signal_fd = catch_signals();
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	loader_init();
+	err = upgrade_init(arguments);
+	if (err)
+		note("/proc/self/exe: %s", strerror(-err));
 	if (journal_open(state_dir, &f) || lock_state(&f)) {
 		note("%s", f.message);
 		return 1;
@@ -322,5 +340,9 @@ int serve(const char *socket_path, const char *state_dir)
 	loop();
 	host_stop();
 	unlink(socket_path);
-	return 0;
+	if (!upgrade_is_due())
+		return 0;
+	close(lock_fd);		/* before another process shares it */
+	upgrade_begin(socket_path);
+	return 1;
 }

@@ -16,7 +16,7 @@ struct connection {
 	bool used;
 	bool eof;		/* the client says nothing more; what it asked is still answered */
 	bool closing;		/* nothing more is read; closed once @out is sent */
-	struct staging *staging;	/* an object is arriving */
+	struct staging *staging;	/* an object or a helper is arriving */
 	struct watch *watch;	/* a watch is in progress; later requests wait */
 	size_t in_used, out_used;
 	char *in, *out;
@@ -25,7 +25,8 @@ struct connection {
 /* Queue one message, which is consumed. A client that reads too slowly is dropped. */
 void say(struct connection *c, json_t *message);
 
-int serve(const char *socket_path, const char *state_dir);
+int serve(const char *socket_path, const char *state_dir, char **arguments);	/* @arguments: main's own */
 int rpc(const char *socket_path);
+int connect_to(const char *socket_path);	/* -1 when nobody listens there */
 
 #endif

@@ -22,6 +22,7 @@
 #include "program.h"
 #include "records.h"
 #include "statement.h"
+#include "upgrade.h"
 
 #define LEASE_GRACE_MS 1000	/* the kernel lease of a trial runs out this long after the guard's deadline */
 #define LOOK_TRIAL_MS 100	/* how often the kernel's state is read: three small files of sysfs */
@@ -483,6 +484,7 @@ void host_start(void)
 	json_t *trial = json_incref(recorded("trial"));
 
 	journal_add("service-start", NULL, NULL, NULL, "helper " FLEETSCHED_VERSION);
+	upgrade_at_start();
 	if (trial) {
 		set_last_trial(trial, "lost", NULL);
 		journal_add("lost", assignment_of(trial), text_of(trial, "run"), NULL,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -11,7 +12,7 @@ from typing import Any, Self, TypeVar
 import fleetsched
 from fleetsched.errors import HelperError
 from fleetsched.helper.exchange import Exchange
-from fleetsched.helper.wire import PROTOCOL, chunks
+from fleetsched.helper.wire import OLDEST_PROTOCOL, PROTOCOL, chunks
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.program import Program
 from fleetsched.model.state import Facts, HistoryEntry, Sample, Status, Trial
@@ -27,6 +28,7 @@ _TIMEOUT_S = {
     "lease": 30.0,
     "release": 30.0,
     "stage": 120.0,
+    "upgrade": 240.0,
     "try": 180.0,
     "confirm": 60.0,
     "revert": 120.0,
@@ -41,11 +43,19 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Which helper answers, and which boot of the host this is."""
+    """Which helper answers, and which boot of the host this is.
+
+    Attributes:
+        protocol: the version that both sides speak from here on.
+        helper: the helper's own version, "0.1.0".
+        boot_id: of the host.
+        sha256: digest of the helper's bytes, 64 hex digits; empty with protocol 1.
+    """
 
     protocol: int
     helper: str
     boot_id: str
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +114,36 @@ class HelperClient:
         self.close()
 
     def hello(self) -> Hello:
-        """Agree on the protocol. The answer is kept as `greeting`."""
-        client = f"fleetsched {fleetsched.__version__}"
-        self.greeting = self._call(
-            "hello",
-            lambda r: Hello(r["protocol"], r["helper"], r["boot_id"]),
-            protocol=PROTOCOL,
-            client=client,
-        )
+        """Agree on the protocol: the greatest version that both speak. The answer is kept as `greeting`."""
+        try:
+            self.greeting = self._hello(PROTOCOL)
+        except HelperError as error:
+            if error.code != "protocol-version":
+                raise
+            self.greeting = self._hello(OLDEST_PROTOCOL)  # helpers of that version know no other
         return self.greeting
+
+    def _hello(self, protocol: int) -> Hello:
+        return self._call(
+            "hello",
+            lambda r: Hello(_spoken(r["protocol"]), r["helper"], r["boot_id"], r.get("sha256", "")),
+            protocol=protocol,
+            client=f"fleetsched {fleetsched.__version__}",
+        )
+
+    def need_protocol(self, version: int, what: str) -> None:
+        """Refuse what an older helper does not have. `what`: the verb or argument, for the message.
+
+        Raises:
+            HelperError: `protocol-version`.
+        """
+        if self.greeting is not None and self.greeting.protocol < version:
+            raise HelperError(
+                f"{self.host}: its helper {self.greeting.helper} speaks protocol {self.greeting.protocol}; "
+                f"{what} needs {version}",
+                code="protocol-version",
+                remedy="upgrade the helper: one that speaks 1 with an administrator's key, `fleetsched bootstrap`",
+            )
 
     def facts(self) -> Facts:
         """Ask what the host is, and whether sched_ext can be used on it."""
@@ -142,12 +173,37 @@ class HelperClient:
 
     def stage(self, digest: str, data: bytes) -> bool:
         """Bring an object to the host, unless it is there. Returns whether it had to be sent."""
-        self._exchange.ask("stage", {"digest": digest, "size": len(data)})
-        if self._read("stage", lambda r: bool(r["present"])):
+        return self._send_bytes("stage", {"digest": digest, "size": len(data)}, data, "staged")
+
+    def _send_bytes(self, verb: str, arguments: Mapping[str, Any], data: bytes, done: str) -> bool:
+        """Ask with the digest, and send the bytes when they are not there. `done`: the second answer's key."""
+        given = {name: value for name, value in arguments.items() if value is not None}
+        self._exchange.ask(verb, given)
+        if self._read(verb, lambda r: bool(r["present"])):
             return False
         for chunk in chunks(data):
-            self._exchange.send(chunk, "stage")
-        return self._read("stage", lambda r: bool(r["staged"]))
+            self._exchange.send(chunk, verb)
+        return self._read(verb, lambda r: bool(r[done]))
+
+    def upgrade(
+        self, data: bytes, *, version: str, signature: str | None = None, token: int | None = None
+    ) -> bool:
+        """Send another helper, which takes over when it has proved itself; else this one comes back.
+
+        The connection ends with it. `history` of a new one tells the end: `upgraded` or `upgrade-failed`.
+
+        Returns:
+            Whether it had to be sent; else exactly this helper answers already.
+        """
+        self.need_protocol(2, "`upgrade`")
+        arguments = {
+            "digest": hashlib.sha256(data).hexdigest(),
+            "size": len(data),
+            "version": version,
+            "signature": signature,
+            "token": token,
+        }
+        return self._send_bytes("upgrade", arguments, data, "upgrading")
 
     def try_(
         self,
@@ -246,6 +302,12 @@ class HelperClient:
 
 def _nothing(_: Mapping[str, Any]) -> None:
     return None
+
+
+def _spoken(protocol: int) -> int:
+    if not OLDEST_PROTOCOL <= protocol <= PROTOCOL:
+        raise ValueError(f"protocol {protocol}")
+    return protocol
 
 
 def _some(trial: Trial | None) -> Trial:

@@ -7,12 +7,15 @@ import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-PROTOCOL = 1
+# The greatest version that this fleetsched speaks, and the oldest helper's that it works with.
+PROTOCOL = 2
+OLDEST_PROTOCOL = 1
 
-# Bytes of a line with its newline, of one chunk of an object, and of a whole object.
+# Bytes of a line with its newline, of one chunk of an object, of a whole object, and of a helper.
 MAX_LINE = 65_536
 MAX_CHUNK = 65_536
 MAX_OBJECT = 1_048_576
+MAX_HELPER = 8_388_608
 
 # Where the helper is on a managed host.
 HELPER_PATH = "/usr/libexec/fleetsched-host"
@@ -40,7 +43,7 @@ def decode(line: bytes) -> dict[str, Any]:
 
 
 def chunks(data: bytes) -> list[bytes]:
-    """Cut an object into chunks, each with its length in four bytes, big-endian, before it."""
+    """Cut an object or a helper into chunks, each with its length in four bytes, big-endian, before it."""
     parts = (data[start : start + MAX_CHUNK] for start in range(0, len(data), MAX_CHUNK))
     return [len(part).to_bytes(4, "big") + part for part in parts]
 

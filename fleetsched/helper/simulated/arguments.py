@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fleetsched.helper.simulated.refusal import Refusal
-from fleetsched.helper.wire import MAX_OBJECT
+from fleetsched.helper.wire import MAX_HELPER, MAX_OBJECT
 
 _Check = Callable[[Any], bool]
 
@@ -88,6 +88,7 @@ _REQUIRED: Mapping[str, Mapping[str, _Check]] = {
     "lease": {"owner": _text, "ttl_ms": _integer(1, _HOUR_MS)},
     "release": {},
     "stage": {"digest": _digest, "size": _integer(1, MAX_OBJECT)},
+    "upgrade": {"digest": _digest, "size": _integer(1, MAX_HELPER), "version": _text},
     "try": {
         "assignment": _assignment,
         "deadline_ms": _integer(1_000, _HOUR_MS),
@@ -108,6 +109,7 @@ _REQUIRED: Mapping[str, Mapping[str, _Check]] = {
 _OPTIONAL: Mapping[str, Mapping[str, _Check]] = {
     "lease": {"token": _TOKEN},
     "release": {"token": _TOKEN, "held": _assignment},
+    "upgrade": {"signature": _text_of(_MOST_SIGNATURE), "token": _TOKEN},
     "try": {
         "token": _TOKEN,
         "hold": _text,

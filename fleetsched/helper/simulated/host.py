@@ -15,6 +15,7 @@ from fleetsched.helper.simulated.kernel import SimulatedKernel
 from fleetsched.helper.simulated.records import Disk
 from fleetsched.helper.simulated.refusal import Refusal
 from fleetsched.helper.simulated.scenario import EXIT_SYSRQ, Behaviour, Exit
+from fleetsched.helper.wire import PROTOCOL
 from fleetsched.model.assignment import Assignment
 
 # How long the kernel's own scheduler runs in a swap (166 to 215 ms were measured on real kernels).
@@ -69,6 +70,10 @@ class SimulatedHost:
         installed: whether the helper is there; the installer sets it.
         serving: whether its service runs.
         restricted: whether it is reached by a key that is kept to the helper.
+        protocol: the greatest that its helper speaks; 1 is a helper that cannot be upgraded by itself.
+        version: of its helper.
+        broken_helpers: why a helper that is sent does not come up, by digest or by version; others do.
+        signers: it takes only what is signed.
         disk_full: nothing can be stored or installed.
         connect_error, become_error: raised instead of connecting, and instead of starting a command.
         checks: answers of the host's own checks by name; others are `missing`.
@@ -89,8 +94,11 @@ class SimulatedHost:
     installed: bool = True
     serving: bool = True
     restricted: bool = False
+    protocol: int = PROTOCOL
     version: str = "0.1.0"
     helper_files: tuple[str, str] = ("", "")  # digest of the binary, text of the unit
+    broken_helpers: Mapping[str, str] = field(default_factory=dict)
+    signers: bool = False
     disk_full: bool = False
     connect_error: HostError | None = None
     become_error: BecomeError | None = None
@@ -203,6 +211,11 @@ class SimulatedHost:
     def boottime(self) -> int:
         """Return milliseconds since the boot."""
         return self.now() - self._booted_at
+
+    @property
+    def sha256(self) -> str:
+        """Digest of its helper's bytes; of one that was there before the scenario began, any."""
+        return self.helper_files[0] or hashlib.sha256(self.version.encode()).hexdigest()
 
     def foreign(self) -> str | None:
         """Name the scheduler that the kernel runs and this helper did not attach."""

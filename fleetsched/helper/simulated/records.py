@@ -26,6 +26,7 @@ class Disk:
     last_token: int = 0
     trials: int = 0
     signed: tuple[int, str] = (0, "")  # serial and digest of the newest statement that was accepted
+    highest_version: str = ""  # of the helpers that have run here
 
     def find_held(self, assignment: Assignment) -> dict[str, Any] | None:
         """Return the hold on this assignment."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from fleetsched.helper.simulated.arguments import check
 from fleetsched.helper.simulated.host import SimulatedHost
+from fleetsched.helper.simulated import upgrade
 from fleetsched.helper.simulated.refusal import Refusal
 from fleetsched.helper.simulated.verbs import VERBS, status, trial
 from fleetsched.helper.wire import MAX_CHUNK, MAX_LINE, decode, encode
@@ -20,11 +21,11 @@ _CHECK = re.compile(r"[a-z0-9_-]{1,63}")
 
 @dataclass(slots=True)
 class _Staging:
-    """An object that is arriving."""
+    """An object, or a helper, that is arriving."""
 
     id: int
-    digest: str
-    size: int
+    verb: str
+    arguments: Mapping[str, Any]
     data: bytearray
 
 
@@ -57,6 +58,7 @@ class Session:
         self._output = bytearray()
         self._staging: _Staging | None = None
         self._watching: _Watching | None = None
+        self._upgrading: Mapping[str, Any] | None = None
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the client."""
@@ -67,6 +69,9 @@ class Session:
     def take(self) -> bytes:
         """Return and forget what is to be sent."""
         output, self._output = bytes(self._output), bytearray()
+        arguments, self._upgrading = self._upgrading, None
+        if arguments is not None:
+            upgrade.finish(self._host, arguments)  # what was answered is still read
         return output
 
     def wake(self) -> int | None:
@@ -114,6 +119,8 @@ class Session:
     def _perform(self, number: int, verb: str, arguments: Mapping[str, Any]) -> None:
         if verb == "stage":
             self._stage(number, arguments)
+        elif verb == "upgrade":
+            self._upgrade(number, arguments)
         elif verb == "watch":
             self._watch(number, arguments)
         else:
@@ -125,13 +132,21 @@ class Session:
         host.require(present or not host.disk_full, "disk-full", "there is no space left for the object")
         self._result(number, {"present": present})
         if not present:
-            self._staging = _Staging(number, digest, arguments["size"], bytearray())
+            self._staging = _Staging(number, "stage", arguments, bytearray())
+
+    def _upgrade(self, number: int, arguments: Mapping[str, Any]) -> None:
+        upgrade.may(self._host, arguments)
+        present = arguments["digest"] == self._host.sha256
+        self._result(number, {"present": present})
+        if not present:
+            self._staging = _Staging(number, "upgrade", arguments, bytearray())
 
     def _chunk(self, staging: _Staging) -> bool:
         if len(self._input) < 4:
             return False
         length = int.from_bytes(self._input[:4], "big")
-        if not 1 <= length <= min(MAX_CHUNK, staging.size - len(staging.data)):
+        size = staging.arguments["size"]
+        if not 1 <= length <= min(MAX_CHUNK, size - len(staging.data)):
             self._staging = None
             message = f"a chunk of {length} bytes does not fit the object"
             self._refuse(staging.id, Refusal("bad-request", message, closes=True))
@@ -140,18 +155,24 @@ class Session:
             return False
         staging.data += self._input[4 : 4 + length]
         del self._input[: 4 + length]
-        if len(staging.data) == staging.size:
+        if len(staging.data) == size:
             self._staging = None
-            self._staged(staging)
+            try:
+                self._arrived(staging)
+            except Refusal as refusal:
+                self._refuse(staging.id, refusal)
         return True
 
-    def _staged(self, staging: _Staging) -> None:
-        digest = hashlib.sha256(staging.data).hexdigest()
-        if digest != staging.digest:
-            refusal = Refusal("digest-mismatch", f"the bytes have the digest {digest}")
-            self._refuse(staging.id, refusal)
+    def _arrived(self, staging: _Staging) -> None:
+        host, digest = self._host, hashlib.sha256(staging.data).hexdigest()
+        host.require(
+            digest == staging.arguments["digest"], "digest-mismatch", f"the bytes have the digest {digest}"
+        )
+        if staging.verb == "upgrade":
+            upgrade.take(host, staging.arguments, bytes(staging.data))
+            self._result(staging.id, {"upgrading": True})
+            self.closed, self._upgrading = True, staging.arguments
             return
-        host = self._host
         host.disk.keep(digest, bytes(staging.data), host.trial.attached.assignment if host.trial else None)
         host.log("stage", detail=digest)
         self._result(staging.id, {"staged": True})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs of a simulated host, but for `stage` and `watch`, whose answers are several lines (server.py).
+"""The verbs of a simulated host, but for `stage`, `upgrade` and `watch`, whose answers are several lines (server.py).
 
 Arguments have been checked (arguments.py) and what was due has happened. Each verb returns its result or
 raises Refusal.
@@ -14,7 +14,6 @@ from fleetsched.helper.simulated.host import WINDOW_MS, OnTrial, SimulatedHost
 from fleetsched.helper.simulated.refusal import Refusal
 from fleetsched.helper.simulated.signatures import check_statement
 from fleetsched.helper.simulated.signatures import problems as signature_problems
-from fleetsched.helper.wire import PROTOCOL
 from fleetsched.model.assignment import Assignment
 
 Arguments = Mapping[str, Any]
@@ -26,10 +25,16 @@ _WHAT_AN_OBJECT_IS = "an object is one sched_ext_ops with its callbacks and maps
 
 def hello(host: SimulatedHost, arguments: Arguments) -> dict[str, Any]:
     """Agree on the protocol."""
+    asked, spoken = arguments["protocol"], host.protocol
+    # Helpers of protocol 1 knew no other; later ones take the greatest that both speak.
     host.require(
-        arguments["protocol"] == PROTOCOL, "protocol-version", f"this helper speaks protocol {PROTOCOL}"
+        asked == 1 if spoken == 1 else asked >= 1,
+        "protocol-version",
+        f"this helper speaks the protocols 1 to {spoken}",
     )
-    return {"protocol": PROTOCOL, "helper": host.version, "boot_id": host.boot_id()}
+    agreed = min(asked, spoken)
+    answer = {"protocol": agreed, "helper": host.version, "boot_id": host.boot_id()}
+    return answer if agreed == 1 else {**answer, "sha256": host.sha256}
 
 
 def facts(host: SimulatedHost, _: Arguments) -> dict[str, Any]:

@@ -25,7 +25,8 @@ def open_on(host: SimulatedHost) -> tuple[HelperClient | NoHelper, SimulatedTran
 def test_a_host_with_a_helper_costs_one_exec() -> None:
     client, transport = open_on(SimulatedHost("web-1"))
     assert isinstance(client, HelperClient)
-    assert client.greeting == Hello(1, "0.1.0", SimulatedHost("web-1").boot_id())
+    host = SimulatedHost("web-1")
+    assert client.greeting == Hello(2, "0.1.0", host.boot_id(), host.sha256)
     client.status()
     client.facts()
     assert (transport.connects, transport.commands) == (["web-1"], [("web-1", RPC_COMMAND)])
