@@ -30,9 +30,10 @@ _FILES = {
     "policy": ("policy",),
     "hosts": ("hosts",),
     "bootstrap": ("bootstrap",),
+    "helper": ("helper",),
     "lab": ("lab",),
 }
-_GROUPS = ("policy", "hosts", "lab")
+_GROUPS = ("policy", "hosts", "helper", "lab")
 
 
 def _root(

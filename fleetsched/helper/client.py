@@ -142,7 +142,7 @@ class HelperClient:
                 f"{self.host}: its helper {self.greeting.helper} speaks protocol {self.greeting.protocol}; "
                 f"{what} needs {version}",
                 code="protocol-version",
-                remedy="upgrade the helper: one that speaks 1 with an administrator's key, `fleetsched bootstrap`",
+                remedy="upgrade the helper, with an administrator's key: `fleetsched bootstrap`",
             )
 
     def facts(self) -> Facts:
@@ -176,7 +176,7 @@ class HelperClient:
         return self._send_bytes("stage", {"digest": digest, "size": len(data)}, data, "staged")
 
     def _send_bytes(self, verb: str, arguments: Mapping[str, Any], data: bytes, done: str) -> bool:
-        """Ask with the digest, and send the bytes when they are not there. `done`: the second answer's key."""
+        """Ask with the digest, and send the bytes unless they are there. `done`: key of the second answer."""
         given = {name: value for name, value in arguments.items() if value is not None}
         self._exchange.ask(verb, given)
         if self._read(verb, lambda r: bool(r["present"])):

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from fleetsched import __version__
 from fleetsched.errors import ExitCode
 from fleetsched.model.assignment import Assignment
+from fleetsched.model.helper import Compared, HelperBuild, compare
 from fleetsched.model.manifests import Requires
 from fleetsched.model.program import Program
 from fleetsched.model.state import Facts, Held, Notice, Record, Status
@@ -82,6 +84,7 @@ class Observed:
         helper_missing: the host answered and has no helper yet.
         obstacle: why a helper would be of no use there.
         kernel_release, arch: what a host without a helper said of itself.
+        helper: which helper answered.
     """
 
     status: Status | None = None
@@ -90,6 +93,7 @@ class Observed:
     obstacle: Notice | None = None
     kernel_release: str = ""
     arch: str = ""
+    helper: HelperBuild | None = None
     error: str = ""
     remedy: str = ""
 
@@ -102,6 +106,7 @@ class HostPlan:
         recorded: the last known good of that moment, to which a failed run goes back; None is the kernel's.
         problem: why a run would refuse this host although it should change; empty when it would not.
         signed: whether the host takes only signed assignments.
+        remark: what is worth knowing and changes nothing.
     """
 
     host: str
@@ -116,6 +121,7 @@ class HostPlan:
     remedy: str = ""
     held: Held | None = None
     signed: bool = False
+    remark: str = ""
 
     @property
     def changes(self) -> bool:
@@ -199,8 +205,21 @@ def plan_hosts(desired: Mapping[str, Desired], observed: Mapping[str, Observed])
     """
     held = _held_by_goal(desired, observed)
     return tuple(
-        plan_host(name, wish, observed[name], held.get((wish.goal, wish.assignment)))
+        replace(
+            plan_host(name, wish, observed[name], held.get((wish.goal, wish.assignment))),
+            remark=_remark(observed[name]),
+        )
         for name, wish in desired.items()
+    )
+
+
+def _remark(observed: Observed) -> str:
+    """That the helper is older than this fleetsched: a run works with it, and does not upgrade it."""
+    helper = observed.helper
+    if helper is None or compare(helper, __version__) is not Compared.OLDER:
+        return ""
+    return (
+        f"helper {helper.version} is older than this fleetsched, {__version__}: `fleetsched helper upgrade`"
     )
 
 

@@ -17,18 +17,10 @@ from fleetsched.model.run import Applied, HostResult, Outlook
 from fleetsched.operations.fleet import FleetAccess, may_skip_review
 from fleetsched.operations.objects import build_objects
 from fleetsched.operations.plan import Planned
-from fleetsched.operations.running import new_run, results, under_way
+from fleetsched.operations.running import new_run, results, under_way, worst
 from fleetsched.rollout.engine import HostEvent, Run, StopRequest, begin, roll_out
 from fleetsched.rollout.signatures import Wish
 
-_SEVERITY = (
-    ExitCode.NOT_ROLLED_BACK,
-    ExitCode.ROLLED_BACK,
-    ExitCode.INTERRUPTED,
-    ExitCode.PAUSED,
-    ExitCode.UNREACHABLE,
-    ExitCode.OK,
-)
 NO_GOAL = "hosts that no goal claims"
 # Giving a host back to the kernel's scheduler is no risk that those out of reach would tell of.
 _UNCLAIMED = replace(BUILT_IN_STRATEGY, failure_budget=FailureBudget(unreachable=Percent(100)))
@@ -105,7 +97,7 @@ def look_ahead(plan: Plan, fleet: Fleet) -> tuple[list[Outlook], ExitCode]:
             codes.append(ExitCode.ROLLED_BACK if begun.within(Phase.CANNOT) else ExitCode.OK)
             waits.ended(rollout, begun.within(Phase.WAITING))
         found.append(Outlook(rollout.goal, () if obstacle else begun.batches, obstacle))
-    return found, _worst(codes)
+    return found, worst(codes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +185,5 @@ def _roll_out_all(run: Run, plan: Plan, fleet: Fleet, rollouts: list[_Rollout]) 
         given_up = outcome.rollout.over_budget and outcome.exit_code is not ExitCode.UNREACHABLE
         if given_up or outcome.exit_code is ExitCode.INTERRUPTED:
             left = tuple(rest.goal or NO_GOAL for rest in rollouts[number + 1 :])
-            return Applied(run.id, _worst(codes), tuple(ended), run.journal.path, left)
-    return Applied(run.id, _worst(codes), tuple(ended), run.journal.path)
-
-
-def _worst(codes: Collection[ExitCode]) -> ExitCode:
-    return next(code for code in _SEVERITY if code in codes)
+            return Applied(run.id, worst(codes), tuple(ended), run.journal.path, left)
+    return Applied(run.id, worst(codes), tuple(ended), run.journal.path)

@@ -8,18 +8,27 @@ import getpass
 import os
 import secrets
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from fleetsched.errors import FleetschedError, HostError, InterruptedRunError
+from fleetsched.errors import ExitCode, FleetschedError, HostError, InterruptedRunError
 from fleetsched.model.run import HostResult
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.observe import Reach
 from fleetsched.rollout.engine import LEASE_MARGIN_S, HostEvent, Outcome, Run, StopRequest
 from fleetsched.rollout.journal import Journal
 from fleetsched.rollout.session import HostSession
+
+_SEVERITY = (
+    ExitCode.NOT_ROLLED_BACK,
+    ExitCode.ROLLED_BACK,
+    ExitCode.INTERRUPTED,
+    ExitCode.PAUSED,
+    ExitCode.UNREACHABLE,
+    ExitCode.OK,
+)
 
 
 def new_run(
@@ -101,3 +110,8 @@ def results(goal: str | None, outcome: Outcome) -> list[HostResult]:
         HostResult(host, goal, phase, outcome.details.get(host, "not touched"), host in tried)
         for host, phase in outcome.rollout.phases.items()
     ]
+
+
+def worst(codes: Collection[ExitCode]) -> ExitCode:
+    """What a run returns whose parts ended with these codes."""
+    return next(code for code in _SEVERITY if code in codes)

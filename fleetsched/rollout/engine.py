@@ -85,6 +85,7 @@ class _Work:
     abort: threading.Event = field(default_factory=threading.Event)
     results: queue.SimpleQueue[tuple[str, Ended] | None] = field(default_factory=queue.SimpleQueue)
     details: dict[str, str] = field(default_factory=dict)
+    change: Callable[[Run, HostPlan], Ended] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +97,27 @@ class Outcome:
     exit_code: ExitCode
 
 
-def roll_out(run: Run, plans: Mapping[str, HostPlan], strategy: RolloutStrategy) -> Outcome:
+def roll_out(
+    run: Run,
+    plans: Mapping[str, HostPlan],
+    strategy: RolloutStrategy,
+    change: Callable[[Run, HostPlan], Ended] | None = None,
+) -> Outcome:
     """Carry out one goal's plan, step by step: `plans` are its hosts in rollout order.
 
     A host whose action is `unknown`, or that has a problem, counts in the failure budget from the start
     and is not touched.
 
     When `run.stop` is requested, the step that is under way goes on to its end and no other starts.
+
+    Args:
+        run: what all rollouts of one command share.
+        plans: of the hosts.
+        strategy: of the goal.
+        change: what is done to a host instead of what its plan says; cannot be rolled back.
     """
-    work = _Work(run, strategy, plans, details=_refused(plans))
+    assert change is None or strategy.on_failure == "stop"
+    work = _Work(run, strategy, plans, details=_refused(plans), change=change)
     rollout = begin(plans, strategy)
     run.stop.tell(work.results)
     if run.stop.requested:
@@ -180,7 +193,7 @@ def _guarded(work: _Work, host: str, bake_s: float) -> None:
     """The per-host boundary: whatever goes wrong becomes this host's outcome."""
     ended = Ended(Phase.FAILED, "the controller stopped in the middle")
     try:
-        ended = _change(work, host, bake_s)
+        ended = work.change(work.run, work.plans[host]) if work.change else _change(work, host, bake_s)
     except (LeaseHeldError, HelperError) as error:
         ended = Ended(Phase.FAILED, _one_line(error))
     except (HostError, TimeoutError) as error:

@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fleetsched.errors import BuildError, HelperError, HostError, LeaseHeldError
+from fleetsched.errors import BuildError, HelperError, HostError, LeaseHeldError, UnreachableError
 from fleetsched.helper.client import HelperClient
 from fleetsched.helper.install import install
 from fleetsched.helper.prebuilt import ARCHITECTURES
 from fleetsched.helper.session import NoHelper, open_helper, restricted_without_helper
+from fleetsched.model.helper import HelperBuild
 from fleetsched.model.inventory import Host
 from fleetsched.model.plan import Observed
 from fleetsched.model.state import Notice
@@ -19,7 +20,7 @@ from fleetsched.transport.interface import Connection, Transport
 
 @dataclass(frozen=True, slots=True)
 class HelperFiles:
-    """What `install-helper` brings to a host: the static binary and its systemd unit."""
+    """What is brought to a host: the static binary and its systemd unit."""
 
     binary: bytes
     unit: bytes
@@ -80,7 +81,9 @@ class HostSession:
                     kernel_release=opened.kernel_release,
                     arch=opened.arch,
                 )
-            return Observed(status=opened.status(), facts=opened.facts())
+            greeting = opened.greeting
+            build = HelperBuild(greeting.helper, greeting.protocol, greeting.sha256) if greeting else None
+            return Observed(status=opened.status(), facts=opened.facts(), helper=build)
         except HostError as error:
             return Observed(error=error.message, remedy=error.remedy)
 
@@ -92,13 +95,24 @@ class HostSession:
         """
         if not self._arch and not isinstance(self._open(), NoHelper):
             return  # somebody else has installed it
+        files = self._built(self._arch)
+        install(self._connected(), self.host.name, files.binary, files.unit)
+        self.helper()
+
+    def helper_binary(self) -> bytes:
+        """The helper that this fleetsched has for the host's architecture.
+
+        Raises:
+            HostError: there is none (HelperError `not-built`), or the host cannot be asked.
+        """
+        return self._built(self.helper().facts().arch).binary
+
+    def _built(self, arch: str) -> HelperFiles:
         try:
-            files = self._files(self._arch)
+            return self._files(arch)
         except BuildError as error:
             message = f"{self.host.name}: {error.message}"
             raise HelperError(message, code="not-built", remedy=error.remedy) from error
-        install(self._connected(), self.host.name, files.binary, files.unit)
-        self.helper()
 
     def take_lease(self, owner: str, ttl_s: float) -> int:
         """Take or renew the host's lease for this run and return its fencing token.
@@ -124,6 +138,16 @@ class HostSession:
         """Start again on a new connection, after the old one was lost."""
         self.close()
         return self.helper()
+
+    def reopen(self) -> HelperClient:
+        """Greet the helper anew after it was restarted, over the same connection where that still stands."""
+        helper, self._helper = self._helper, None
+        if helper is not None:
+            helper.close()
+        try:
+            return self.helper()
+        except UnreachableError:
+            return self.reconnect()
 
     def close(self) -> None:
         """Close channel and connection. Nothing on the host depends on them."""

@@ -33,7 +33,7 @@ _OTHERWISE = ("cannot", Action.ADOPT, Action.HELD, "drifted", Action.UNKNOWN, "u
 def plan_text(plan: Plan, fleet: Fleet) -> str:
     """The whole plan: a block a goal, a line a host with the reason under it, and the sums."""
     lines = [f"Revision {short(plan.revision)}{'' if plan.not_approved else ', approved'}"]
-    lines += [_wrap(f"NOT APPROVED: {why}", "  ") for why in plan.not_approved]
+    lines += [wrap(f"NOT APPROVED: {why}", "  ") for why in plan.not_approved]
     for goal, hosts in groupby(plan.hosts, key=lambda host: host.desired.goal):
         lines += ["", _heading(goal, fleet)]
         lines += [line for host in hosts for line in _host_lines(host)]
@@ -53,18 +53,20 @@ def _heading(goal: str | None, fleet: Fleet) -> str:
     policy = manifest.policy.name if manifest.policy else "no policy yet"
     after = f", after {' and '.join(manifest.depends_on)}" if manifest.depends_on else ""
     text = f"Goal {goal}: {policy} on group {manifest.host_group}, strategy {manifest.rollout}{after}"
-    return _wrap(text, "  ")
+    return wrap(text, "  ")
 
 
 def _host_lines(host: HostPlan) -> Iterator[str]:
     mark = "!" if host.drifted else _MARKS[host.action]
-    yield _wrap(f"  {mark} {host.host}: {_what(host)}", "      ")
+    yield wrap(f"  {mark} {host.host}: {_what(host)}", "      ")
     if host.reason:
-        yield _wrap(f"      {host.reason}", "      ")
+        yield wrap(f"      {host.reason}", "      ")
     if host.problem:
-        yield _wrap(f"      cannot: {host.problem}", "        ")
+        yield wrap(f"      cannot: {host.problem}", "        ")
     if host.remedy:
-        yield _wrap(f"      do: {host.remedy}", "        ")
+        yield wrap(f"      do: {host.remedy}", "        ")
+    if host.remark:
+        yield wrap(f"      note: {host.remark}", "        ")
 
 
 def _what(host: HostPlan) -> str:
@@ -82,7 +84,8 @@ def _what(host: HostPlan) -> str:
     return f"{host.words}: {host.before} -> {host.after}"
 
 
-def _wrap(text: str, indent: str) -> str:
+def wrap(text: str, indent: str) -> str:
+    """Fill lines of 80 columns; those after the first begin with `indent`."""
     return textwrap.fill(
         text, WIDTH, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
     )
@@ -96,7 +99,7 @@ def summary(plan: Plan) -> str:
     parts = [f"{counts[name]} to {name}" for name in _TO_DO if counts[name]]
     parts += [f"{counts[name]} {name}" for name in _OTHERWISE if counts[name]]
     parts.append(f"{counts['none']} unchanged")
-    return _wrap(f"Plan: {', '.join(parts)}.", "  ")
+    return wrap(f"Plan: {', '.join(parts)}.", "  ")
 
 
 def count_hosts(count: int) -> str:

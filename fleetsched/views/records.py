@@ -117,6 +117,7 @@ def _host(host: HostPlan) -> Record:
         "reason": host.reason,
         "problem": host.problem,
         "remedy": host.remedy,
+        "remark": host.remark,
     }
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The C helper replacing itself, as a process of this machine: which helper comes up, whatever is sent.
 
-A small supervisor does here what systemd does on a host: it starts the installed helper again whenever it ends.
-No policy is involved, so this needs neither root nor sched_ext. tests/real/test_helper_upgrade.py is about hosts.
+A small supervisor does here what systemd does on a host: it starts the installed helper whenever it ends.
+No policy is involved, so this needs neither root nor sched_ext; test_helper_upgrade.py is about hosts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pytest
 
 from fleetsched.errors import FleetschedError, HelperError
 from fleetsched.helper.build import find_helper
-from fleetsched.helper.client import HelperClient, Hello
+from fleetsched.helper.client import Hello, HelperClient
 from fleetsched.model.inventory import Host
 from fleetsched.transport.interface import Connection
 from fleetsched.transport.local import LocalTransport
@@ -158,7 +158,9 @@ def test_another_build_takes_over_and_the_one_before_is_kept(service: Service, b
     assert service.upgrade(builds.other) is False
 
 
-def test_a_later_version_is_kept_over_a_restart_and_never_downgraded(service: Service, builds: Builds) -> None:
+def test_a_later_version_is_kept_over_a_restart_and_never_downgraded(
+    service: Service, builds: Builds
+) -> None:
     service.upgrade(builds.later, "0.2.0")
     assert service.outcome() == ("upgraded", f"from 0.1.0 to 0.2.0, {digest(builds.later)[:12]}")
     service.power_cut()
@@ -167,7 +169,8 @@ def test_a_later_version_is_kept_over_a_restart_and_never_downgraded(service: Se
     with pytest.raises(HelperError) as caught:
         service.upgrade(builds.now)
     assert str(caught.value) == (
-        "here: helper 0.1.0 is older than 0.2.0, which has run on this host\n  bring a helper that is not older"
+        "here: helper 0.1.0 is older than 0.2.0, which has run on this host\n"
+        "  bring a helper that is not older"
     )
     # Neither when the old one was put back by hand: the host remembers what it has run.
     service.power_cut()

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fleetsched.helper.simulated import upgrade
 from fleetsched.helper.simulated.arguments import check
 from fleetsched.helper.simulated.host import SimulatedHost
-from fleetsched.helper.simulated import upgrade
 from fleetsched.helper.simulated.refusal import Refusal
 from fleetsched.helper.simulated.verbs import VERBS, status, trial
 from fleetsched.helper.wire import MAX_CHUNK, MAX_LINE, decode, encode

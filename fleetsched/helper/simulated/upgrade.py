@@ -42,7 +42,9 @@ def may(host: SimulatedHost, arguments: Mapping[str, Any]) -> None:
             remedy="bring a helper that is not older",
         )
     if host.disk_full:
-        raise Refusal("disk-full", "no room for another helper in /usr/libexec", remedy="free some space there")
+        raise Refusal(
+            "disk-full", "no room for another helper in /usr/libexec", remedy="free some space there"
+        )
 
 
 def take(host: SimulatedHost, arguments: Mapping[str, Any], data: bytes) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs of a simulated host, but for `stage`, `upgrade` and `watch`, whose answers are several lines (server.py).
+"""The verbs of a simulated host, but for `stage`, `upgrade` and `watch`, whose answers are several lines.
 
 Arguments have been checked (arguments.py) and what was due has happened. Each verb returns its result or
 raises Refusal.
