@@ -38,6 +38,7 @@
 #include "kernel.h"
 #include "records.h"
 #include "server.h"
+#include "signature.h"
 #include "trial.h"
 
 #ifdef __aarch64__
@@ -49,7 +50,7 @@
 #define ASK_EVERY_MS 200
 #define SPACE_LEFT (1u << 20)	/* that an upgrade leaves free beside the helper */
 #define OWN_BYTES (64u << 20)	/* more than any build of the helper, sanitized ones included */
-#define SIGNERS "/etc/fleetsched/allowed_signers"
+#define NAMESPACE "fleetsched-helper"
 
 static char **own_arguments;
 static char own_digest[DIGEST_CHARS + 1];
@@ -148,6 +149,9 @@ int upgrade_may(json_t *request, struct failure *f)
 	if (compare_versions(version, highest_version()) < 0)
 		return fail(f, "downgrade", "bring a helper that is not older", "helper %s is older than %s, which has run on this host",
 			    version, highest_version());
+	if (signature_required() && !text_of(request, "signature")[0])
+		return fail(f, "unsigned", "give the controller a signing key (sign.key)",
+			    "this host takes only signed helpers, and this one is not signed");
 	return check_space((size_t)number_of(request, "size"), f);
 }
 
@@ -174,17 +178,6 @@ static int check_elf(const unsigned char *data, size_t size, struct failure *f)
 		return 0;
 	return fail(f, "not-a-helper", "bring a helper that was built for this host's architecture",
 		    "the bytes are no whole, static program for this architecture");
-}
-
-/*
- * SIGNATURES COME IN HERE: signature_check("fleetsched-helper", data, size, text_of(request, "signature"), f), over the
- * bytes themselves. Until then a host that asks for signatures takes no helper this way.
- */
-static int check_signature(struct failure *f)
-{
-	if (access(SIGNERS, F_OK))
-		return 0;
-	return fail(f, "unsigned", "upgrade it with an administrator's key", "this host takes only signed helpers (%s)", SIGNERS);
 }
 
 /* --- bringing the bytes --- */
@@ -225,8 +218,10 @@ int upgrade_take(json_t *request, const void *data, size_t size, struct failure 
 	char path[512];
 	int err;
 
-	/* Once more: the bytes may have taken long to arrive. */
-	if (upgrade_may(request, f) || check_elf(data, size, f) || check_signature(f))
+	/* Once more: the bytes may have taken long to arrive. Nothing reads them before their signature is known to be good. */
+	if (upgrade_may(request, f) ||
+	    (signature_required() && signature_check(NAMESPACE, data, size, text_of(request, "signature"), f)) ||
+	    check_elf(data, size, f))
 		return -1;
 	path_with(path, sizeof(path), ".new");
 	err = write_durably(path, data, size);
@@ -239,8 +234,9 @@ int upgrade_take(json_t *request, const void *data, size_t size, struct failure 
 		unlink(path);
 		return -1;
 	}
-	journal_add("upgrade", NULL, NULL, NULL, "from %s to %s, %.12s", FLEETSCHED_VERSION, text_of(request, "version"),
-		    text_of(request, "digest"));
+	journal_add("upgrade", NULL, NULL, NULL, "from %s to %s, %.12s%s%s", FLEETSCHED_VERSION, text_of(request, "version"),
+		    text_of(request, "digest"), signature_required() ? ", signed by " : "",
+		    signature_required() ? signature_signer() : "");
 	due = true;
 	return 0;
 }

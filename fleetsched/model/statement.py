@@ -13,6 +13,7 @@ from fleetsched.model.assignment import Assignment
 from fleetsched.model.program import Program
 
 NAMESPACE = "fleetsched-assignment"
+HELPER_NAMESPACE = "fleetsched-helper"  # of the bytes of a helper, as they are
 """A signature for another purpose has another namespace, and is none here."""
 
 _TIME = "%Y-%m-%dT%H:%M:%SZ"

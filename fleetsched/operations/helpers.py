@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
@@ -11,11 +12,13 @@ from itertools import groupby
 from pathlib import Path
 
 from fleetsched import __version__
-from fleetsched.errors import BuildError, ExitCode
+from fleetsched.errors import BuildError, ExitCode, FleetschedError, HelperError
+from fleetsched.helper.signing import sign
 from fleetsched.model.helper import Compared, HostHelper, compare
 from fleetsched.model.manifests import BUILT_IN_STRATEGY, Count, Fleet, RolloutStrategy
 from fleetsched.model.plan import Action, HostPlan, Observed
 from fleetsched.model.run import Applied, HostResult
+from fleetsched.model.statement import HELPER_NAMESPACE
 from fleetsched.operations.apply import NO_GOAL
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.plan import Planned
@@ -59,13 +62,13 @@ def plan_upgrade(planned: Planned, access: FleetAccess) -> tuple[HostPlan, ...]:
     """
     found = {found.host: found for found in helpers(planned.observed, access.helper_files)}
     return tuple(
-        _plan(plan, found[plan.host], planned.observed[plan.host])
+        _plan(plan, found[plan.host], planned.observed[plan.host], can_sign=bool(access.controller.sign.key))
         for plan in planned.plan.hosts
         if not plan.known or found[plan.host].compared in (Compared.OLDER, Compared.OTHER_BUILD)
     )
 
 
-def _plan(plan: HostPlan, found: HostHelper, seen: Observed) -> HostPlan:
+def _plan(plan: HostPlan, found: HostHelper, seen: Observed, *, can_sign: bool) -> HostPlan:
     if found.helper is None or seen.status is None:
         return plan  # unknown
     problem, remedy = "", ""
@@ -75,6 +78,9 @@ def _plan(plan: HostPlan, found: HostHelper, seen: Observed) -> HostPlan:
     elif seen.status.trial:
         problem = f"a trial of {seen.status.trial.assignment} by {seen.status.trial.run} is on"
         remedy = "wait until it has ended"
+    elif seen.facts and seen.facts.signatures and not can_sign:
+        problem = "it takes only signed helpers, and there is no key to sign with"
+        remedy = "name a key (`sign: {key: ...}` in the controller's file)"
     return replace(
         plan,
         action=Action.NONE,
@@ -107,18 +113,19 @@ def upgrade(
     run = new_run(access, planned.reached, {}, journals, report, stop)
     leases = ((plan.host, UPGRADE_S) for plan in hosts if plan.known and not plan.problem)
     with under_way(run, "helper-run", leases, version=__version__):
-        applied = _roll_out_all(run, hosts, access.fleet)
+        applied = _roll_out_all(run, hosts, access)
         run.journal.write("end", exit_code=int(applied.exit_code))
     return applied
 
 
-def _roll_out_all(run: Run, hosts: tuple[HostPlan, ...], fleet: Fleet) -> Applied:
+def _roll_out_all(run: Run, hosts: tuple[HostPlan, ...], access: FleetAccess) -> Applied:
+    signer = _Signer(access.controller.sign.key)
     ended: list[HostResult] = []
     codes = [ExitCode.OK]
     rollouts = [*_by_goal(hosts)]
     for number, (goal, plans) in enumerate(rollouts):
         run.journal.write("goal", goal=goal, hosts=[*plans])
-        outcome = roll_out(run, plans, _strategy(goal, fleet), _upgrade)
+        outcome = roll_out(run, plans, _strategy(goal, access.fleet), signer.upgrade)
         ended += results(goal, outcome)
         codes.append(outcome.exit_code)
         if outcome.exit_code not in (ExitCode.OK, ExitCode.UNREACHABLE):
@@ -127,9 +134,30 @@ def _roll_out_all(run: Run, hosts: tuple[HostPlan, ...], fleet: Fleet) -> Applie
     return Applied(run.id, worst(codes), tuple(ended), run.journal.path)
 
 
-def _upgrade(run: Run, plan: HostPlan) -> Ended:
-    """The helper's version is this package's; a test holds both together."""
-    return upgrade_helper(run, plan, __version__)
+class _Signer:
+    """Upgrades hosts, and signs each helper once: a key may ask for a passphrase or a touch.
+
+    Args:
+        key: as the controller's file names it; empty = none, and no host that wants signatures is reached.
+    """
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._lock = threading.Lock()
+        self._made: dict[bytes, str] = {}
+
+    def upgrade(self, run: Run, plan: HostPlan) -> Ended:
+        """The helper's version is this package's; a test holds both together."""
+        return upgrade_helper(run, plan, __version__, self._sign)
+
+    def _sign(self, binary: bytes) -> str:
+        with self._lock:
+            if binary not in self._made:
+                try:
+                    self._made[binary] = sign(binary, Path(self._key).expanduser(), HELPER_NAMESPACE)
+                except FleetschedError as error:
+                    raise HelperError(error.message, code="unsigned", remedy=error.remedy) from error
+            return self._made[binary]
 
 
 def _by_goal(hosts: tuple[HostPlan, ...]) -> Iterator[tuple[str | None, dict[str, HostPlan]]]:

@@ -95,19 +95,16 @@ class HostSession:
         """
         if not self._arch and not isinstance(self._open(), NoHelper):
             return  # somebody else has installed it
-        files = self._built(self._arch)
+        files = self.built(self._arch)
         install(self._connected(), self.host.name, files.binary, files.unit)
         self.helper()
 
-    def helper_binary(self) -> bytes:
-        """The helper that this fleetsched has for the host's architecture.
+    def built(self, arch: str) -> HelperFiles:
+        """The helper that this fleetsched has for an architecture (`uname -m`).
 
         Raises:
-            HostError: there is none (HelperError `not-built`), or the host cannot be asked.
+            HelperError: `not-built`.
         """
-        return self._built(self.helper().facts().arch).binary
-
-    def _built(self, arch: str) -> HelperFiles:
         try:
             return self._files(arch)
         except BuildError as error:

@@ -28,7 +28,12 @@ _ENTRIES = 50  # of the host's history, newest; an upgrade and what follows it a
 
 
 def upgrade_helper(
-    run: Run, plan: HostPlan, version: str, *, pause: Callable[[float], None] = time.sleep
+    run: Run,
+    plan: HostPlan,
+    version: str,
+    sign: Callable[[bytes], str],
+    *,
+    pause: Callable[[float], None] = time.sleep,
 ) -> Ended:
     """Bring the helper of one host to the one that this fleetsched has.
 
@@ -36,6 +41,7 @@ def upgrade_helper(
         run: the run; its sessions know the helper's bytes.
         plan: of the host.
         version: what the helper that is sent calls itself.
+        sign: gives the signature of its bytes; called for hosts that take only what is signed.
         pause: waits so many seconds.
 
     Returns:
@@ -51,11 +57,13 @@ def upgrade_helper(
 
     session = run.sessions[plan.host]
     helper = session.helper()
-    before, binary = helper.status(), session.helper_binary()
+    before, facts = helper.status(), helper.facts()
+    binary = session.built(facts.arch).binary
+    signature = sign(binary) if facts.signatures else None
     digest = hashlib.sha256(binary).hexdigest()
     token = session.take_lease(run.owner, UPGRADE_S)
     report("sending", f"helper {version}, {digest[:8]}, {len(binary)} bytes")
-    if not helper.upgrade(binary, version=version, token=token):
+    if not helper.upgrade(binary, version=version, signature=signature, token=token):
         return Ended(Phase.CONFIRMED, f"runs helper {version} ({digest[:8]}) already")
     report("proving", "the host keeps it only when it answers and runs what ran before")
     entry, helper = _await_end(session.reopen, plan.host, digest, pause)

@@ -20,7 +20,7 @@ from fleetsched import schemas
 from fleetsched.helper.wire import MAX_CHUNK, MAX_LINE
 from fleetsched.transport.interface import Channel
 from tests.conformance.patterns import differences
-from tests.conformance.signing import signed
+from tests.conformance.signing import signature_of, signed
 
 TABLE = Path(__file__).with_name("table")
 REFUSED = Path(__file__).with_name("refused")
@@ -246,6 +246,8 @@ class _Conversation:
         if isinstance(value, Mapping):
             if "$assignment" in value:
                 return self._assignment(value)
+            if "$signature-of" in value:
+                return signature_of(self.adapter.objects[value["$signature-of"]], value)
             if "$signed" in value:
                 request = self._fill({name: part for name, part in value.items() if name != "$signed"})
                 return signed(request, self._fill(value["$signed"]), self.first_serial)

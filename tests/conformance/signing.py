@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fleetsched.helper.signing import sign
-from fleetsched.model.statement import NAMESPACE, canonical
+from fleetsched.model.statement import HELPER_NAMESPACE, NAMESPACE, canonical
 
 GROUP = "web"
 _TOMORROW_S = 86_400
@@ -72,6 +72,11 @@ def signed(request: Mapping[str, Any], wishes: Mapping[str, Any], base: int) -> 
     if wishes.get("altered"):
         text = text.replace(f'"serial":{members["serial"]}', f'"serial":{members["serial"] + 1}')
     return {**request, "statement": text, "signature": signature}
+
+
+def signature_of(data: bytes, wishes: Mapping[str, Any]) -> str:
+    """Sign the bytes of a helper; `key` and `namespace` as above."""
+    return sign(data, key(wishes.get("key", "known")), wishes.get("namespace", HELPER_NAMESPACE))
 
 
 _MEMBERS = ("assignment", "group", "notAfter", "program", "revision", "extra")

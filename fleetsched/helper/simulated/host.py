@@ -73,7 +73,6 @@ class SimulatedHost:
         protocol: the greatest that its helper speaks; 1 is a helper that cannot be upgraded by itself.
         version: of its helper.
         broken_helpers: why a helper that is sent does not come up, by digest or by version; others do.
-        signers: it takes only what is signed.
         disk_full: nothing can be stored or installed.
         connect_error, become_error: raised instead of connecting, and instead of starting a command.
         checks: answers of the host's own checks by name; others are `missing`.
@@ -98,7 +97,6 @@ class SimulatedHost:
     version: str = "0.1.0"
     helper_files: tuple[str, str] = ("", "")  # digest of the binary, text of the unit
     broken_helpers: Mapping[str, str] = field(default_factory=dict)
-    signers: bool = False
     disk_full: bool = False
     connect_error: HostError | None = None
     become_error: BecomeError | None = None

@@ -106,7 +106,7 @@ def _check_order(host: SimulatedHost, statement: Statement, digest: str) -> tupl
     return statement.serial, digest
 
 
-def wrong_signature(signers: str, data: bytes, signature: str) -> str:
+def wrong_signature(signers: str, data: bytes, signature: str, namespace: str = NAMESPACE) -> str:
     """Why none of the allowed signers has made this signature over these bytes; empty when one has.
 
     Raises:
@@ -121,7 +121,7 @@ def wrong_signature(signers: str, data: bytes, signature: str) -> str:
         if found.returncode:
             return f"no allowed signer has made this signature: {_said(found)}"
         signer = found.stdout.decode().splitlines()[-1]
-        verified = _ask("verify", *files, "-n", NAMESPACE, "-I", signer, data=data)
+        verified = _ask("verify", *files, "-n", namespace, "-I", signer, data=data)
         if verified.returncode:
             return f"the signature does not fit what was signed: {_said(verified)}"
     return ""

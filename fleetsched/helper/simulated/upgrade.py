@@ -9,7 +9,9 @@ from typing import Any
 
 from fleetsched.helper.simulated.host import SimulatedHost
 from fleetsched.helper.simulated.refusal import Refusal
+from fleetsched.helper.simulated.signatures import wrong_signature
 from fleetsched.helper.simulated.verbs import check_token, trial
+from fleetsched.model.statement import HELPER_NAMESPACE
 
 _VERSION = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}")
 _MACHINES = {"x86_64": 62, "aarch64": 183}  # e_machine of an ELF header
@@ -41,6 +43,12 @@ def may(host: SimulatedHost, arguments: Mapping[str, Any]) -> None:
             f"helper {version} is older than {highest}, which has run on this host",
             remedy="bring a helper that is not older",
         )
+    if host.allowed_signers and not arguments.get("signature"):
+        raise Refusal(
+            "unsigned",
+            "this host takes only signed helpers, and this one is not signed",
+            remedy="give the controller a signing key (sign.key)",
+        )
     if host.disk_full:
         raise Refusal(
             "disk-full", "no room for another helper in /usr/libexec", remedy="free some space there"
@@ -51,9 +59,10 @@ def take(host: SimulatedHost, arguments: Mapping[str, Any], data: bytes) -> None
     """Take over what has arrived whole: `finish` goes on when it was answered.
 
     Raises:
-        Refusal: `not-a-helper`, `unsigned`, or as `may`.
+        Refusal: `not-a-helper`, `bad-signature`, `no-ssh-keygen`, or as `may`.
     """
     may(host, arguments)
+    _check_signature(host, arguments, data)
     machine = int.from_bytes(data[18:20], "little")
     if data[:4] != b"\x7fELF" or machine != _MACHINES.get(host.arch):
         raise Refusal(
@@ -61,14 +70,21 @@ def take(host: SimulatedHost, arguments: Mapping[str, Any], data: bytes) -> None
             "the bytes are no whole, static program for this architecture",
             remedy="bring a helper that was built for this host's architecture",
         )
-    if host.signers:
-        raise Refusal(
-            "unsigned",
-            "this host takes only signed helpers (/etc/fleetsched/allowed_signers)",
-            remedy="upgrade it with an administrator's key",
-        )
     version, digest = arguments["version"], arguments["digest"]
     host.log("upgrade", detail=f"from {host.version} to {version}, {digest[:12]}")
+
+
+def _check_signature(host: SimulatedHost, arguments: Mapping[str, Any], data: bytes) -> None:
+    if not host.allowed_signers:
+        return
+    if not host.ssh_keygen:
+        raise Refusal(
+            "no-ssh-keygen",
+            "this host takes only what is signed, and /usr/bin/ssh-keygen, which verifies, is not there",
+            remedy="install OpenSSH's client there",
+        )
+    if wrong := wrong_signature(host.allowed_signers, data, arguments["signature"], HELPER_NAMESPACE):
+        raise Refusal("bad-signature", wrong, remedy="sign it with a key that the host allows, valid now")
 
 
 def finish(host: SimulatedHost, arguments: Mapping[str, Any]) -> None:

@@ -116,7 +116,7 @@ def test_a_broken_helper_is_not_kept() -> None:
         (SimulatedHost("web-1"), b"#!/bin/sh", "1.0.0", "not-a-helper"),
         (SimulatedHost("web-1", arch="aarch64"), ELF, "1.0.0", "not-a-helper"),
         (SimulatedHost("web-1", disk_full=True), ELF, "1.0.0", "disk-full"),
-        (SimulatedHost("web-1", signers=True), ELF, "1.0.0", "unsigned"),
+        (SimulatedHost("web-1", allowed_signers="somebody"), ELF, "1.0.0", "unsigned"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

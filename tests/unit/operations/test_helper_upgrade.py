@@ -8,11 +8,14 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 import fleetsched
 from fleetsched.errors import ExitCode, LeaseHeldError, UnreachableError
+from fleetsched.model.controller import Controller as Settings
+from fleetsched.model.controller import Sign
 from fleetsched.model.plan import HostPlan
 from fleetsched.model.rollout import Phase
 from fleetsched.model.run import Applied
@@ -23,6 +26,7 @@ from fleetsched.rollout.session import HelperFiles
 from fleetsched.views.helper import helpers_text, upgrade_text
 from fleetsched.views.plan import plan_text
 from fleetsched.views.run import verdict
+from tests.conformance.signing import GROUP, allowed_signers, key
 from tests.unit.operations.controller import NAMES, Controller
 
 NEW = HelperFiles(
@@ -33,14 +37,17 @@ VERSION = fleetsched.__version__
 
 
 @contextmanager
-def planned(controller: Controller) -> Iterator[tuple[FleetAccess, Planned, tuple[HostPlan, ...]]]:
-    access = replace(controller.access(), helper_files=lambda arch: NEW)
+def planned(
+    controller: Controller, signing_key: Path | None = None
+) -> Iterator[tuple[FleetAccess, Planned, tuple[HostPlan, ...]]]:
+    settings = Settings(sign=Sign(str(signing_key)) if signing_key else Sign())
+    access = replace(controller.access(), helper_files=lambda arch: NEW, controller=settings)
     with plan(access) as made:
         yield access, made, plan_upgrade(made, access)
 
 
-def upgraded(controller: Controller) -> Applied:
-    with planned(controller) as (access, made, hosts):
+def upgraded(controller: Controller, signing_key: Path | None = None) -> Applied:
+    with planned(controller, signing_key) as (access, made, hosts):
         journals = controller.root.parent / "runs"
         return upgrade(access, made, hosts, journals=journals, report=lambda event: None)
 
@@ -138,6 +145,19 @@ def test_helpers_of_protocol_1_need_an_administrator(managed: Controller) -> Non
         "    cannot: helper 0.0.9 is too old to be upgraded by itself\n"
         "    do: install it with an administrator's key: `fleetsched bootstrap lab-1`"
     ) in proposed(managed)
+
+
+def test_hosts_that_want_signatures_get_them_with_the_controllers_key(managed: Controller) -> None:
+    for host in managed.hosts.values():
+        host.allowed_signers, host.group = allowed_signers(), GROUP
+    assert (
+        "    cannot: it takes only signed helpers, and there is no key to sign with\n"
+        "    do: name a key (`sign: {key: ...}` in the controller's file)"
+    ) in proposed(managed)
+    assert upgraded(managed, key("unknown")).exit_code is ExitCode.ROLLED_BACK
+    assert digests(managed) != [DIGEST] * 3
+    assert upgraded(managed, key("known")).exit_code is ExitCode.OK
+    assert digests(managed) == [DIGEST] * 3
 
 
 def test_newer_helpers_and_hosts_without_one_are_left_alone(managed: Controller) -> None:
