@@ -224,6 +224,8 @@ class HelperClient:
         `hold`: when the trial is confirmed, the policy that it replaces is held, with this reason.
         `signed`: for a host that takes only signed assignments; helpers of before do not know it.
         """
+        if signed:
+            self.need_protocol(2, "a signed assignment")
         return self._call(
             "try",
             lambda r: Tried(_some(Trial.from_wire(r["trial"])), r["window_ms"]),
