@@ -12,6 +12,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "observe.h"
+
 #define SCX "/sys/kernel/sched_ext"
 #define FREE_BYTES_WANTED (4ULL << 20)	/* room for an object, the state and a history file */
 
@@ -320,6 +322,7 @@ json_t *kernel_facts(const char *state_dir)
 	put(facts, "sched_ext", json_boolean(!has_no_sched_ext()));
 	put(facts, "btf", json_boolean(!access("/sys/kernel/btf/vmlinux", R_OK)));
 	put(facts, "pressure", json_boolean(!access("/proc/pressure/cpu", R_OK)));
+	put(facts, "observer", json_boolean(!access("/sys/kernel/btf/vmlinux", R_OK) && !observer_was_refused()));
 	put(facts, "boot_id", json_string(kernel_boot_id()));
 	put(facts, "problems", found);
 	put(facts, "warnings", present(warnings, ARRAY_SIZE(warnings)));

@@ -8,6 +8,7 @@
 #include "fence.h"
 #include "journal.h"
 #include "kernel.h"
+#include "observe.h"
 #include "program.h"
 #include "signature.h"
 #include "statement.h"
@@ -17,6 +18,7 @@
 
 #define PROTOCOL 2	/* the greatest version; all from 1 are spoken */
 #define HOUR_MS 3600000
+#define MINUTE_MS 60000
 #define TEXT_CHARS 512
 #define ENVELOPE_BYTES 64	/* of an answer around its result */
 #define MOST_PARAMETERS 64
@@ -299,8 +301,7 @@ static json_t *verb_try(struct connection *c, json_t *request, struct failure *f
 
 static json_t *verb_watch(struct connection *c, json_t *request, struct failure *f)
 {
-	(void)f;
-	c->watch = watch_start(request);
+	c->watch = watch_start(request, f);
 	return NULL;
 }
 
@@ -350,7 +351,9 @@ static const struct verb verbs[] = {
 	    { .name = "program", .type = PROGRAM, .optional = true } } },
 	{ "watch", verb_watch,
 	  { { "interval_ms", INTEGER, false, 100, HOUR_MS }, { "for_ms", INTEGER, false, 0, HOUR_MS },
-	    { .name = "pressure", .type = BOOLEAN }, { .name = "checks", .type = NAMES } } },
+	    { .name = "pressure", .type = BOOLEAN }, { .name = "checks", .type = NAMES },
+	    { .name = "run_queue", .type = BOOLEAN, .optional = true } } },
+	{ "observe", verb_watch, { { "for_ms", INTEGER, false, 100, MINUTE_MS }, { "top", INTEGER, false, 0, OBSERVER_TOP } } },
 	{ "confirm", verb_confirm, { { .name = "trial", .type = TEXT }, TOKEN_ARGUMENT } },
 	{ "revert", verb_revert,
 	  { { .name = "trial", .type = TEXT }, { .name = "why", .type = TEXT }, TOKEN_ARGUMENT,
@@ -361,17 +364,22 @@ static const struct verb verbs[] = {
 
 /* --- lines and chunks --- */
 
-/* A line has a limit: the oldest entries of a long list are left out, of the history or of what is held. */
+/* A line has a limit: the oldest entries of a long list are left out, of the history or of what is held; of keys the last. */
 static void fit(json_t *result)
 {
 	json_t *list = json_object_get(result, "entries"), *holder = json_object_get(result, "status");
+	json_t *keys = json_object_get(result, "keys");
 	size_t size = json_dumpb(result, NULL, 0, JSON_COMPACT);
 
-	if (!list)
+	if (keys)
+		list = keys;
+	else if (!list)
 		list = json_object_get(holder ? holder : result, "held");
 	while (size > LINE_BYTES - ENVELOPE_BYTES && json_array_size(list)) {
-		size -= json_dumpb(json_array_get(list, 0), NULL, 0, JSON_COMPACT) + 1;
-		json_array_remove(list, 0);
+		size_t at = keys ? json_array_size(list) - 1 : 0;
+
+		size -= json_dumpb(json_array_get(list, at), NULL, 0, JSON_COMPACT) + 1;
+		json_array_remove(list, at);
 	}
 }
 

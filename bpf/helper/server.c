@@ -20,6 +20,7 @@
 #include "guard.h"
 #include "journal.h"
 #include "loader.h"
+#include "observe.h"
 #include "protocol.h"
 #include "trial.h"
 #include "upgrade.h"
@@ -166,7 +167,7 @@ static int64_t sooner(int64_t a, int64_t b)
 
 static int pause_ms(void)
 {
-	int64_t next = host_next_tick_ms(), left;
+	int64_t next = sooner(host_next_tick_ms(), observer_next_ms()), left;
 
 	for (size_t i = 0; i < MOST_CONNECTIONS; i++)
 		if (connections[i].used && connections[i].watch)
@@ -181,6 +182,7 @@ static int pause_ms(void)
 static void tick(void)
 {
 	host_tick();
+	observer_tick();
 	for (size_t i = 0; i < MOST_CONNECTIONS && !upgrade_is_due(); i++)
 		if (connections[i].used && connections[i].watch)
 			serve_connection(&connections[i], 0);

@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "kernel.h"
+#include "observe.h"
 #include "protocol.h"
 #include "trial.h"
 
@@ -21,7 +22,9 @@ struct visible {
 struct watch {
 	json_int_t id;
 	int64_t interval_ms, started_ms, until_ms, next_ms;
-	bool pressure, checking;
+	bool pressure, checking, observes;	/* `observe` says nothing before its end */
+	size_t top;
+	struct observation *observation;	/* NULL: not asked for */
 	char trial[32];			/* the trial at the start, "" when there was none */
 	struct visible seen;
 	size_t check_count;
@@ -42,10 +45,20 @@ static bool is_same(const struct visible *a, const struct visible *b)
 	       !strcmp(a->kernel.ops, b->kernel.ops) && a->kernel.enable_seq == b->kernel.enable_seq;
 }
 
-struct watch *watch_start(json_t *request)
+struct watch *watch_start(json_t *request, struct failure *f)
 {
 	struct watch *w = allocate(sizeof(*w));
+	json_t *top = json_object_get(request, "top");
 
+	if (top || json_is_true(json_object_get(request, "run_queue"))) {
+		w->observation = observation_start(top, f);
+		if (!w->observation) {
+			free(w);
+			return NULL;
+		}
+	}
+	w->observes = top;
+	w->top = (size_t)json_integer_value(top);
 	w->id = json_integer_value(json_object_get(request, "id"));
 	w->interval_ms = json_integer_value(json_object_get(request, "interval_ms"));
 	w->pressure = json_is_true(json_object_get(request, "pressure"));
@@ -91,10 +104,11 @@ static bool poll_checks(struct watch *w)
 
 static void say_event(struct connection *c, struct watch *w)
 {
-	json_t *event = checked(json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "elapsed_ms",
+	json_t *event = checked(json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "elapsed_ms",
 					  (json_int_t)(boottime_ms() - w->started_ms), "kernel", kernel_json(), "trial",
 					  host_trial(), "running", host_running(), "pressure",
-					  w->pressure ? kernel_pressure() : json_null(), "checks",
+					  w->pressure ? kernel_pressure() : json_null(), "run_queue",
+					  w->observation ? observation_since_last(w->observation) : json_null(), "checks",
 					  json_deep_copy(w->results)));
 
 	say(c, json_pack("{s:I, s:o}", "id", w->id, "event", event));
@@ -105,7 +119,8 @@ static void end(struct connection *c, const char *why)
 	struct watch *w = c->watch;
 
 	c->watch = NULL;
-	answer(c, w->id, json_pack("{s:s, s:o}", "ended", why, "status", host_status()));
+	answer(c, w->id, w->observes ? observation_result(w->observation, w->top)
+				     : json_pack("{s:s, s:o}", "ended", why, "status", host_status()));
 	watch_free(w);
 }
 
@@ -116,6 +131,11 @@ void watch_tick(struct connection *c)
 	struct visible v;
 	bool changed, speak;
 
+	if (w->observes) {
+		if (t >= w->until_ms)
+			end(c, "time");
+		return;
+	}
 	look(&v);
 	changed = !is_same(&v, &w->seen);
 	speak = changed;
@@ -139,7 +159,7 @@ void watch_tick(struct connection *c)
 
 int64_t watch_next_ms(const struct watch *w)
 {
-	int64_t t = w->next_ms < w->until_ms ? w->next_ms : w->until_ms;
+	int64_t t = w->next_ms < w->until_ms && !w->observes ? w->next_ms : w->until_ms;
 
 	return w->checking ? boottime_ms() + CHECK_POLL_MS : t;
 }
@@ -150,6 +170,7 @@ void watch_free(struct watch *w)
 		return;
 	for (size_t i = 0; i < w->check_count; i++)
 		check_free(w->checks[i]);
+	observation_free(w->observation);
 	json_decref(w->names);
 	json_decref(w->results);
 	free(w);
