@@ -25,6 +25,7 @@ _FILES = {
     "explain": ("explain",),
     "runs": ("plan", "apply", "status"),
     "sign": ("sign",),
+    "observe": ("observe",),
     "undo": ("rollback", "retry", "release"),
     "proposals": ("propose", "review"),
     "policy": ("policy",),

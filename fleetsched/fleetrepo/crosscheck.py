@@ -13,6 +13,7 @@ from fleetsched.fleetrepo.measured import goal_problems, known_metrics, workload
 from fleetsched.fleetrepo.parameters import check_value
 from fleetsched.fleetrepo.programs import lock_mismatch, renewal
 from fleetsched.fleetrepo.requirements import contradictory, unmeetable
+from fleetsched.model.health import first_look_s
 from fleetsched.model.manifests import KERNEL_DEFAULT, Fleet, RolloutStrategy, WorkloadGoal
 from fleetsched.model.suggest import suggestion
 
@@ -241,7 +242,7 @@ def _strategy(strategy: RolloutStrategy, node: Node) -> Iterator[Problem]:
 def _can_fail(node: Node, shortest: float) -> Iterator[Problem]:
     """A check that needs longer than the shortest bake to fail would pass whatever happens."""
     check = health_check(node.value)
-    needed = check.initial_delay_s + (check.failures - 1) * check.interval_s
+    needed = first_look_s(check) + (check.failures - 1) * check.interval_s
     if needed > shortest:
         yield node.problem(
             f"this check can fail after {needed:g}s at the earliest (initialDelay, then an interval between "

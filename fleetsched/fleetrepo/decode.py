@@ -31,6 +31,7 @@ from fleetsched.model.manifests import (
     Provenance,
     Requires,
     RolloutStrategy,
+    RunQueueCheck,
     SchedulerCheck,
     Step,
     Tasks,
@@ -191,9 +192,17 @@ def health_check(check: Mapping[str, Any]) -> HealthCheck:
         timing["failures"] = int(check["failures"])
     if "pressure" in check:
         return PressureCheck(cpu_some_avg10_below=float(check["pressure"]["cpuSomeAvg10Below"]), **timing)
+    if "runQueueLatency" in check:
+        return _run_queue(check["runQueueLatency"], timing)
     if "hostCheck" in check:
         return HostCheck(name=check["hostCheck"], **timing)
     return SchedulerCheck(**timing)
+
+
+def _run_queue(value: Mapping[str, Any], timing: Mapping[str, Any]) -> RunQueueCheck:
+    if "p99BelowMs" in value:
+        return RunQueueCheck(p99_below_ms=float(value["p99BelowMs"]), **timing)
+    return RunQueueCheck(p99_max_regression=_percent(value["p99MaxRegression"]), **timing)
 
 
 def policy(node: Node, folder: Path) -> Policy:

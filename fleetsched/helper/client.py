@@ -14,6 +14,7 @@ from fleetsched.errors import HelperError
 from fleetsched.helper.exchange import Exchange
 from fleetsched.helper.wire import OLDEST_PROTOCOL, PROTOCOL, chunks
 from fleetsched.model.assignment import Assignment
+from fleetsched.model.observation import Observation
 from fleetsched.model.program import Program
 from fleetsched.model.state import Facts, HistoryEntry, Sample, Status, Trial
 from fleetsched.model.statement import Signed
@@ -241,9 +242,17 @@ class HelperClient:
         )
 
     def watch(
-        self, *, interval_s: float, for_s: float, pressure: bool = False, checks: Sequence[str] = ()
+        self,
+        *,
+        interval_s: float,
+        for_s: float,
+        pressure: bool = False,
+        run_queue: bool = False,
+        checks: Sequence[str] = (),
     ) -> Iterator[Sample | WatchEnd]:
         """Look at the host at once, then each `interval_s`, and whenever something changes.
+
+        `pressure`, `run_queue`: whether samples also say how busy the CPUs are, and how long tasks waited.
 
         Yields:
             Samples, and as the last item one WatchEnd. Who stops before it can no longer use this client.
@@ -254,6 +263,7 @@ class HelperClient:
             "for_ms": round(for_s * 1000),
             "pressure": pressure,
             "checks": [*checks],
+            **({"run_queue": True} if run_queue else {}),  # a helper that does not know it is not asked
         }
         self._exchange.ask("watch", arguments)
         try:
@@ -266,6 +276,13 @@ class HelperClient:
             self._exchange.abandon("watch")
             raise
         yield self._parse("watch", lambda r: WatchEnd(r["ended"], Status.from_wire(r["status"])), value)
+
+    def observe(self, *, for_s: float, top: int) -> Observation:
+        """Count for `for_s` (0.1 to 60) how long tasks wait and run; the `top` (at most 64) keys by time."""
+        self._exchange.ask("observe", {"for_ms": round(for_s * 1000), "top": top})
+        return self._parse(
+            "observe", Observation.from_wire, self._exchange.result("observe", for_s + _WATCH_SLACK_S)
+        )
 
     def confirm(self, trial_id: str, token: int | None = None) -> Status:
         """Make the policy on trial the last known good."""

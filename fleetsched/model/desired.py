@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from graphlib import TopologicalSorter
 
+from fleetsched.model.health import wants_run_queue
 from fleetsched.model.manifests import Fleet, Requires, WorkloadGoal
 from fleetsched.model.plan import Claim, Desired
 
@@ -47,5 +48,13 @@ def _wish(fleet: Fleet, goal: WorkloadGoal) -> Desired:
     if goal.policy.is_kernel_default:
         return Desired(Claim.KERNEL_DEFAULT, goal.name, group.name, heal=group.heal)
     requires: tuple[Requires, ...] = (group.requires, fleet.policies[goal.policy.name].requires)
-    wanted, program = fleet.assignment(goal), fleet.program(goal)
-    return Desired(Claim.GOAL, goal.name, group.name, wanted, requires, group.heal, program)
+    return Desired(
+        Claim.GOAL,
+        goal.name,
+        group.name,
+        fleet.assignment(goal),
+        requires,
+        group.heal,
+        fleet.program(goal),
+        measures_run_queue=wants_run_queue(fleet.strategies[goal.rollout].health),
+    )

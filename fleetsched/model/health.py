@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from fleetsched.model.manifests import HealthCheck, HostCheck, PressureCheck
+from fleetsched.model.manifests import HealthCheck, HostCheck, PressureCheck, RunQueueCheck
+from fleetsched.model.observation import Latency
 from fleetsched.model.state import Sample, Trial
 
 FAULT_EVENTS = frozenset(
@@ -20,6 +21,10 @@ FAULT_EVENTS = frozenset(
     }
 )
 """Counters whose growth after attach the kernel's own comments call a fault (kernel/sched/ext/internal.h)."""
+
+
+REGRESSION_FLOOR_US = 1000
+"""What is this much longer than before the attach, or less, is no regression: an idle host's p99 is noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ class Health:
         looked_ms: when each check was last evaluated (milliseconds since the watch began), by index.
         in_a_row: how often each check has failed without a success between, by index.
         findings: the checks that reached their threshold; not empty means unhealthy.
+        before: how long the host's tasks waited for a CPU before the attach; None = nobody looked.
     """
 
     checks: tuple[HealthCheck, ...]
@@ -57,6 +63,7 @@ class Health:
     looked_ms: Mapping[int, int] = field(default_factory=dict, hash=False)
     in_a_row: Mapping[int, int] = field(default_factory=dict, hash=False)
     findings: tuple[Finding, ...] = ()
+    before: Latency | None = None
 
     def see(self, sample: Sample) -> Health:
         """The value after one more sample. The first one sets the baseline of the counters."""
@@ -67,7 +74,10 @@ class Health:
             if not _is_due(check, looked.get(index), sample.elapsed_ms):
                 continue
             looked[index] = sample.elapsed_ms
-            detail = _complaint(check, self.trial, baseline, sample)
+            if isinstance(check, RunQueueCheck):
+                detail = _run_queue(check, self.before, sample)
+            else:
+                detail = _complaint(check, self.trial, baseline, sample)
             in_a_row[index] = in_a_row.get(index, 0) + 1 if detail else 0
             if detail and in_a_row[index] == check.failures:
                 findings.append(Finding(check_name(check), detail))
@@ -89,10 +99,22 @@ def wants_pressure(checks: Sequence[HealthCheck]) -> bool:
     return any(isinstance(check, PressureCheck) for check in checks)
 
 
+def wants_run_queue(checks: Sequence[HealthCheck]) -> bool:
+    """Whether any check needs the host's observer."""
+    return any(isinstance(check, RunQueueCheck) for check in checks)
+
+
+def first_look_s(check: HealthCheck) -> float:
+    """When a check can be evaluated for the first time: one that is about a period needs one to be over."""
+    return check.initial_delay_s + (check.interval_s if isinstance(check, RunQueueCheck) else 0.0)
+
+
 def check_name(check: HealthCheck) -> str:
     """A check as the manifest names it."""
     if isinstance(check, HostCheck):
         return f"hostCheck {check.name}"
+    if isinstance(check, RunQueueCheck):
+        return "runQueueLatency"
     return "pressure" if isinstance(check, PressureCheck) else "scheduler"
 
 
@@ -102,6 +124,8 @@ def _baseline(sample: Sample) -> dict[str, int]:
 
 
 def _is_due(check: HealthCheck, looked_ms: int | None, elapsed_ms: int) -> bool:
+    if isinstance(check, RunQueueCheck) and looked_ms is None:
+        looked_ms = round(check.initial_delay_s * 1000)
     if elapsed_ms < check.initial_delay_s * 1000:
         return False
     # A sample a little early still counts: the host's clock sends them, and 10 % is within its jitter.
@@ -138,6 +162,32 @@ def _pressure(check: PressureCheck, sample: Sample) -> str:
     if sample.cpu_some_avg10 < check.cpu_some_avg10_below:
         return ""
     return f"cpu some avg10 is {sample.cpu_some_avg10:g} %, wanted below {check.cpu_some_avg10_below:g} %"
+
+
+def _run_queue(check: RunQueueCheck, before: Latency | None, sample: Sample) -> str:
+    if sample.run_queue is None:
+        return "the host measured no task that waited for a CPU"
+    p99, found = (
+        sample.run_queue.p99_us,
+        f"p99 is {_ms(sample.run_queue.p99_us)} of {sample.run_queue.count} waits",
+    )
+    if check.p99_below_ms is not None:
+        return "" if p99 < check.p99_below_ms * 1000 else f"{found}, wanted below {check.p99_below_ms:g} ms"
+    assert check.p99_max_regression is not None
+    if before is None:
+        return "nothing was measured before the attach"
+    share = before.p99_us * check.p99_max_regression / 100
+    limit = before.p99_us + max(share, REGRESSION_FLOOR_US)
+    if p99 <= limit:
+        return ""
+    return (
+        f"{found}, before the attach it was {_ms(before.p99_us)}; wanted {_ms(limit)} at most "
+        f"({check.p99_max_regression:g} % more)"
+    )
+
+
+def _ms(us: float) -> str:
+    return f"{us / 1000:.3g} ms"
 
 
 def _host_check(check: HostCheck, sample: Sample) -> str:

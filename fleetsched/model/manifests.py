@@ -285,7 +285,23 @@ class HostCheck:
     initial_delay_s: float = 0.0
 
 
-HealthCheck = SchedulerCheck | PressureCheck | HostCheck
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunQueueCheck:
+    """The 99th percentile of how long the host's tasks wait for a CPU has a limit. Exactly one is set.
+
+    Attributes:
+        p99_below_ms: the limit in milliseconds.
+        p99_max_regression: how much longer, in percent, than on the same host before the attach.
+    """
+
+    p99_below_ms: float | None = None
+    p99_max_regression: float | None = None
+    interval_s: float = 5.0
+    failures: int = 3
+    initial_delay_s: float = 0.0
+
+
+HealthCheck = SchedulerCheck | PressureCheck | HostCheck | RunQueueCheck
 """Each has `interval_s` between looks, `failures` in a row to fail, `initial_delay_s` before the first."""
 
 

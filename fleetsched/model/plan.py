@@ -63,6 +63,7 @@ class Desired:
         requires: what the group and the policy ask of the host.
         heal: whether drift is corrected; else it is only told.
         program: what is started on the host, when the policy is a program.
+        measures_run_queue: whether the health checks need the host's observer.
     """
 
     claim: Claim
@@ -72,6 +73,7 @@ class Desired:
     requires: tuple[Requires, ...] = ()
     heal: bool = True
     program: Program | None = None
+    measures_run_queue: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,6 +386,11 @@ def _problem(desired: Desired, observed: Observed) -> tuple[str, str]:
     for requires in desired.requires if kernel else ():
         if unmet := requires.unmet(kernel, arch):
             return unmet, "meet the requirement, or leave the host out of the group"
+    if desired.measures_run_queue and facts and not facts.observer:
+        return (
+            "a health check is runQueueLatency, which this host's helper or kernel cannot measure",
+            "leave the host out of the group, or use pressure or hostCheck in its strategy",
+        )
     return "", ""
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleetsched.model.assignment import Assignment
+from fleetsched.model.observation import Latency
 from fleetsched.model.program import Program
 
 Wire = Mapping[str, Any]
@@ -38,6 +39,7 @@ class Facts:
     Attributes:
         signatures: whether it takes only signed assignments.
         group: the HostGroup that it believes to belong to; None when it was told none.
+        observer: whether it can measure how long tasks wait for a CPU.
     """
 
     kernel_release: str
@@ -54,6 +56,7 @@ class Facts:
     warnings: tuple[Notice, ...] = ()
     signatures: bool = False
     group: str | None = None
+    observer: bool = False
 
     @classmethod
     def from_wire(cls, value: Wire) -> Facts:
@@ -71,9 +74,10 @@ class Facts:
             boot_id=value["boot_id"],
             problems=tuple(map(Notice.from_wire, value["problems"])),
             warnings=tuple(map(Notice.from_wire, value["warnings"])),
-            # Helpers of before did not know signatures.
+            # Helpers of before knew none of these.
             signatures=value.get("signatures", False),
             group=value.get("group"),
+            observer=value.get("observer", False),
         )
 
 
@@ -312,7 +316,13 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One look at a host during a watch. Pressure is in percent, None when the kernel has no PSI."""
+    """One look at a host during a watch.
+
+    Attributes:
+        cpu_some_avg10: pressure in percent; None when it was not asked for or the kernel has no PSI.
+        run_queue: how long tasks waited since the sample before, without `max_us` and `buckets`; None when it
+            was not asked for, or when nothing waited.
+    """
 
     elapsed_ms: int
     kernel: KernelState
@@ -320,6 +330,7 @@ class Sample:
     running: Running | None
     cpu_some_avg10: float | None = None
     checks: tuple[tuple[str, CheckResult], ...] = ()
+    run_queue: Latency | None = None
 
     @classmethod
     def from_wire(cls, value: Wire) -> Sample:
@@ -335,6 +346,7 @@ class Sample:
                 (name, CheckResult(c["status"], c["exit_code"], c["output"]))
                 for name, c in sorted(value["checks"].items())
             ),
+            run_queue=Latency.from_wire(value.get("run_queue")),
         )
 
 

@@ -10,12 +10,22 @@ from dataclasses import dataclass, replace
 from fleetsched.errors import HelperError
 from fleetsched.helper.client import HelperClient
 from fleetsched.model.assignment import Assignment
-from fleetsched.model.health import Health, host_checks, wants_pressure, watch_interval_s
+from fleetsched.model.health import (
+    Health,
+    host_checks,
+    wants_pressure,
+    wants_run_queue,
+    watch_interval_s,
+)
 from fleetsched.model.manifests import HealthCheck
+from fleetsched.model.observation import Latency
 from fleetsched.model.program import Program
 from fleetsched.model.rollout import Phase
 from fleetsched.model.state import EndedTrial, Sample, Trial
 from fleetsched.model.statement import Signed
+
+BEFORE_S = 5.0
+"""How long the run-queue latency is measured before the attach, where a check needs it."""
 
 Report = Callable[[str, str], None]
 """Called with what the host is doing (one word) and a detail for people."""
@@ -70,6 +80,7 @@ def try_and_confirm(
     if order.object is not None:
         report("staging", f"{order.assignment.digest[:8]}, {len(order.object)} bytes")
         helper.stage(order.assignment.digest, order.object)
+    before = _run_queue_before(helper, report) if wants_run_queue(order.checks) else None
     report("trying", str(order.assignment))
     tried = helper.try_(
         order.assignment,
@@ -86,40 +97,65 @@ def try_and_confirm(
         "enabled",
         f"{trial.ops} by the host's kernel, enable_seq {trial.enable_seq}, gap {tried.window_ms} ms",
     )
-    failure = _bake(helper, order, trial, abort, report)
+    health = Health(order.checks, trial, before=before)
+    failure = _bake(helper, order, health, abort, report)
     if failure is None:
         return _confirm(helper, trial, token)
     return _revert(helper, trial, token, failure, aborted=abort.is_set())
 
 
+def _run_queue_before(helper: HelperClient, report: Report) -> Latency:
+    """Measure what the trial is compared with; where that cannot be measured, nothing is tried.
+
+    By a watch: an `observe` is refused while a person observes the host.
+    """
+    report("measuring", f"run-queue latency before the attach, for {BEFORE_S:g} s")
+    *_, last, _ = helper.watch(interval_s=BEFORE_S, for_s=BEFORE_S, run_queue=True)
+    return (last.run_queue if isinstance(last, Sample) else None) or Latency()
+
+
 def _bake(
-    helper: HelperClient, order: TrialOrder, trial: Trial, abort: threading.Event, report: Report
+    helper: HelperClient, order: TrialOrder, health: Health, abort: threading.Event, report: Report
 ) -> str | None:
     """Watch the host until the bake is over: None when healthy, else why not (empty: the trial has ended)."""
-    bake_ms = max(int(order.bake_s * 1000), trial.confirm_in_ms)
+    bake_ms = max(int(order.bake_s * 1000), health.trial.confirm_in_ms)
     step_s = min(watch_interval_s(order.checks), bake_ms / 1000)
-    health = Health(order.checks, trial)
     elapsed_ms = 0
     # Short watches instead of one long one: a host answers in order, so a revert would wait behind it.
     while elapsed_ms < bake_ms:
         if abort.is_set():
             return "another host of the rollout failed"
         look_s = min(step_s, (bake_ms - elapsed_ms) / 1000)
-        for seen in helper.watch(
-            interval_s=look_s,
-            for_s=look_s,
-            pressure=wants_pressure(order.checks),
-            checks=host_checks(order.checks),
-        ):
-            if isinstance(seen, Sample):
-                health = health.see(replace(seen, elapsed_ms=seen.elapsed_ms + elapsed_ms))
-            elif seen.status.trial is None or seen.status.trial.id != trial.id:
-                return ""
+        try:
+            looked = _look(helper, health, look_s, elapsed_ms)
+        except HelperError as error:
+            if error.code != "no-observer":  # it was there before the attach
+                raise
+            return error.message
+        if looked is None:
+            return ""
+        health = looked
         if health.findings:
             return "; ".join(map(str, health.findings))
         elapsed_ms = min(bake_ms, elapsed_ms + round(look_s * 1000))
         report("baking", f"{elapsed_ms / 1000:.0f} of {bake_ms / 1000:.0f} s, healthy")
     return None
+
+
+def _look(helper: HelperClient, health: Health, look_s: float, elapsed_ms: int) -> Health | None:
+    """Watch for `look_s`, from `elapsed_ms` of the bake on: the health then; None = the trial has ended."""
+    for seen in helper.watch(
+        interval_s=look_s,
+        for_s=look_s,
+        pressure=wants_pressure(health.checks),
+        run_queue=wants_run_queue(health.checks),
+        checks=host_checks(health.checks),
+    ):
+        if isinstance(seen, Sample):
+            health = health.see(replace(seen, elapsed_ms=seen.elapsed_ms + elapsed_ms))
+        elif seen.status.trial is None or seen.status.trial.id != health.trial.id:
+            return None
+    return health
 
 
 def _confirm(helper: HelperClient, trial: Trial, token: int) -> Ended:

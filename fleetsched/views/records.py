@@ -13,6 +13,7 @@ from typing import Any
 from fleetsched.errors import ExitCode
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.diff import PolicyDiff
+from fleetsched.model.observation import Observation
 from fleetsched.model.plan import HostPlan, Observed, Plan
 from fleetsched.model.run import Applied, Outlook
 from fleetsched.views.plan import JSON_VERSION
@@ -89,6 +90,13 @@ def status_records(observed: Mapping[str, Observed]) -> Iterator[Record]:
     yield _version("status")
     for host, seen in observed.items():
         yield {"type": "host", "host": host, **_plain(seen)}
+
+
+def observation_records(hosts: Sequence[tuple[str, Observation | None, str]]) -> Iterator[Record]:
+    """A record a host: what it counted, or why it did not."""
+    yield _version("observe")
+    for host, seen, error in hosts:
+        yield {"type": "observation", "host": host, "error": error, "observation": _plain(seen)}
 
 
 def _version(command: str) -> Record:

@@ -7,6 +7,7 @@ No thread, no sleep and no real clock: a host's time goes on only while somebody
 
 from fleetsched.helper.simulated.clock import ManualClock
 from fleetsched.helper.simulated.host import SimulatedHost
+from fleetsched.helper.simulated.observer import Work
 from fleetsched.helper.simulated.scenario import (
     EXIT_BPF,
     EXIT_ERROR,
@@ -27,4 +28,5 @@ __all__ = [
     "ManualClock",
     "SimulatedHost",
     "SimulatedTransport",
+    "Work",
 ]

@@ -12,6 +12,7 @@ from typing import Any
 from fleetsched.errors import BecomeError, HostError
 from fleetsched.helper.simulated.clock import ManualClock
 from fleetsched.helper.simulated.kernel import SimulatedKernel
+from fleetsched.helper.simulated.observer import Work
 from fleetsched.helper.simulated.records import Disk
 from fleetsched.helper.simulated.refusal import Refusal
 from fleetsched.helper.simulated.scenario import EXIT_SYSRQ, Behaviour, Exit
@@ -79,6 +80,9 @@ class SimulatedHost:
         pressure: `cpu some avg10` in percent.
         allowed_signers, group: these files of /etc/fleetsched; with signers, only what is signed is taken.
         ssh_keygen: whether it is there.
+        work: what runs there, for the observer.
+        observer_refused: why the kernel does not take the observer; empty = it does.
+        observed_until: when the `observe` in progress ends, on the clock.
     """
 
     name: str
@@ -105,6 +109,9 @@ class SimulatedHost:
     allowed_signers: str = ""
     group: str | None = None
     ssh_keygen: bool = True
+    work: list[Work] = field(default_factory=lambda: [Work("system.slice/demo.service", "demo")])
+    observer_refused: str = ""
+    observed_until: int = 0
     disk: Disk = field(default_factory=Disk)
     kernel: SimulatedKernel = field(init=False)
     attached: Attached | None = None

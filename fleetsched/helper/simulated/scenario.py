@@ -54,6 +54,7 @@ class Behaviour:
         init_exit: how attaching fails; None = it comes up.
         ejected_after_ms: how long after each attach the kernel ejects it; None = never.
         exit: what the kernel then records.
+        waits_us: how long wakeups wait for a CPU while it runs, in turn; empty = as without it.
     """
 
     ops: str | None = None
@@ -66,6 +67,7 @@ class Behaviour:
     init_exit: Exit | None = None
     ejected_after_ms: int | None = None
     exit: Exit = EXIT_STALL
+    waits_us: tuple[int, ...] = ()
 
     def wrong_parameter(self, parameters: Mapping[str, int]) -> str:
         """Say which parameter is unknown or does not fit; empty when all do."""

@@ -12,6 +12,7 @@ from typing import Any
 from fleetsched.helper.simulated import upgrade
 from fleetsched.helper.simulated.arguments import check
 from fleetsched.helper.simulated.host import SimulatedHost
+from fleetsched.helper.simulated.observer import observation, require_observer, run_queue
 from fleetsched.helper.simulated.refusal import Refusal
 from fleetsched.helper.simulated.verbs import VERBS, status, trial
 from fleetsched.helper.wire import MAX_CHUNK, MAX_LINE, decode, encode
@@ -42,6 +43,18 @@ class _Watching:
     next_look: int
     trial_id: str | None
     seen: tuple[Any, ...]
+    run_queue: bool
+    told: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Observing:
+    """An `observe` in progress; times are the host's clock."""
+
+    id: int
+    started: int
+    until: int
+    top: int
 
 
 class Session:
@@ -59,6 +72,7 @@ class Session:
         self._staging: _Staging | None = None
         self._watching: _Watching | None = None
         self._upgrading: Mapping[str, Any] | None = None
+        self._observing: _Observing | None = None
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the client."""
@@ -75,7 +89,9 @@ class Session:
         return output
 
     def wake(self) -> int | None:
-        """Return when a watch in progress will speak next, on the host's clock; None without one."""
+        """Return when what is in progress will speak next, on the host's clock; None when nothing is."""
+        if self._observing:
+            return self._observing.until
         watching = self._watching
         if watching is None:
             return None
@@ -91,6 +107,8 @@ class Session:
     def _step(self) -> bool:
         if self._watching:
             return self._look(self._watching)
+        if self._observing:
+            return self._observe(self._observing)
         if self._staging:
             return self._chunk(self._staging)
         return self._request()
@@ -123,6 +141,8 @@ class Session:
             self._upgrade(number, arguments)
         elif verb == "watch":
             self._watch(number, arguments)
+        elif verb == "observe":
+            self._start_observing(number, arguments)
         else:
             self._result(number, VERBS[verb](self._host, arguments))
 
@@ -180,6 +200,8 @@ class Session:
     def _watch(self, number: int, arguments: Mapping[str, Any]) -> None:
         host = self._host
         now = host.now()
+        if arguments.get("run_queue"):
+            require_observer(host)
         self._watching = _Watching(
             id=number,
             interval=arguments["interval_ms"],
@@ -190,6 +212,8 @@ class Session:
             next_look=now,
             trial_id=host.trial.id if host.trial else None,
             seen=_visible(host),
+            run_queue=arguments.get("run_queue", False),
+            told=now,
         )
 
     def _look(self, watching: _Watching) -> bool:
@@ -198,7 +222,7 @@ class Session:
         ended = watching.trial_id is not None and (host.trial is None or host.trial.id != watching.trial_id)
         if now >= watching.next_look or seen != watching.seen:
             self._say({"id": watching.id, "event": self._sample(watching)})
-            watching.seen, watching.next_look = seen, now + watching.interval
+            watching.seen, watching.next_look, watching.told = seen, now + watching.interval, now
         if ended or now >= watching.until:
             self._watching = None
             self._result(watching.id, {"ended": "trial" if ended else "time", "status": status(host)})
@@ -214,8 +238,25 @@ class Session:
             "trial": trial(host),
             "running": host.attached.to_wire() if host.attached else None,
             "pressure": {"cpu_some_avg10": host.pressure} if shown else None,
+            "run_queue": run_queue(host, host.now() - watching.told) if watching.run_queue else None,
             "checks": {name: _check(host, name) for name in watching.checks},
         }
+
+    def _start_observing(self, number: int, arguments: Mapping[str, Any]) -> None:
+        host = self._host
+        now = host.now()
+        require_observer(host)
+        host.require(now >= host.observed_until, "busy", "somebody else observes this host at this moment")
+        host.observed_until = now + arguments["for_ms"]
+        self._observing = _Observing(number, now, host.observed_until, arguments["top"])
+
+    def _observe(self, observing: _Observing) -> bool:
+        host = self._host
+        if host.now() < observing.until:
+            return False
+        self._observing = None
+        self._result(observing.id, observation(host, host.now() - observing.started, observing.top))
+        return True
 
     def _result(self, number: int, result: Mapping[str, Any]) -> None:
         self._say({"id": number, "ok": True, "result": result})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs of a simulated host, but for `stage`, `upgrade` and `watch`, whose answers are several lines.
+"""The verbs of a simulated host, but for those that take their time: stage, upgrade, watch, observe (server.py).
 
 Arguments have been checked (arguments.py) and what was due has happened. Each verb returns its result or
 raises Refusal.
@@ -49,6 +49,7 @@ def facts(host: SimulatedHost, _: Arguments) -> dict[str, Any]:
         "sched_ext": host.sched_ext,
         "btf": True,
         "pressure": host.pressure is not None,
+        "observer": not host.observer_refused,
         "boot_id": host.boot_id(),
         "problems": [*host.problems, *signature_problems(host)],
         "warnings": list(host.warnings),

@@ -142,7 +142,6 @@ def said(text: str, schema: str) -> list[str]:
             "rollout-strategy",
             [
                 f"f:7:8: `pause` {LATER}: remove the step, and apply to parts of the group with --limit",
-                f"f:16:7: `runQueueLatency` {LATER}: use `pressure` or `hostCheck`",
                 f"f:18:7: `http` {LATER}: use `hostCheck` with curl",
                 f"f:19:7: `tcp` {LATER}: use `hostCheck`",
                 f"f:20:7: `prometheus` {LATER}: use `hostCheck`",

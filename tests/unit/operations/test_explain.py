@@ -34,8 +34,9 @@ fields:
       The host's CPU pressure (PSI).
   hostCheck <string>
       A program of the operator's on the host, root-owned, that exits with 0.
-  runQueueLatency <mapping>, not yet
-      Time that tasks spend runnable and not running, by the helper's observer.
+  runQueueLatency <mapping>
+      How long the host's tasks wait for a CPU, by the helper's observer, since
+      the host was last looked at.
   http <mapping>, not yet
       A request from the controller.
   tcp <mapping>, not yet
