@@ -190,8 +190,9 @@ static void subtract(struct observer_tally *t, const struct observer_tally *befo
 static struct observer_tally whole_host(void)
 {
 	struct observer_tally sum = { 0 };
+	unsigned int used = read_control().used;
 
-	for (size_t i = 0; i <= read_control().used; i++)
+	for (size_t i = 0; i <= used; i++)
 		add(&sum, &observer.slots[i].tally);
 	return sum;
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`fleetsched observe`: how long tasks wait for a CPU on every host, counted in its kernel for some seconds."""
+"""`fleetsched observe`: how long tasks wait for a CPU on every host, counted in its kernel."""
 
 from __future__ import annotations
 

@@ -62,8 +62,8 @@ def _line(name: str, tally: Tally, seen: Observation) -> str:
     waits = tally.wakeup
     share = tally.on_cpu_us / (seen.elapsed_ms * 10) if seen.elapsed_ms else 0.0
     return (
-        f"{name:{_NAME}.{_NAME}} {_rate(seen, waits.count):>7} {_time(waits.p50_us):>6} {_time(waits.p95_us):>6} "
-        f"{_time(waits.p99_us):>6} {_time(tally.run_queue.p99_us):>8} {share:>6.1f} "
+        f"{name:{_NAME}.{_NAME}} {_rate(seen, waits.count):>7} {_time(waits.p50_us):>6} "
+        f"{_time(waits.p95_us):>6} {_time(waits.p99_us):>6} {_time(tally.run_queue.p99_us):>8} {share:>6.1f} "
         f"{_time(round(tally.mean_slice_us)):>6}"
     )
 

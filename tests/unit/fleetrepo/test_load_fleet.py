@@ -225,6 +225,13 @@ POLICY = "policies/fair/policy.yaml"
             "(initialDelay, then an interval between failures), but the shortest bake is 30s",
         ),
         (
+            STRATEGY,
+            "pressure: {cpuSomeAvg10Below: 80}\n      interval: 2s",
+            "runQueueLatency: {p99BelowMs: 20}\n      interval: 15s",
+            f"{STRATEGY}:12:7: this check can fail after 45s at the earliest "
+            "(initialDelay, then an interval between failures), but the shortest bake is 30s",
+        ),
+        (
             POLICY,
             "name: fair",
             "name: fairly",

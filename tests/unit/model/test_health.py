@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from fleetsched.model.health import Finding, Health, host_checks, watch_interval_s
-from fleetsched.model.manifests import HostCheck, PressureCheck, SchedulerCheck
+from fleetsched.model.health import Finding, Health, host_checks, wants_run_queue, watch_interval_s
+from fleetsched.model.manifests import HostCheck, PressureCheck, RunQueueCheck, SchedulerCheck
+from fleetsched.model.observation import Latency
 from fleetsched.model.state import CheckResult, KernelState
 from tests.unit.builders import assignment, enabled, sample, trial
 
@@ -91,3 +92,52 @@ def test_watch_looks_as_often_as_the_most_frequent_check_wants() -> None:
 
     assert watch_interval_s(checks) == 2
     assert host_checks(checks) == ("nginx",)
+
+
+def waits(p99_us: int) -> Latency:
+    return Latency(count=200, p50_us=10, p95_us=100, p99_us=p99_us)
+
+
+def test_run_queue_is_judged_when_an_interval_is_over_and_not_at_the_first_look() -> None:
+    check = RunQueueCheck(p99_below_ms=20, interval_s=5, failures=1, initial_delay_s=2)
+    seen = health(check)
+    for elapsed in (0, 2000, 6000):
+        seen = seen.see(sample(elapsed, run_queue=None))
+    assert seen.findings == ()
+
+    seen = seen.see(sample(7000, run_queue=waits(20_000)))
+    assert str(seen.findings[0]) == "runQueueLatency: p99 is 20 ms of 200 waits, wanted below 20 ms"
+
+
+@pytest.mark.parametrize(
+    ("before_us", "p99_us", "fails"),
+    [(50, 1050, False), (50, 1051, True), (10_000, 15_000, False), (10_000, 15_001, True)],
+)
+def test_run_queue_regression_counts_beyond_the_share_and_beyond_a_millisecond(
+    before_us: int, p99_us: int, fails: bool
+) -> None:
+    check = RunQueueCheck(p99_max_regression=50, interval_s=1, failures=1)
+
+    seen = Health((check,), TRIAL, before=waits(before_us)).see(sample(1000, run_queue=waits(p99_us)))
+
+    assert bool(seen.findings) is fails
+
+
+@pytest.mark.parametrize(
+    ("check", "run_queue", "detail"),
+    [
+        (RunQueueCheck(p99_below_ms=20, failures=1), None, "the host measured no task that waited for a CPU"),
+        (RunQueueCheck(p99_max_regression=5, failures=1), waits(9), "nothing was measured before the attach"),
+    ],
+)
+def test_run_queue_that_is_not_known_fails(
+    check: RunQueueCheck, run_queue: Latency | None, detail: str
+) -> None:
+    assert health(check).see(sample(5000, run_queue=run_queue)).findings == (
+        Finding("runQueueLatency", detail),
+    )
+
+
+def test_who_needs_the_observer() -> None:
+    assert wants_run_queue((SchedulerCheck(), RunQueueCheck(p99_below_ms=1)))
+    assert not wants_run_queue((SchedulerCheck(), HostCheck(name="nginx")))

@@ -181,6 +181,20 @@ def test_host_below_the_required_kernel_is_refused() -> None:
     assert plan.problem == "needs kernel >=7.3, runs 7.2.13-cloud-amd64"
 
 
+def test_host_that_cannot_measure_what_its_strategy_asks_for_is_refused() -> None:
+    wanted = replace(WANTS_FAIR, measures_run_queue=True)
+
+    plan = plan_host("web-1", wanted, Observed(status(), facts()))
+
+    assert (plan.action, plan.problem, plan.remedy) == (
+        Action.ATTACH,
+        "a health check is runQueueLatency, which this host's helper or kernel cannot measure",
+        "leave the host out of the group, or use pressure or hostCheck in its strategy",
+    )
+    measured = Observed(status(), replace(facts(), observer=True))
+    assert plan_host("web-1", wanted, measured).problem == ""
+
+
 def test_drift_that_is_not_healed_is_counted_and_not_as_wanted() -> None:
     plan = Plan(
         "abc", (plan_host("web-1", UNHEALED, Observed(status(last_known_good=record(FAIR)), facts())),)

@@ -19,6 +19,7 @@ from fleetsched.views.records import (
     Record,
     event_record,
     nothing_records,
+    observation_records,
     opening_records,
     outlook_records,
     plan_records,
@@ -26,6 +27,7 @@ from fleetsched.views.records import (
     state_record,
     status_records,
 )
+from tests.unit.views.test_observation_view import HOSTS
 from tests.unit.views.test_plan_view import EVERY_ACTION, FAIR, make
 from tests.unit.views.test_status_view import OBSERVED
 
@@ -58,6 +60,7 @@ STREAMS = {
         *outlook_records([Outlook(None, (Batch(("a",), 15.0),)), Outlook("web", (), "why")], ExitCode.PAUSED),
     ],
     "apply-nothing": [*OPENING, *nothing_records(ExitCode.OK)],
+    "observe": [*observation_records(HOSTS)],
     "status": [*status_records(OBSERVED | {"db-1": EVERY_ACTION["web-7"]})],
 }
 

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`observe` as a shell sees it."""
+
+from __future__ import annotations
+
+from fleetsched.errors import UnreachableError
+from tests.unit.cli.test_runs import Shell, shell
+
+__all__ = ["shell"]
+
+
+def installed(shell: Shell) -> None:
+    for host in shell.hosts.values():
+        host.installed = True
+
+
+def test_observe_shows_a_table_a_host(shell: Shell) -> None:
+    installed(shell)
+
+    code, out, _ = shell.run("observe", "--seconds", "2", "--limit", "lab-1")
+
+    assert (code, out.splitlines()[:5]) == (
+        0,
+        [
+            "lab-1: 2.0 s, 100 switches/s, 0 forks/s",
+            "                            wakes/s    p50    p95    p99  all p99  cpu %  slice",
+            "whole host                      100   58us   58us   58us     58us   10.0  1.0ms",
+            "system.slice/demo.service",
+            "  demo                          100   58us   58us   58us     58us   10.0  1.0ms",
+        ],
+    )
+
+
+def test_observe_writes_records(shell: Shell) -> None:
+    installed(shell)
+
+    code, records = shell.records("observe", "--seconds", "1")
+
+    assert code == 0
+    assert [(record["host"], record["observation"]["host"]["switches"]) for record in records[1:]] == [
+        ("lab-1", 100),
+        ("lab-2", 100),
+    ]
+
+
+def test_observe_says_which_hosts_it_cannot_observe_and_why(shell: Shell) -> None:
+    installed(shell)
+    shell.hosts["lab-1"].observer_refused = "Operation not permitted"
+
+    code, out, _ = shell.run("observe", "--top", "0")
+    assert code == 1
+    assert "lab-1: the kernel does not take the helper's observer: Operation not permitted" in out
+    assert "lab-2: 5.0 s, 100 switches/s" in out
+
+    shell.hosts["lab-2"].connect_error = UnreachableError("lab-2: no answer")
+    code, out, _ = shell.run("observe", "--top", "0")
+    assert (code, "lab-2: no answer" in out) == (4, True)
+
+
+def test_observe_needs_a_helper_and_changes_no_host(shell: Shell) -> None:
+    code, out, _ = shell.run("observe")
+
+    assert (code, out.splitlines()[0]) == (4, "lab-1 has no helper (apply installs it)")
+    assert not shell.hosts["lab-1"].installed
+
+
+def test_observe_refuses_a_time_that_no_helper_takes(shell: Shell) -> None:
+    code, _, errors = shell.run("observe", "--seconds", "61")
+
+    assert (code, errors.splitlines()[0][:40]) == (64, "fleetsched: Invalid value for '--seconds")
