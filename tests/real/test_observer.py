@@ -30,6 +30,8 @@ _START_HOGS = (
     f"systemd-run --quiet --unit={_HOGS} sh -c "
     "'for hog in 1 2 3 4 5 6 7 8; do while :; do :; done & done; while :; do sleep 0.01; done'"
 )
+# One process that takes another name before each of its sleeps.
+_MANY_NAMES = "for (1..1500) { $0 = qq(name-$_); select(undef, undef, undef, 0.001) }"
 _STOP_HOGS = f"systemctl stop {_HOGS}.service 2>/dev/null || true"
 _ODD = "fleetsched-odd"  # a second helper, without the right to load programs
 _SOCKET = f"/run/{_ODD}/socket"
@@ -88,11 +90,7 @@ def tallies(seen: Observation) -> list[Tally]:
 
 def test_what_has_no_room_for_a_key_counts_for_the_host_and_is_told(connection: Connection) -> None:
     with client(connection) as helper:
-        # One process that takes another name before each of 1,500 sleeps.
-        shell(
-            connection,
-            """systemd-run --quiet perl -e 'for (1..1500) { $0 = "name-$_"; select(undef, undef, undef, 0.001) }'""",
-        )
+        shell(connection, f"perl -e '{_MANY_NAMES}' </dev/null >/dev/null 2>&1 &")
         seen = helper.observe(for_s=20, top=64)
         later = helper.observe(for_s=1, top=64)
 
