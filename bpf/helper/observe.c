@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tally.h"
+
 #define KEPT_MS 60000		/* in memory, detached: loading takes 10 MB and some of a second */
 #define CGROUP_SHOWN 255
 #define FILEID_KERNFS 0xfe	/* exportfs.h: a handle that is the number of a file of kernfs */
@@ -165,111 +167,14 @@ void observer_tick(void)
 
 /* --- what was counted --- */
 
-static void add(struct observer_tally *sum, const struct observer_tally *t)
-{
-	sum->on_ns += t->on_ns;
-	for (size_t i = 0; i < OBSERVER_BUCKETS; i++) {
-		sum->woken[i] += t->woken[i];
-		sum->preempted[i] += t->preempted[i];
-	}
-	for (size_t i = 0; i < OBSERVER_LOGS; i++)
-		sum->slices[i] += t->slices[i];
-}
-
-static void subtract(struct observer_tally *t, const struct observer_tally *before)
-{
-	t->on_ns -= before->on_ns;
-	for (size_t i = 0; i < OBSERVER_BUCKETS; i++) {
-		t->woken[i] -= before->woken[i];
-		t->preempted[i] -= before->preempted[i];
-	}
-	for (size_t i = 0; i < OBSERVER_LOGS; i++)
-		t->slices[i] -= before->slices[i];
-}
-
 static struct observer_tally whole_host(void)
 {
 	struct observer_tally sum = { 0 };
 	unsigned int used = read_control().used;
 
 	for (size_t i = 0; i <= used; i++)
-		add(&sum, &observer.slots[i].tally);
+		tally_add(&sum, &observer.slots[i].tally);
 	return sum;
-}
-
-/* Where a bucket ends, in ns. */
-static uint64_t wait_below(size_t bucket)
-{
-	uint64_t units = bucket < 4 ? bucket + 1 : (5 + bucket % 4) << (bucket / 4 - 1);
-
-	return units << OBSERVER_UNIT_SHIFT;
-}
-
-static uint64_t slice_below(size_t bucket)
-{
-	return 2ULL << bucket << OBSERVER_UNIT_SHIFT;
-}
-
-static uint64_t total(const unsigned int *buckets, size_t size)
-{
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < size; i++)
-		sum += buckets[i];
-	return sum;
-}
-
-/* The end of the bucket in which the wait lies that @percent of all do not exceed, in us, rounded up. */
-static json_int_t percentile(const unsigned int *buckets, uint64_t count, unsigned int percent)
-{
-	uint64_t wanted = (count * percent + 99) / 100, seen = 0;
-
-	for (size_t i = 0; count && i < OBSERVER_BUCKETS; i++) {
-		seen += buckets[i];
-		if (seen >= wanted)
-			return (json_int_t)((wait_below(i) + 999) / 1000);
-	}
-	return 0;
-}
-
-static json_t *histogram(const unsigned int *buckets, size_t size, uint64_t (*below)(size_t))
-{
-	json_t *list = checked(json_array());
-
-	for (size_t i = 0; i < size; i++)
-		if (buckets[i])
-			json_array_append_new(list, checked(json_pack("[I, I]", (json_int_t)below(i), (json_int_t)buckets[i])));
-	return list;
-}
-
-static json_t *latency(const unsigned int *buckets)
-{
-	uint64_t count = total(buckets, OBSERVER_BUCKETS);
-
-	return checked(json_pack("{s:I, s:I, s:I, s:I}", "count", (json_int_t)count, "p50_us", percentile(buckets, count, 50),
-				 "p95_us", percentile(buckets, count, 95), "p99_us", percentile(buckets, count, 99)));
-}
-
-static json_t *latency_in_full(const unsigned int *buckets)
-{
-	json_t *l = latency(buckets);
-
-	put(l, "max_us", json_integer(percentile(buckets, total(buckets, OBSERVER_BUCKETS), 100)));
-	put(l, "buckets", histogram(buckets, OBSERVER_BUCKETS, wait_below));
-	return l;
-}
-
-/* @t is changed: its preemptions come to its wakeups. */
-static json_t *tally_json(struct observer_tally *t)
-{
-	json_t *j = checked(json_pack("{s:I, s:I, s:o, s:o}", "on_cpu_us", (json_int_t)(t->on_ns / 1000), "switches",
-				      (json_int_t)total(t->slices, OBSERVER_LOGS), "wakeup", latency_in_full(t->woken),
-				      "slices", histogram(t->slices, OBSERVER_LOGS, slice_below)));
-
-	for (size_t i = 0; i < OBSERVER_BUCKETS; i++)
-		t->woken[i] += t->preempted[i];
-	put(j, "run_queue", latency_in_full(t->woken));
-	return j;
 }
 
 /* The cgroup's path below the mount; null when it is gone, or the host has no cgroup v2. */
@@ -339,11 +244,9 @@ json_t *observation_since_last(struct observation *o)
 {
 	struct observer_tally now = whole_host(), since = now;
 
-	subtract(&since, &o->host);
+	tally_subtract(&since, &o->host);
 	o->host = now;
-	for (size_t i = 0; i < OBSERVER_BUCKETS; i++)
-		since.woken[i] += since.preempted[i];
-	return total(since.woken, OBSERVER_BUCKETS) ? latency(since.woken) : checked(json_null());
+	return tally_run_queue(&since);
 }
 
 static struct observer_tally tally_of(const struct observation *o, size_t slot)
@@ -351,7 +254,7 @@ static struct observer_tally tally_of(const struct observation *o, size_t slot)
 	struct observer_tally t = observer.slots[slot].tally;
 
 	if (slot <= o->used)
-		subtract(&t, &o->slots[slot]);
+		tally_subtract(&t, &o->slots[slot]);
 	return t;
 }
 
@@ -375,7 +278,7 @@ static size_t sort_keys(const struct observation *o, unsigned int used, struct b
 	for (unsigned int i = 1; i <= used; i++) {
 		struct observer_tally t = tally_of(o, i);
 
-		if (total(t.slices, OBSERVER_LOGS))
+		if (tally_switches(&t))
 			found[n++] = (struct busy){ .slot = i, .on_ns = t.on_ns };
 	}
 	qsort(found, n, sizeof(*found), by_time);
@@ -390,7 +293,7 @@ json_t *observation_result(const struct observation *o, size_t top)
 	size_t n = sort_keys(o, control.used, found);
 	json_t *keys = checked(json_array());
 
-	subtract(&host, &o->host);
+	tally_subtract(&host, &o->host);
 	for (size_t i = 0; i < n && i < top; i++) {
 		const struct observer_slot *slot = &observer.slots[found[i].slot];
 		struct observer_tally t = tally_of(o, found[i].slot);
@@ -402,7 +305,7 @@ json_t *observation_result(const struct observation *o, size_t top)
 	}
 	return checked(json_pack("{s:I, s:I, s:I, s:I, s:o, s:o}", "elapsed_ms", (json_int_t)(boottime_ms() - o->started_ms),
 				 "forks", (json_int_t)(control.forks - o->forks), "keys_seen", (json_int_t)n, "unkeyed_switches",
-				 (json_int_t)total(others.slices, OBSERVER_LOGS), "host", tally_json(&host), "keys", keys));
+				 (json_int_t)tally_switches(&others), "host", tally_json(&host), "keys", keys));
 }
 
 void observation_free(struct observation *o)
