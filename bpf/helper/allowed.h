@@ -25,13 +25,13 @@ static const char *const allowed_ops[] = {
 static const char *const allowed_map_members[] = { "type", "max_entries", "map_flags", "key", "value" };
 
 static const unsigned int allowed_map_types[] = {
-	1 /* hash */, 2 /* array */, 6 /* percpu array */, 29 /* task storage */,
+	1 /* hash */, 2 /* array */, 6 /* percpu array */, 27 /* ring buffer */, 29 /* task storage */,
 };
 
 static const unsigned int allowed_helpers[] = {
 	1 /* bpf_map_lookup_elem */, 2 /* bpf_map_update_elem */, 3 /* bpf_map_delete_elem */, 5 /* bpf_ktime_get_ns */,
-	8 /* bpf_get_smp_processor_id */, 115 /* bpf_probe_read_kernel_str */, 156 /* bpf_task_storage_get */,
-	195 /* bpf_map_lookup_percpu_elem */,
+	8 /* bpf_get_smp_processor_id */, 113 /* bpf_probe_read_kernel */, 115 /* bpf_probe_read_kernel_str */,
+	130 /* bpf_ringbuf_output */, 156 /* bpf_task_storage_get */, 165 /* bpf_snprintf */, 195 /* bpf_map_lookup_percpu_elem */,
 };
 
 static const char *const allowed_kfuncs[] = {

@@ -6,15 +6,17 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <time.h>
 
+#include "boost.h"
 #include "journal.h"
 #include "kernel.h"
 #include "lease.h"
 #include "records.h"
 
 #define HEARTBEAT_MS 30000	/* the kernel lease of a confirmed policy ... */
-#define HEARTBEAT_EVERY_MS 10000	/* ... and how often it is renewed */
+#define HEARTBEAT_EVERY_MS 15000	/* ... and how often it is renewed */
 #define SETTLE_MS 10000		/* the most that the kernel is given to enable or disable */
 #define EXIT_WAIT_MS 1000
 
@@ -27,6 +29,35 @@ static void set_real_time(bool on)
 
 	if (sched_setscheduler(0, on ? SCHED_FIFO | SCHED_RESET_ON_FORK : SCHED_OTHER, &priority))
 		note("sched_setscheduler: %s", strerror(errno));
+}
+
+/*
+ * sysfs does not announce the end of a policy, but a policy that is built with our headers does, in a ring buffer. The
+ * one of the attached policy is the only thing in this epoll, and it speaks once: a policy that writes to its ring again
+ * and again wakes nobody.
+ */
+int ends_fd(void)
+{
+	static int fd = -1;
+
+	if (fd < 0)
+		fd = epoll_create1(EPOLL_CLOEXEC);
+	return fd;
+}
+
+static bool listen_to(const struct policy *policy)
+{
+	struct epoll_event once = { .events = EPOLLIN | EPOLLONESHOT };
+
+	return !epoll_ctl(ends_fd(), EPOLL_CTL_ADD, policy_ring_fd(policy), &once);
+}
+
+void end_told(void)
+{
+	struct epoll_event told;
+
+	epoll_wait(ends_fd(), &told, 1, 0);
+	now.next_look_ms = 0;
 }
 
 /* Wait until the kernel is neither enabling nor disabling. */
@@ -102,8 +133,10 @@ int attach_policy(struct policy *policy, json_t *assignment, struct failure *f)
 		now.assignment = copy_or_null(assignment);
 		now.baseline = kernel_events();
 		now.enable_seq = after.enable_seq;
+		now.tells = listen_to(policy);
 		now.attached_ms = boottime_ms();
 		now.next_look_ms = now.next_beat_ms = 0;
+		boost_detaching();
 		return 0;
 	}
 	exit = policy_exit(policy, err ? 0 : EXIT_WAIT_MS);

@@ -11,10 +11,15 @@ struct attached {
 	json_t *baseline;		/* event counters right after the attach */
 	long enable_seq;
 	int64_t attached_ms;
+	bool tells;			/* its end wakes us; else it has to be looked for */
 	int64_t next_look_ms, next_beat_ms;
 };
 
 extern struct attached now;
+
+/* A descriptor that becomes readable when the attached policy says that it ends, and what to call then. -1: no such. */
+int ends_fd(void);
+void end_told(void);
 
 bool attached_is_true(void);	/* the kernel runs it at this moment */
 void find_foreign(char *buf, size_t size);	/* name of a scheduler that runs and is not ours; "" when there is none */

@@ -13,6 +13,7 @@
 #include "journal.h"
 #include "kernel.h"
 #include "lease.h"
+#include "preflight.h"
 #include "records.h"
 
 #define UNCLEAN_BOOTS 2
@@ -83,7 +84,11 @@ json_t *retire(const char *why)
 	return json_incref(assignment_of(old));
 }
 
-/* Boots in which the last known good was attached and no clean stop followed, without the current one and old ones. */
+/*
+ * Boots in which the last known good was attached and no clean stop followed, without the current one and old ones. The
+ * wall clock is all that goes on over a reboot. One that was set back makes boots of the future, which count; one that
+ * was set forward by a day makes old ones of the two that are remembered, which costs two more boots.
+ */
 static size_t unclean_boots(void)
 {
 	json_t *boots = recorded("boots"), *boot;
@@ -133,7 +138,7 @@ static void why_not(char *why, size_t size)
 		snprintf(why, size, "it was confirmed on the kernel %s, this is %s", text_of(record, "kernel_release"), release);
 	else if (strcmp(text_of(record, "cpus"), cpus))
 		snprintf(why, size, "it was confirmed with the CPUs %s, these are %s", text_of(record, "cpus"), cpus);
-	else if (kernel_preflight(&f) || mark_boot(&f))
+	else if (preflight(true, &f) || mark_boot(&f))
 		snprintf(why, size, "%s", f.message);
 	failure_clear(&f);
 }

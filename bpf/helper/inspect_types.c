@@ -9,6 +9,7 @@
 
 #define OPS_TYPE "sched_ext_ops"
 #define PERCPU_ARRAY 6
+#define RING_BUFFER 27	/* its entries are bytes */
 #define MOST_LINKS 32		/* from a type to what it is in the end */
 #define MOST_MEMBERS 128	/* of a map's declaration or the ops table */
 
@@ -221,7 +222,7 @@ static int judge_map(struct object *o, const struct type *variable, uint64_t *me
 	if (map.entries > MOST_MEMORY || map.key > MOST_MEMORY || map.value > MOST_MEMORY)
 		*memory = UINT32_MAX;
 	else
-		*memory += (map.entries ? map.entries : 1) * (map.key + map.value) *
+		*memory += (map.entries ? map.entries : 1) * (map.key + map.value + (map.type == RING_BUFFER)) *
 			   (map.type == PERCPU_ARRAY ? ASSUMED_CPUS : 1);
 	return *memory > MOST_MEMORY ? too_much_memory(o) : 0;
 }

@@ -4,25 +4,16 @@
 
 #include <bpf/btf.h>
 #include <errno.h>
-#include <sched.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "observe.h"
 
 #define SCX "/sys/kernel/sched_ext"
-#define FREE_BYTES_WANTED (4ULL << 20)	/* room for an object, the state and a history file */
-
-struct obstacle {
-	const char *code;
-	const char *message;
-	const char *remedy;
-	bool (*present)(void);
-};
 
 void kernel_look(struct kernel_now *now)
 {
@@ -105,7 +96,12 @@ void kernel_cpus(char *buf, size_t size)
 	read_text("/sys/devices/system/cpu/online", buf, size);
 }
 
-static bool on_command_line(const char *word, bool prefix)
+bool kernel_has_sched_ext(void)
+{
+	return access(SCX "/state", R_OK) == 0;
+}
+
+bool kernel_started_with(const char *word, bool prefix)
 {
 	char text[4096], *save = NULL;
 
@@ -119,19 +115,9 @@ static bool on_command_line(const char *word, bool prefix)
 
 const char *kernel_switched_off(void)
 {
-	if (on_command_line("fleetsched.off", false))
+	if (kernel_started_with("fleetsched.off", false))
 		return "fleetsched.off on the kernel command line";
 	return access("/etc/fleetsched/off", F_OK) ? NULL : "/etc/fleetsched/off";
-}
-
-static bool is_switched_off(void)
-{
-	return kernel_switched_off() != NULL;
-}
-
-static bool has_no_sched_ext(void)
-{
-	return access(SCX "/state", R_OK) != 0;
 }
 
 /* Some 7.1+ kernels carry BTF that still shows the implicit last argument of kfuncs; the verifier then refuses every
@@ -164,7 +150,7 @@ static void read_btf(void)
 {
 	struct btf *btf;
 
-	if (in_btf.read || has_no_sched_ext())
+	if (in_btf.read || !kernel_has_sched_ext())
 		return;
 	btf = btf__load_vmlinux_btf();
 	if (!btf)
@@ -181,10 +167,11 @@ static void read_btf(void)
 			put(in_btf.ops, btf__name_by_offset(btf, btf_members(type)[m].name_off), json_true());
 	}
 	btf__free(btf);
+	malloc_trim(0);
 	in_btf.read = true;
 }
 
-static bool has_malformed_btf(void)
+bool kernel_btf_malformed(void)
 {
 	read_btf();
 	return in_btf.malformed;
@@ -194,96 +181,6 @@ bool kernel_knows_op(const char *name)
 {
 	read_btf();
 	return !in_btf.read || json_object_get(in_btf.ops, name);
-}
-
-static bool has_isolated_cpus(void)
-{
-	char cpus[256];
-
-	return on_command_line("isolcpus=", true) && read_text("/sys/devices/system/cpu/isolated", cpus, sizeof(cpus)) > 0;
-}
-
-static bool is_confidential(void)
-{
-	char text[128];
-
-	return read_text("/sys/kernel/security/lockdown", text, sizeof(text)) > 0 && strstr(text, "[confidentiality]");
-}
-
-static bool is_container(void)
-{
-	return !access("/run/systemd/container", F_OK) || !access("/.dockerenv", F_OK) ||
-	       !access("/run/.containerenv", F_OK);
-}
-
-static bool refuses_fifo(void)
-{
-	struct sched_param now = { 0 }, fifo = { .sched_priority = 1 };
-	int policy = sched_getscheduler(0);
-
-	sched_getparam(0, &now);
-	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &fifo))
-		return true;
-	sched_setscheduler(0, policy, &now);
-	return false;
-}
-
-static bool has_other_loader(void)
-{
-	return !access("/etc/systemd/system/multi-user.target.wants/scx.service", F_OK) ||
-	       !access("/etc/systemd/system/multi-user.target.wants/scx_loader.service", F_OK);
-}
-
-static bool starves_beside_rt(void)
-{
-	struct utsname u;
-
-	uname(&u);
-	return !has_no_sched_ext() && atoi(u.release) < 7;
-}
-
-/* In the order in which `try` looks. */
-static const struct obstacle problems[] = {
-	{ "no-sched-ext", "this kernel has no sched_ext (/sys/kernel/sched_ext is absent)",
-	  "boot a kernel with CONFIG_SCHED_CLASS_EXT, 6.16 or newer", has_no_sched_ext },
-	{ "malformed-btf", "this kernel's BTF shows the hidden argument of the scheduler's functions, so it refuses every policy",
-	  "boot another kernel; Debian's 7.1.13 has this fault, 7.2.13 has not", has_malformed_btf },
-	{ "isolcpus", "the kernel was started with isolcpus=, which sched_ext refuses",
-	  "use cpusets instead of isolcpus= and reboot", has_isolated_cpus },
-	{ "lockdown", "lockdown=confidentiality keeps policies from recording why they ended", "use lockdown=integrity",
-	  is_confidential },
-	{ "container", "the helper runs inside a container; schedulers belong to the machine",
-	  "install the helper on the host itself", is_container },
-	{ "fifo-refused", "the kernel refuses SCHED_FIFO to the helper, so it could not revert a stalling policy",
-	  "without RT_GROUP_SCHED, or with cpu.rt_runtime_us for the service's cgroup", refuses_fifo },
-	{ "switched-off", "fleetsched is switched off on this host (fleetsched.off or /etc/fleetsched/off)",
-	  "remove /etc/fleetsched/off, or boot without fleetsched.off", is_switched_off },
-};
-
-static const struct obstacle warnings[] = {
-	{ "other-loader", "another loader of schedulers is enabled at boot (scx.service or scx_loader.service)",
-	  "systemctl disable --now scx.service scx_loader.service", has_other_loader },
-	{ "rt-starvation", "before 7.0 a busy real-time task can make the kernel eject an innocent policy",
-	  "prefer a 7.0 kernel or newer where real-time tasks run", starves_beside_rt },
-};
-
-int kernel_preflight(struct failure *f)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(problems); i++)
-		if (problems[i].present())
-			return fail(f, problems[i].code, problems[i].remedy, "%s", problems[i].message);
-	return 0;
-}
-
-static json_t *present(const struct obstacle *list, size_t count)
-{
-	json_t *found = checked(json_array());
-
-	for (size_t i = 0; i < count; i++)
-		if (list[i].present())
-			json_array_append_new(found, checked(json_pack("{s:s, s:s, s:s}", "code", list[i].code, "message",
-								       list[i].message, "remedy", list[i].remedy)));
-	return found;
 }
 
 static void distribution(char *buf, size_t size)
@@ -301,30 +198,23 @@ static void distribution(char *buf, size_t size)
 	snprintf(buf, size, "%.*s", (int)strcspn(line, "\"'\n"), line);
 }
 
-json_t *kernel_facts(const char *state_dir)
+json_t *kernel_facts(void)
 {
 	char name[128], cpus[256];
 	struct utsname u;
-	struct statvfs fs;
-	json_t *facts, *found = present(problems, ARRAY_SIZE(problems));
+	json_t *facts;
 
 	uname(&u);
 	distribution(name, sizeof(name));
 	kernel_cpus(cpus, sizeof(cpus));
-	if (!statvfs(state_dir, &fs) && (uint64_t)fs.f_bavail * fs.f_frsize < FREE_BYTES_WANTED)
-		json_array_append_new(found, checked(json_pack("{s:s, s:s, s:s}", "code", "disk-full", "message",
-							       "less than 4 MiB are free where the helper keeps its state",
-							       "remedy", "free some space under /var/lib")));
 	facts = checked(json_pack("{s:s, s:s, s:o, s:s, s:I, s:I}", "kernel_release", u.release, "arch", u.machine, "distribution",
 				  json_text(name, strlen(name)), "cpus_online", cpus, "cpu_count",
 				  (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "memory_bytes",
 				  (json_int_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE)));
-	put(facts, "sched_ext", json_boolean(!has_no_sched_ext()));
+	put(facts, "sched_ext", json_boolean(kernel_has_sched_ext()));
 	put(facts, "btf", json_boolean(!access("/sys/kernel/btf/vmlinux", R_OK)));
 	put(facts, "pressure", json_boolean(!access("/proc/pressure/cpu", R_OK)));
 	put(facts, "observer", json_boolean(!access("/sys/kernel/btf/vmlinux", R_OK) && !observer_was_refused()));
 	put(facts, "boot_id", json_string(kernel_boot_id()));
-	put(facts, "problems", found);
-	put(facts, "warnings", present(warnings, ARRAY_SIZE(warnings)));
 	return facts;
 }

@@ -24,7 +24,9 @@ void kernel_release(char *buf, size_t size);
 void kernel_cpus(char *buf, size_t size);	/* online CPUs as the kernel lists them, "0-1" */
 const char *kernel_switched_off(void);		/* what switches fleetsched off on this host, NULL when nothing does */
 
-int kernel_preflight(struct failure *f);	/* can this host run a policy at all? */
-json_t *kernel_facts(const char *state_dir);
+bool kernel_has_sched_ext(void);
+bool kernel_btf_malformed(void);		/* the verifier of such a kernel refuses every policy */
+bool kernel_started_with(const char *word, bool prefix);	/* on the kernel's command line */
+json_t *kernel_facts(void);			/* `facts` without its problems and warnings */
 
 #endif

@@ -305,6 +305,21 @@ static void exit_string(const struct policy *p, const char *value, size_t total,
 	snprintf(out, 1025, "%.*s", bytes ? (int)strnlen(bytes, size) : 0, bytes ? bytes : "");
 }
 
+/* Where the kernel was when it found the fault, a line a call, the innermost first. */
+static void add_trace(const struct policy *p, const char *value, size_t total, json_t *record)
+{
+	json_t *trace = checked(json_array());
+	char text[1025], *save = NULL;
+
+	exit_string(p, value, total, "bt", text);
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		if (strcmp(line, "0x0"))
+			json_array_append_new(trace, json_text(line, strlen(line)));
+	if (json_array_size(trace))
+		put(record, "trace", json_incref(trace));
+	json_decref(trace);
+}
+
 /* By lookup: libbpf's own copy of the data does not change after load. */
 static json_t *read_exit(const struct policy *p)
 {
@@ -323,6 +338,7 @@ static json_t *read_exit(const struct policy *p)
 	exit_string(p, value, total, "reason", reason);
 	exit_string(p, value, total, "msg", message);
 	record = exit_record(kind, exit_number(p, value, total, "exit_code"), reason, message);
+	add_trace(p, value, total, record);
 out:
 	free(value);
 	return record;
@@ -416,6 +432,16 @@ int policy_link_fd(const struct policy *p)
 	if (p->program)
 		return program_link_fd(p->program);
 	return p->link ? bpf_link__fd(p->link) : -1;
+}
+
+int policy_ring_fd(const struct policy *p)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, p->object)
+		if (bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF)
+			return bpf_map__fd(map);
+	return -1;
 }
 
 /* bpf_link_detach returns when the kernel's scheduler has every task; closing the link alone may not wait. */

@@ -31,6 +31,9 @@ bool policy_is_alive(struct policy *p);		/* false when its program is gone; an o
 const char *policy_ops(const struct policy *p);	/* of a program: what it attached */
 unsigned int policy_timeout_ms(const struct policy *p);
 
+/* Becomes readable when the policy has written its exit record; -1 when the object has no ring for that. */
+int policy_ring_fd(const struct policy *p);
+
 /* The policy's exit record, waiting up to @wait_ms for the kernel to write it (60 ms were seen between the state
  * "disabling" and the record). NULL when nothing was recorded.
  */

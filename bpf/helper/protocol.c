@@ -9,6 +9,7 @@
 #include "journal.h"
 #include "kernel.h"
 #include "observe.h"
+#include "preflight.h"
 #include "program.h"
 #include "signature.h"
 #include "statement.h"
@@ -220,9 +221,11 @@ static json_t *verb_hello(struct connection *c, json_t *request, struct failure 
 
 static json_t *verb_facts(struct connection *c, json_t *request, struct failure *f)
 {
-	json_t *facts = kernel_facts(journal_dir());
+	json_t *facts = kernel_facts();
 
 	(void)c, (void)request, (void)f;
+	put(facts, "problems", preflight_problems());
+	put(facts, "warnings", preflight_warnings());
 	statement_facts(facts);
 	return facts;
 }

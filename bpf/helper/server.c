@@ -17,6 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "attached.h"
 #include "guard.h"
 #include "journal.h"
 #include "loader.h"
@@ -216,6 +217,8 @@ static void loop(void)
 					return;
 			} else if (source == &listen_fd) {
 				welcome();
+			} else if (source == &now) {
+				end_told();
 			} else if (source) {
 				serve_connection(source, events[i].events);
 			} else if (read(guard_event_fd(), &count, sizeof(count)) < 0 && errno != EAGAIN) {
@@ -333,7 +336,8 @@ int serve(const char *socket_path, const char *state_dir, char **arguments)
 	err = guard_start();
 	if (err)	/* `try` refuses with fifo-refused; facts are still told */
 		note("no guard: %s", strerror(-err));
-	if (add(listen_fd, &listen_fd) || add(signal_fd, &signal_fd) || add(guard_event_fd(), NULL)) {
+	if (add(listen_fd, &listen_fd) || add(signal_fd, &signal_fd) || add(guard_event_fd(), NULL) ||
+	    add(ends_fd(), &now)) {
 		note("epoll: %s", strerror(errno));
 		return 1;
 	}

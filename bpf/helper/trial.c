@@ -19,16 +19,21 @@
 #include "journal.h"
 #include "kernel.h"
 #include "lease.h"
+#include "preflight.h"
 #include "program.h"
 #include "records.h"
 #include "statement.h"
 #include "upgrade.h"
 
 #define LEASE_GRACE_MS 1000	/* the kernel lease of a trial runs out this long after the guard's deadline */
-#define LOOK_TRIAL_MS 100	/* how often the kernel's state is read: three small files of sysfs */
+/* How often the kernel's state is read, three small files of sysfs: of a policy that tells its end, and of any other. */
+#define LOOK_TRIAL_TOLD_MS 2000
+#define LOOK_TOLD_MS 60000
+#define LOOK_TRIAL_MS 100
 #define LOOK_MS 250
 #define OVERDUE_MS 500
 #define RESTARTS_A_MINUTE 5
+#define TOO_OFTEN "CPUs came or went more than five times in a minute, and it cannot go on through that"
 
 static int64_t restarts[RESTARTS_A_MINUTE];	/* times of the latest hotplug restarts */
 
@@ -80,11 +85,16 @@ static void end_trial(const char *outcome, json_t *exit, const char *why, bool b
 	json_decref(trial);
 }
 
-/* A CPU came or went, and the policy asked to be started again. At most RESTARTS_A_MINUTE. */
+/* A CPU came or went, and the kernel asks for the policy to be started again. */
+static bool wants_restart(json_t *exit)
+{
+	return number_of(exit, "kind") == EXIT_UNREG_KERN && number_of(exit, "code") & EXIT_ACT_RESTART;
+}
+
+/* At most RESTARTS_A_MINUTE. */
 static bool may_restart(json_t *exit)
 {
-	if (number_of(exit, "kind") != EXIT_UNREG_KERN || !(number_of(exit, "code") & EXIT_ACT_RESTART) ||
-	    (restarts[0] && boottime_ms() - restarts[0] < 60000))
+	if (!wants_restart(exit) || (restarts[0] && boottime_ms() - restarts[0] < 60000))
 		return false;
 	memmove(restarts, restarts + 1, sizeof(restarts) - sizeof(restarts[0]));
 	restarts[RESTARTS_A_MINUTE - 1] = boottime_ms();
@@ -98,11 +108,13 @@ static void restart_trial(json_t *assignment, json_t *exit)
 	struct policy *policy = load_policy(assignment, json_object_get(recorded("trial"), "program"), &f);
 	char why[600];
 
+	lease_arm(number_of(recorded("trial"), "deadline_ms") - boottime_ms() + LEASE_GRACE_MS);
 	if (policy && !attach_policy(policy, assignment, &f)) {
 		json_object_set_new(recorded("trial"), "enable_seq", json_integer(now.enable_seq));
 		arm_trial(recorded("trial"));
 		journal_add("reattached", assignment, text_of(recorded("trial"), "run"), exit, "a CPU came or went");
 	} else {
+		lease_cancel();
 		snprintf(why, sizeof(why), "not attached again after a CPU came or went: %s", f.message);
 		end_trial("ejected", exit, why, true);
 	}
@@ -126,7 +138,7 @@ static void trial_ended(json_t *assignment, json_t *exit, bool guard_fired)
 	} else if (may_restart(exit)) {
 		restart_trial(assignment, exit);
 	} else {
-		snprintf(why, sizeof(why), "ended by the kernel: %s", reason_of(exit));
+		snprintf(why, sizeof(why), "%s: %s", wants_restart(exit) ? TOO_OFTEN : "ended by the kernel", reason_of(exit));
 		end_trial("ejected", exit, why, true);
 	}
 }
@@ -148,6 +160,8 @@ static void confirmed_ended(json_t *assignment, json_t *exit)
 		reattach("the helper goes on");
 	else if (may_restart(exit))
 		reattach("a CPU came or went");
+	else if (wants_restart(exit))
+		journal_add("attach-failed", assignment, run, NULL, "the last known good stays off: " TOO_OFTEN);
 }
 
 /* The policy no longer runs, or the guard has just seen to it. */
@@ -169,6 +183,13 @@ static bool is_overdue(int64_t t)
 	return on_trial() && t >= number_of(recorded("trial"), "deadline_ms") + OVERDUE_MS;
 }
 
+static int64_t look_every_ms(void)
+{
+	if (now.tells)
+		return on_trial() ? LOOK_TRIAL_TOLD_MS : LOOK_TOLD_MS;
+	return on_trial() ? LOOK_TRIAL_MS : LOOK_MS;
+}
+
 void host_tick(void)
 {
 	int64_t t = boottime_ms();
@@ -176,7 +197,7 @@ void host_tick(void)
 	if (!now.policy)
 		return;
 	if (t >= now.next_look_ms || (on_trial() && t >= number_of(recorded("trial"), "deadline_ms"))) {
-		now.next_look_ms = t + (on_trial() ? LOOK_TRIAL_MS : LOOK_MS);
+		now.next_look_ms = t + look_every_ms();
 		if (!attached_is_true() || is_overdue(t)) {
 			ended(!guard_disarm());
 			return;
@@ -186,9 +207,21 @@ void host_tick(void)
 		beat();
 }
 
+/* What is answered now is the kernel's word of this moment. */
+static void look_now(void)
+{
+	now.next_look_ms = 0;
+	host_tick();
+}
+
 int64_t host_next_tick_ms(void)
 {
-	return now.policy ? now.next_look_ms : -1;
+	int64_t other;
+
+	if (!now.policy)
+		return -1;
+	other = on_trial() ? number_of(recorded("trial"), "deadline_ms") + OVERDUE_MS : now.next_beat_ms;
+	return other < now.next_look_ms ? other : now.next_look_ms;
 }
 
 /* --- the verbs --- */
@@ -224,7 +257,7 @@ static int may_try(const struct try_args *args, struct failure *f)
 	if (!args->program && !journal_has_object(text_of(args->assignment, "digest")))
 		return fail(f, "not-staged", "send it with `stage` first", "the object %.12s is not on this host",
 			    text_of(args->assignment, "digest"));
-	return kernel_preflight(f) || lease_load(f) ? -1 : 0;
+	return preflight(false, f) || lease_load(f) ? -1 : 0;
 }
 
 /* The trial is on disk before its policy is attached, so that a helper or host that dies finds it `lost`. */
@@ -306,8 +339,7 @@ json_t *host_try(const struct try_args *args, struct failure *f)
 
 static int find_trial(const char *id, struct failure *f)
 {
-	now.next_look_ms = 0;	/* the kernel's word of this moment: a policy that it has just ejected is no longer on trial */
-	host_tick();
+	look_now();
 	if (on_trial() && !strcmp(host_trial_id(), id))
 		return 0;
 	return fail(f, "no-trial", NULL, "there is no trial %s now", id);
@@ -397,7 +429,7 @@ json_t *host_stop_policy(json_int_t token, const char *why, const char *hold_why
 
 	if (fence_check(token, "used", f))
 		return NULL;
-	host_tick();
+	look_now();
 	before = checked(json_deep_copy(journal_state()));
 	replaced = retire(hold_why);
 	journal_set("last_known_good", NULL);
@@ -463,7 +495,7 @@ json_t *host_status(void)
 	char foreign[128];
 	json_t *status;
 
-	host_tick();
+	look_now();
 	find_foreign(foreign, sizeof(foreign));
 	status = checked(json_pack("{s:s, s:I, s:o, s:o, s:o, s:o}", "boot_id", kernel_boot_id(), "boottime_ms",
 				   (json_int_t)boottime_ms(), "kernel", kernel_json(), "running", host_running(), "foreign",

@@ -45,8 +45,9 @@ FLAGS = 0b1110111
 """Bits of `ops.flags` (enum scx_ops_flags, Linux 6.12 to 7.3). Not SCX_OPS_SWITCH_PARTIAL (bit 3): the
 fair class ranks above, so the tasks that are moved get only what it leaves over."""
 
-MAP_TYPES = {1: "hash", 2: "array", 6: "percpu array", 29: "task storage"}
-"""By number (enum bpf_map_type). None leads to userspace, to sockets or to other programs."""
+MAP_TYPES = {1: "hash", 2: "array", 6: "percpu array", 27: "ring buffer", 29: "task storage"}
+"""By number (enum bpf_map_type). None leads to sockets or to other programs; a ring buffer, which only who loaded
+the policy can read, is there to say that it ended."""
 
 HELPERS = {
     1: "bpf_map_lookup_elem",
@@ -54,12 +55,15 @@ HELPERS = {
     3: "bpf_map_delete_elem",
     5: "bpf_ktime_get_ns",
     8: "bpf_get_smp_processor_id",
+    113: "bpf_probe_read_kernel",
     115: "bpf_probe_read_kernel_str",
+    130: "bpf_ringbuf_output",
     156: "bpf_task_storage_get",
+    165: "bpf_snprintf",
     195: "bpf_map_lookup_percpu_elem",
 }
-"""By number (enum bpf_func_id): own maps, the time, the CPU, and text of the exit record. None writes to
-userspace, sends signals, or calls another program."""
+"""By number (enum bpf_func_id): own maps, the time, the CPU, and what the exit record needs. None writes to a
+process's memory, sends signals, or calls another program."""
 
 KFUNCS = frozenset(
     """
@@ -248,7 +252,8 @@ def _memory(btf: Btf, sections: list[Any]) -> Iterator[str]:
             yield f"map_flags {flags:#x} of map {_shown(name)}"
         entries = max(_number(btf, members.get("max_entries")), 1)
         copies = ASSUMED_CPUS if MAP_TYPES[kind].startswith("percpu") else 1
-        total += entries * copies * sum(_size(btf, members.get(part)) for part in ("key", "value"))
+        each = sum(_size(btf, members.get(part)) for part in ("key", "value"))
+        total += entries * copies * (1 if MAP_TYPES[kind] == "ring buffer" else each)
     if total > MOST_MEMORY:
         yield f"more than {MOST_MEMORY} bytes of maps and data"
 

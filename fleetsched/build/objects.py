@@ -149,13 +149,15 @@ def _maps(btf: Btf) -> dict[str, int]:
 
 
 def _constants(btf: Btf, sections: Mapping[str, Any]) -> dict[str, Constant]:
-    """Offsets come from the symbols: those in BTF are filled in by the loader."""
+    """All but those inside of functions. Offsets come from the symbols: the loader fills in those in BTF."""
     if ".rodata" not in sections:
         return {}
     data = plain_data(sections[".rodata"])
     symbols = {symbol.name: symbol for symbol in sections[".symtab"].iter_symbols()}
     constants = {}
     for name, number in btf.variables(".rodata").items():
+        if "." in name:
+            continue
         named, real = btf.resolve(number, typedefs=False), btf.resolve(number)
         at, size = symbols[name]["st_value"], symbols[name]["st_size"]
         integer = real.kind is Kind.INT

@@ -85,7 +85,8 @@ class Facts:
 class ExitRecord:
     """Why the kernel let a policy go, from the policy's own exit map.
 
-    `kind` >= 1024 is a fault (facts: enum scx_exit_kind, stable from 6.12 to 7.3).
+    `kind` >= 1024 is a fault (facts: enum scx_exit_kind, stable from 6.12 to 7.3). `trace` is where the
+    kernel was when it found the fault, the innermost call first, at most eight; empty without a record.
     """
 
     kind: int
@@ -93,13 +94,15 @@ class ExitRecord:
     code: int
     reason: str
     message: str
+    trace: tuple[str, ...] = ()
 
     @classmethod
     def from_wire(cls, value: Wire | None) -> ExitRecord | None:
         """Read the protocol's form of it; None stays None."""
         if value is None:
             return None
-        return cls(value["kind"], value["kind_name"], value["code"], value["reason"], value["message"])
+        trace = tuple(value.get("trace", ()))
+        return cls(value["kind"], value["kind_name"], value["code"], value["reason"], value["message"], trace)
 
     @property
     def is_fault(self) -> bool:

@@ -24,6 +24,7 @@ BEHAVIOURS = {
     "stall": Behaviour(parameters={}, ejected_after_ms=6_000),
     "init-fails": Behaviour(parameters={}, init_exit=EXIT_ERROR),
     "verifier-rejects": Behaviour(parameters={}, load_log="R1 invalid mem access 'scalar'"),
+    "no-hotplug": Behaviour(parameters={}, follows_hotplug=False),
     "exits-late": Behaviour(parameters={"after_ms": "u64"}, ejected_after_ms=20_000, exit=EXIT_BPF),
     "noise": Behaviour(refused="the object is no ELF file"),
     "pins-a-map": Behaviour(refused="the object is refused: map stays is pinned"),
@@ -61,6 +62,8 @@ class SimulatedAdapter(Adapter):
             "lose-group": lambda: setattr(self.host, "group", None),
             "lose-ssh-keygen": lambda: setattr(self.host, "ssh_keygen", False),
             "install-programs": lambda: None,  # what a host has of them is in their behaviours
+            "cpu-goes": self.host.hotplug,
+            "cpu-comes": self.host.hotplug,
         }
         self.acts = frozenset(self._acts)
 

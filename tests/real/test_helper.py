@@ -204,7 +204,7 @@ def test_a_helper_stopped_for_long_lets_go_of_what_was_confirmed_and_takes_it_ba
     ]
     host.shell(f"kill -CONT {_PID}")
 
-    assert (why, 15 < ended - stopped < 33) == ("unregistered from BPF", True)
+    assert (why, 14 < ended - stopped < 33) == ("unregistered from BPF", True)
     host.wait_for("reattached", after=stopped)
     status = host.status()
     assert (status.voided, status.held) == (None, ())

@@ -32,6 +32,7 @@ _ETC = "/etc/fleetsched"
 _SSH_KEYGEN = "/usr/bin/ssh-keygen"
 _FILLER = "/var/lib/fleetsched-filler"
 _FOREIGN = "/root/foreign.bpf.o"
+_CPU = "/sys/devices/system/cpu/cpu1/online"
 _FOREIGN_PIN = "/sys/fs/bpf/foreign"
 _PROGRAM_FOLDER = "/usr/libexec/fleetsched-test"
 _PROGRAMS = {"program", "program-absent", "program-changed", "program-fails", "program-open"}
@@ -70,6 +71,8 @@ class LabAdapter(Adapter):
             "lose-group": lambda: self.shell(f"rm {_ETC}/group"),
             "lose-ssh-keygen": lambda: self.shell(f"mv {_SSH_KEYGEN} {_SSH_KEYGEN}.away"),
             "install-programs": self._install_programs,
+            "cpu-goes": lambda: self.shell(f"echo 0 > {_CPU}"),
+            "cpu-comes": lambda: self.shell(f"echo 1 > {_CPU}"),
         }
         self.acts = frozenset(self._acts)
 
@@ -83,7 +86,7 @@ class LabAdapter(Adapter):
         self.shell(
             f"rm -rf {_FILLER} {_FOREIGN_PIN} {_FOREIGN} {_PROGRAM_FOLDER}"
             f" {_ETC}/allowed_signers {_ETC}/group"
-            f" && if test -e {_SSH_KEYGEN}.away; then mv {_SSH_KEYGEN}.away {_SSH_KEYGEN}; fi"
+            f" && if test -e {_SSH_KEYGEN}.away; then mv {_SSH_KEYGEN}.away {_SSH_KEYGEN}; fi; echo 1 > {_CPU}"
         )
 
     def shell(self, command: str, stdin: bytes = b"") -> str:

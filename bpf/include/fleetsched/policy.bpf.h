@@ -33,23 +33,37 @@ static __always_inline bool vtime_before(u64 a, u64 b)
 /*
  * The exit record: why the kernel ended this policy. Who loaded the policy finds the variable by its name `uei` in the
  * object's .data, and reads it with a map lookup after the end. `kind` is written last: until it is not zero, the rest
- * is not there yet.
+ * is not there yet. Then the ring wakes who waits for the end, so that nobody has to look again and again.
  */
+#define UEI_BT_LEN 8 /* calls of the backtrace, innermost first; the kernel keeps 64 */
+
 struct user_exit_info {
 	int kind;
 	s64 exit_code;
 	char reason[128];
 	char msg[1024];
+	char bt[UEI_BT_LEN * 64]; /* a line a call, "0x0" where there was none; empty when the end was no fault */
 };
 
-#define UEI_DEFINE(uei) struct user_exit_info uei SEC(".data")
+#define UEI_DEFINE(uei)                                                                                     \
+	struct {                                                                                            \
+		__uint(type, BPF_MAP_TYPE_RINGBUF);                                                         \
+		__uint(max_entries, 4096);                                                                  \
+	} uei##_ring SEC(".maps");                                                                          \
+	struct user_exit_info uei SEC(".data")
 
 #define UEI_RECORD(uei, info)                                                                               \
 	({                                                                                                  \
+		static const char bt_fmt_[] = "%pB\n%pB\n%pB\n%pB\n%pB\n%pB\n%pB\n%pB";                    \
+		u64 bt_[UEI_BT_LEN] = {};                                                                   \
+                                                                                                            \
 		bpf_probe_read_kernel_str((uei).reason, sizeof((uei).reason), (info)->reason);              \
 		bpf_probe_read_kernel_str((uei).msg, sizeof((uei).msg), (info)->msg);                       \
+		if ((info)->bt_len && !bpf_probe_read_kernel(bt_, sizeof(bt_), (info)->bt))                 \
+			bpf_snprintf((uei).bt, sizeof((uei).bt), bt_fmt_, bt_, sizeof(bt_));                \
 		(uei).exit_code = (info)->exit_code;                                                        \
 		__sync_val_compare_and_swap(&(uei).kind, (uei).kind, (info)->kind);                         \
+		bpf_ringbuf_output(&uei##_ring, &(uei).kind, sizeof((uei).kind), BPF_RB_FORCE_WAKEUP);      \
 	})
 
 /*

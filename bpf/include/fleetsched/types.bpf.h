@@ -60,6 +60,8 @@ struct scx_exit_info {
 	enum scx_exit_kind kind;
 	s64 exit_code;
 	const char *reason;
+	unsigned long *bt; /* where the kernel found the fault */
+	u32 bt_len;
 	char *msg;
 };
 

@@ -11,6 +11,7 @@ from fleetsched.helper.simulated.observer import Work
 from fleetsched.helper.simulated.scenario import (
     EXIT_BPF,
     EXIT_ERROR,
+    EXIT_HOTPLUG,
     EXIT_STALL,
     EXIT_SYSRQ,
     Behaviour,
@@ -21,6 +22,7 @@ from fleetsched.helper.simulated.transport import SimulatedTransport
 __all__ = [
     "EXIT_BPF",
     "EXIT_ERROR",
+    "EXIT_HOTPLUG",
     "EXIT_STALL",
     "EXIT_SYSRQ",
     "Behaviour",

@@ -15,12 +15,16 @@ from fleetsched.helper.simulated.kernel import SimulatedKernel
 from fleetsched.helper.simulated.observer import Work
 from fleetsched.helper.simulated.records import Disk
 from fleetsched.helper.simulated.refusal import Refusal
-from fleetsched.helper.simulated.scenario import EXIT_SYSRQ, Behaviour, Exit
+from fleetsched.helper.simulated.scenario import EXIT_HOTPLUG, EXIT_SYSRQ, Behaviour, Exit
 from fleetsched.helper.wire import PROTOCOL
 from fleetsched.model.assignment import Assignment
 
 # How long the kernel's own scheduler runs in a swap (166 to 215 ms were measured on real kernels).
 WINDOW_MS = 180
+
+# How often in a minute a policy is attached again after a CPU came or went.
+_RESTARTS = 5
+_TOO_OFTEN = "CPUs came or went more than five times in a minute, and it cannot go on through that"
 
 
 @dataclass(slots=True)
@@ -121,6 +125,7 @@ class SimulatedHost:
     lives: int = 1  # of the helper: grows with every restart, and cuts all channels
     lock: threading.RLock = field(default_factory=threading.RLock)
     _booted_at: int = 0
+    _restarts: list[int] = field(default_factory=list)  # when, of the last minute
     _moment: int | None = None  # when the event that is being processed happened
 
     def __post_init__(self) -> None:
@@ -143,6 +148,13 @@ class SimulatedHost:
             self.settle()
             if self.attached:
                 self._ended(exit_)
+
+    def hotplug(self) -> None:
+        """A CPU comes or goes."""
+        with self.lock:
+            self.settle()
+            if self.attached and not self.attached.behaviour.follows_hotplug:
+                self._ended(EXIT_HOTPLUG)
 
     def attach_foreign(self, ops: str) -> None:
         """Somebody attaches a scheduler by hand, after turning ours off with sysrq-S if there is one."""
@@ -317,6 +329,14 @@ class SimulatedHost:
         """The kernel let our policy go."""
         assert self.attached
         assignment = self.attached.assignment
+        if self.trial and exit_.wants_restart and self._may_restart():
+            self.attach(assignment)
+            self.trial.attached = self.attached
+            self.log("reattached", assignment, self.trial.run, exit_, "a CPU came or went")
+            return
+        if self.trial and exit_.wants_restart:
+            self.end_trial("ejected", f"{_TOO_OFTEN}: {exit_.reason}", exit_)
+            return
         if self.trial:
             self.end_trial("ejected", f"ejected by the kernel: {exit_.reason}", exit_)
             return
@@ -325,12 +345,23 @@ class SimulatedHost:
         record = self.disk.last_known_good
         if exit_.kind < 1024 or record is None:
             self.log("detached", assignment, exit_=exit_, detail=exit_.reason)
+            if exit_.wants_restart and self._may_restart():
+                self.restore()
+            elif exit_.wants_restart:
+                self.log("attach-failed", assignment, detail=f"the last known good stays off: {_TOO_OFTEN}")
             return
         self.log("ejected", assignment, record["run"], exit_, exit_.reason)
         self.disk.last_known_good = None
         self.disk.voided = {"record": record, "exit": exit_.to_wire()}
         self.log("voided", assignment, record["run"], exit_)
         self.hold(assignment, f"ejected after it was confirmed: {exit_.reason}", exit_)
+
+    def _may_restart(self) -> bool:
+        self._restarts = [then for then in self._restarts if self.boottime() - then < 60_000]
+        if len(self._restarts) == _RESTARTS:
+            return False
+        self._restarts.append(self.boottime())
+        return True
 
     def _start(self) -> None:
         """The helper starts, and finds out what its predecessor left."""

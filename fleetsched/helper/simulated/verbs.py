@@ -19,7 +19,18 @@ from fleetsched.model.assignment import Assignment
 Arguments = Mapping[str, Any]
 
 # Facts that refuse every `try`, in the order in which the protocol looks at them.
-_PREFLIGHT = ("no-sched-ext", "malformed-btf", "isolcpus", "fifo-refused")
+_PREFLIGHT = (
+    "no-sched-ext",
+    "malformed-btf",
+    "isolcpus",
+    "lockdown",
+    "container",
+    "fifo-refused",
+    "memory-limit",
+    "disk-full",
+    "other-loader",
+    "switched-off",
+)
 _WHAT_AN_OBJECT_IS = "an object is one sched_ext_ops with its callbacks and maps, written against bpf/include"
 
 

@@ -68,7 +68,11 @@ REFUSED = {
         MINIMAL + 'SEC("xdp") int hidden = 1;\n',
         "section xdp",
     ),
-    "a queue to userspace": (a_map("__uint(type, 27); __uint(max_entries, 4096);"), "map table of type 27"),
+    "a queue from userspace": (a_map("__uint(type, 31); __uint(max_entries, 4096);"), "map table of type 31"),
+    "a queue to userspace that is large": (
+        a_map("__uint(type, 27); __uint(max_entries, 67108864);"),
+        "more than 67108864 bytes of maps and data",
+    ),
     "a table of programs": (
         a_map(f"{ARRAY.replace('BPF_MAP_TYPE_ARRAY', '3')} __type(value, u32);"),
         "map table of type 3",

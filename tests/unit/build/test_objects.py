@@ -41,7 +41,7 @@ def test_an_object_says_what_it_is(image: bytes) -> None:
         ops_name="small",
         timeout_ms=5000,
         programs=("small_enqueue", "small_exit"),
-        maps={},
+        maps={"uei_ring": 27},
         rodata={"slice_us": Constant("u64", 8, 5000)},
         license="GPL",
         symbols=("scx_bpf_dsq_insert___v2___6_19", "scx_bpf_dsq_insert___6_13", "scx_bpf_dispatch___6_12"),
@@ -67,7 +67,7 @@ def test_constants_have_types_sizes_and_values(make_policy: MakePolicy, cache: P
 def test_maps_have_their_types(make_policy: MakePolicy, cache: Path) -> None:
     table = "struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 1); __type(key, u32);"
     source = MINIMAL + f'{table} __type(value, u64); }} table SEC(".maps");\n'
-    assert inspected(make_policy, cache, source).maps == {"table": 1}
+    assert inspected(make_policy, cache, source).maps == {"uei_ring": 27, "table": 1}
 
 
 @pytest.mark.parametrize(

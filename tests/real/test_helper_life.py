@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The C helper through idle hours, CPUs that come and go, sleep, a wrong clock and busy tasks."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fleetsched.build.policy import compile_policy
+from fleetsched.errors import HelperError
+from fleetsched.helper.build import build_helper, find_unit
+from fleetsched.helper.install import install
+from fleetsched.inventory.read import read_inventory
+from fleetsched.model.state import HistoryEntry
+from fleetsched.transport.ssh import SshTransport
+from fleetsched.transport.ssh_options import SshDefaults
+from tests.real.conftest import PROJECT, RealLab, wait_until
+from tests.real.test_helper import _PID, ManagedHost, watch
+from tests.real.test_helper_conformance import _REMOVE
+
+pytestmark = [pytest.mark.lab, pytest.mark.faults]
+
+_POLICIES = {
+    "fair": "policies/fair",
+    "exits-late": "tests/policies/exits-late",
+    "no-hotplug": "tests/policies/no-hotplug",
+}
+_CPU = "/sys/devices/system/cpu/cpu1/online"
+_TRACE = "/sys/kernel/tracing"
+
+# Every system call of the helper's threads for a minute, by number, without a tracer that would stop them.
+_COUNT_CALLS = f"""
+cd {_TRACE} && echo > trace && ls /proc/{_PID}/task > set_event_pid
+echo 1 > events/raw_syscalls/sys_enter/enable && sleep 60; echo 0 > events/raw_syscalls/sys_enter/enable
+echo > set_event_pid; sed -n 's/.*sys_enter: NR \\([0-9]*\\) .*/\\1/p' trace
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(lab: RealLab) -> Iterator[ManagedHost]:
+    host = read_inventory([lab.inventory], lab.inventory.parent).inventory.hosts[lab.hosts[-1]]
+    transport = SshTransport(SshDefaults(config_file=Path("/nonexistent")))
+    objects = {name: compile_policy(PROJECT / folder, {}).image for name, folder in _POLICIES.items()}
+    with transport.connect(host) as connection:
+        install(connection, host.name, build_helper().read_bytes(), find_unit().read_bytes())
+        managed = ManagedHost(connection, objects)
+        yield managed
+        managed.shell(f"echo 1 > {_CPU};" + _REMOVE + "rm -rf /etc/fleetsched")
+
+
+@pytest.fixture
+def host(installed: ManagedHost) -> ManagedHost:
+    installed.shell(f"echo 1 > {_CPU}")
+    installed.start()
+    return installed
+
+
+def reattached(host: ManagedHost, times: int) -> list[HistoryEntry]:
+    """Wait until the policy has been attached again so often."""
+
+    def entries() -> list[HistoryEntry] | None:
+        found = [entry for entry in host.history() if entry.event == "reattached"]
+        return found if len(found) >= times else None
+
+    found = wait_until(entries, within_s=60, what=f"reattached {times} times")
+    assert isinstance(found, list)
+    return found
+
+
+def memory_kib(host: ManagedHost) -> dict[str, int]:
+    """VmRSS and VmHWM of the helper."""
+    status = host.shell(f"cat /proc/{_PID}/status")
+    return {name: int(kib) for name, kib in re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB", status, re.MULTILINE)}
+
+
+# --- nothing is polled --------------------------------------------------------------------------------------
+
+
+def test_an_idle_helper_makes_no_system_calls(host: ManagedHost) -> None:
+    assert host.shell(_COUNT_CALLS) == ""
+
+
+def test_with_a_confirmed_policy_it_makes_at_most_thirty_in_a_minute(host: ManagedHost) -> None:
+    host.confirm(host.assignment("fair"))
+    calls = host.shell(_COUNT_CALLS).split()
+    assert 4 <= len(calls) <= 30, calls
+
+
+def test_it_hears_of_an_ejection_at_once(host: ManagedHost) -> None:
+    """It looks by itself once a minute."""
+    host.confirm(host.assignment("exits-late", after_ms=20_000))
+
+    voided = host.wait_for("voided")
+
+    ((ended, why),) = host.disabled_at("exits_late")
+    assert (why, voided.boottime_ms / 1000 - ended < 2) == ("scx_bpf_error", True)
+    assert voided.exit is not None
+    assert voided.exit.message == "exits late, as it was made to"
+    assert voided.exit.trace
+    assert all(
+        re.fullmatch(r"[\w.]+\+0x[0-9a-f]+/0x[0-9a-f]+( \[\w+\])?", call) for call in voided.exit.trace
+    )
+
+
+# --- CPUs that come and go ----------------------------------------------------------------------------------
+
+
+def test_a_trial_goes_on_through_hotplug_to_the_same_deadline(host: ManagedHost) -> None:
+    with host.client() as client:
+        trial = client.try_(host.assignment("no-hotplug"), deadline_s=300, run="run-1", revision="abc").trial
+        host.shell(f"echo 0 > {_CPU}")
+        reattached(host, 1)
+        host.shell(f"echo 1 > {_CPU}")
+        *_, last = reattached(host, 2)
+        again = client.status().trial
+
+    assert last.exit is not None
+    assert (last.exit.kind_name, last.exit.message) == ("UNREG_KERN", "cpu 1 going online, exiting scheduler")
+    assert again is not None
+    assert (again.id, again.started_ms, again.enable_seq > trial.enable_seq) == (
+        trial.id,
+        trial.started_ms,
+        True,
+    )
+    assert again.deadline_in_ms < trial.deadline_in_ms
+
+
+def test_a_confirmed_policy_comes_back_after_hotplug_but_not_for_ever(host: ManagedHost) -> None:
+    host.confirm(host.assignment("no-hotplug"))
+    for times in range(1, 6):
+        host.shell(f"echo {(times + 1) % 2} > {_CPU}")
+        reattached(host, times)
+    host.shell(f"echo 1 > {_CPU}")
+
+    assert host.wait_for("attach-failed").detail == (
+        "the last known good stays off: "
+        "CPUs came or went more than five times in a minute, and it cannot go on through that"
+    )
+    status = host.status()
+    assert (status.kernel.state, status.running, status.voided) == ("disabled", None, None)
+    assert status.last_known_good is not None
+
+
+# --- sleep --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["freeze", "mem"])
+def test_a_confirmed_policy_outlives_sleep(host: ManagedHost, mode: str) -> None:
+    host.confirm(host.assignment("fair"))
+
+    host.shell(f"systemd-run --quiet rtcwake --mode {mode} --seconds 5")
+    wait_until(lambda: "suspend exit" in host.shell("dmesg"), within_s=60, what="the host slept")
+
+    status = host.status()
+    assert status.running is not None
+    assert (status.running.assignment, status.voided) == (host.assignment("fair"), None)
+
+
+# --- a wrong clock ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("jump", ["+1 day", "-1 day"])
+def test_a_trial_ends_on_time_whatever_the_wall_clock_says(host: ManagedHost, jump: str) -> None:
+    host.confirm(host.assignment("fair"))
+    try:
+        with host.client() as client:
+            tried = client.try_(
+                host.assignment("fair", slice_us=7000), deadline_s=6, run="run-2", revision="abd"
+            )
+            host.shell(f"date --set '{jump}'")
+            end = watch(client, 60)
+    finally:
+        host.shell(f"date --set '{'-1 day' if jump == '+1 day' else '+1 day'}'")
+
+    assert end.ended == "trial"
+    expired = host.wait_for("expired")
+    assert 6.0 <= (expired.boottime_ms - tried.trial.started_ms) / 1000 < 8.0
+    assert host.status().running is not None
+
+
+def test_unclean_boots_of_a_clock_that_was_ahead_count(host: ManagedHost) -> None:
+    host.confirm(host.assignment("fair"))
+    host.shell("systemctl stop fleetsched-host.service")
+    state = json.loads(host.shell("cat /var/lib/fleetsched/state.json"))
+    ahead = host.shell("date -u --date='+3 days' +%Y-%m-%dT%H:%M:%SZ").strip()
+    state["boots"] = [{"boot_id": name, "at": ahead} for name in ("one", "two")]
+    host.shell("cat > /var/lib/fleetsched/state.json", json.dumps(state).encode())
+
+    host.shell("systemctl start fleetsched-host.service")
+
+    host.wait_for("voided")
+    assert host.status().kernel.state == "disabled"
+
+
+# --- busy real-time tasks -----------------------------------------------------------------------------------
+
+
+def test_a_trial_is_reverted_beside_a_real_time_hog(host: ManagedHost) -> None:
+    """On every CPU but one; the kernel's own thread that ends a policy is above it."""
+    host.confirm(host.assignment("fair"))
+    host.shell("systemd-run --quiet --unit=hog taskset -c 1 chrt --fifo 60 sh -c 'while :; do :; done'")
+    try:
+        with host.client() as client:
+            tried = client.try_(
+                host.assignment("fair", slice_us=7000), deadline_s=3, run="run-2", revision="abd"
+            )
+            helper = host.shell(
+                "for pid in $(pgrep sched_ext_helpe); do chrt -p $pid; done | grep -c 'priority: 98'"
+            )
+            watch(client, 60)
+    finally:
+        host.shell("systemctl kill --signal=KILL hog; systemctl reset-failed hog || true")
+
+    assert helper.strip() == "1"
+    expired = host.wait_for("expired")
+    assert expired.boottime_ms - tried.trial.started_ms < 3000 + 3000
+    assert host.status().running is not None
+
+
+# --- what keeps a policy off --------------------------------------------------------------------------------
+
+
+def test_a_unit_with_little_memory_is_refused_by_name(host: ManagedHost) -> None:
+    host.shell("systemctl set-property --runtime fleetsched-host.service MemoryMax=30M")
+    try:
+        with host.client() as client, pytest.raises(HelperError) as refused:
+            client.try_(host.assignment("fair"), deadline_s=60, run="run-1", revision="abc")
+    finally:
+        host.shell("systemctl set-property --runtime fleetsched-host.service MemoryMax=infinity")
+    assert str(refused.value) == (
+        "host: the helper's unit may use less than 32 MiB, and a policy is loaded in that: 30 MiB for "
+        "/system.slice/fleetsched-host.service\n"
+        "  raise MemoryMax= of fleetsched-host.service, or of the slice that it is in"
+    )
+
+
+@pytest.mark.parametrize("unit", ["scx.service", "scx_loader.service"])
+def test_another_loader_is_refused_by_name(host: ManagedHost, unit: str) -> None:
+    path = f"/etc/systemd/system/multi-user.target.wants/{unit}"
+    host.shell(f"ln -s /usr/lib/systemd/system/{unit} {path}")
+    try:
+        with host.client() as client, pytest.raises(HelperError) as refused:
+            client.try_(host.assignment("fair"), deadline_s=60, run="run-1", revision="abc")
+    finally:
+        host.shell(f"rm {path}")
+    assert str(refused.value) == (
+        f"host: {unit}, another loader of schedulers, is enabled or runs\n  systemctl disable --now {unit}"
+    )
+
+
+def test_what_may_make_a_policy_look_bad_is_warned_of(host: ManagedHost) -> None:
+    host.shell(
+        "systemd-run --quiet --unit=limited --property=CPUQuota=50% sleep 600;"
+        "systemd-run --quiet --unit=realtime chrt --fifo 5 sleep 600"
+    )
+    try:
+        with host.client() as client:
+            facts = client.facts()
+    finally:
+        host.shell("systemctl stop limited realtime")
+    warnings = {warning.code: warning.message for warning in facts.warnings}
+    assert warnings["cgroup-cpu"].endswith(
+        ": /sys/fs/cgroup/system.slice/limited.service has cpu.max 50000 100000"
+    )
+    if int(facts.kernel_release.split(".")[0]) < 7:
+        assert re.search(r", and here is one: sleep, process \d+$", warnings["rt-starvation"])
+
+
+# --- memory -------------------------------------------------------------------------------------------------
+
+
+def test_it_stays_small(host: ManagedHost) -> None:
+    host.shell("systemctl restart fleetsched-host.service")
+    idle = memory_kib(host)
+    host.confirm(host.assignment("fair"))
+    with host.client() as client:
+        client.facts()
+    attached = memory_kib(host)
+    assert (idle["VmRSS"] <= 4096, attached["VmRSS"] <= 4096, attached["VmHWM"] <= 16384) == (
+        True,
+        True,
+        True,
+    ), (idle, attached)
