@@ -20,6 +20,7 @@
 #define LOG_BYTES (64 << 10)	/* the verifier keeps the end of its log when it does not fit */
 #define LOG_SHOWN 4096
 #define DATA_BYTES_MAX (1u << 20)
+#define LARGE_BYTES (64 << 10)
 
 struct policy {
 	struct program *program;		/* NULL: an object, and all that follows */
@@ -49,6 +50,7 @@ static int take_complaint(enum libbpf_print_level level, const char *fmt, va_lis
 void loader_init(void)
 {
 	libbpf_set_print(take_complaint);
+	mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);	/* else glibc raises it, and what was large once stays ours */
 }
 
 /* --- reading the object's own type information --- */

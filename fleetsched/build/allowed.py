@@ -46,8 +46,8 @@ FLAGS = 0b1110111
 fair class ranks above, so the tasks that are moved get only what it leaves over."""
 
 MAP_TYPES = {1: "hash", 2: "array", 6: "percpu array", 27: "ring buffer", 29: "task storage"}
-"""By number (enum bpf_map_type). None leads to sockets or to other programs; a ring buffer, which only who loaded
-the policy can read, is there to say that it ended."""
+"""By number (enum bpf_map_type). None leads to sockets or to other programs. A ring buffer leads to whoever
+loaded the policy, and is there to say that it ended."""
 
 HELPERS = {
     1: "bpf_map_lookup_elem",

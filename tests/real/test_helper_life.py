@@ -148,16 +148,21 @@ def test_a_confirmed_policy_comes_back_after_hotplug_but_not_for_ever(host: Mana
 # --- sleep --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["freeze", "mem"])
-def test_a_confirmed_policy_outlives_sleep(host: ManagedHost, mode: str) -> None:
-    host.confirm(host.assignment("fair"))
+@pytest.mark.parametrize("policy", ["fair", "no-hotplug"])
+def test_a_confirmed_policy_outlives_sleep(host: ManagedHost, policy: str) -> None:
+    """To S3 and back, woken by its clock. The second CPU is taken offline on the way."""
+    host.confirm(host.assignment(policy))
 
-    host.shell(f"systemd-run --quiet rtcwake --mode {mode} --seconds 5")
-    wait_until(lambda: "suspend exit" in host.shell("dmesg"), within_s=60, what="the host slept")
+    host.shell("systemd-run --quiet rtcwake --mode mem --seconds 5")
+    wait_until(lambda: "PM: suspend exit" in host.shell("dmesg"), within_s=120, what="the host slept")
 
-    status = host.status()
-    assert status.running is not None
-    assert (status.running.assignment, status.voided) == (host.assignment("fair"), None)
+    def running() -> bool:
+        status = host.status()
+        return status.running is not None and status.running.assignment == host.assignment(policy)
+
+    wait_until(running, within_s=60, what="the policy runs after the sleep")
+    assert (host.status().voided, host.status().held) == (None, ())
+    assert any(entry.event == "reattached" for entry in host.history()) == (policy == "no-hotplug")
 
 
 # --- a wrong clock ------------------------------------------------------------------------------------------
@@ -206,7 +211,7 @@ def test_a_trial_is_reverted_beside_a_real_time_hog(host: ManagedHost) -> None:
     try:
         with host.client() as client:
             tried = client.try_(
-                host.assignment("fair", slice_us=7000), deadline_s=3, run="run-2", revision="abd"
+                host.assignment("fair", slice_us=7000), deadline_s=15, run="run-2", revision="abd"
             )
             helper = host.shell(
                 "for pid in $(pgrep sched_ext_helpe); do chrt -p $pid; done | grep -c 'priority: 98'"
@@ -217,7 +222,7 @@ def test_a_trial_is_reverted_beside_a_real_time_hog(host: ManagedHost) -> None:
 
     assert helper.strip() == "1"
     expired = host.wait_for("expired")
-    assert expired.boottime_ms - tried.trial.started_ms < 3000 + 3000
+    assert expired.boottime_ms - tried.trial.started_ms < 15_000 + 3000
     assert host.status().running is not None
 
 
@@ -241,12 +246,12 @@ def test_a_unit_with_little_memory_is_refused_by_name(host: ManagedHost) -> None
 @pytest.mark.parametrize("unit", ["scx.service", "scx_loader.service"])
 def test_another_loader_is_refused_by_name(host: ManagedHost, unit: str) -> None:
     path = f"/etc/systemd/system/multi-user.target.wants/{unit}"
-    host.shell(f"ln -s /usr/lib/systemd/system/{unit} {path}")
+    host.shell(f"touch /root/{unit} && ln -s /root/{unit} {path}")
     try:
         with host.client() as client, pytest.raises(HelperError) as refused:
             client.try_(host.assignment("fair"), deadline_s=60, run="run-1", revision="abc")
     finally:
-        host.shell(f"rm {path}")
+        host.shell(f"rm {path} /root/{unit}")
     assert str(refused.value) == (
         f"host: {unit}, another loader of schedulers, is enabled or runs\n  systemctl disable --now {unit}"
     )
