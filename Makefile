@@ -18,7 +18,8 @@ demo: setup  ## watch the main job on a lab of three real virtual machines (KEEP
 test: check  ## check, plus the installed wheel and the tests on real parts: kernels, virtual machines, sshd
 	$(PYTEST) tests/packaging tests/real -m "not faults and not aarch64" --durations=15
 
-test-faults: setup  ## the helper killed, stopped, starved and rebooted on a real host (not in CI)
+test-faults: setup  ## the fault table on real kernels, written to docs/safety.md (not in CI)
+	$(PYTEST) -q --tb=short tests/faults
 	$(PYTEST) tests/real -m faults
 
 test-aarch64: setup  ## the helper for aarch64 on an emulated arm64 machine (not in CI)

@@ -62,6 +62,31 @@ int journal_save(struct failure *f)
 	return err ? cannot_write(f, err, "the state") : 0;
 }
 
+/* What the file has may be anything; what is taken from it must have the shapes that the code relies on. */
+static bool is_entry(json_t *value)
+{
+	return !json_unpack_ex(value, NULL, JSON_VALIDATE_ONLY, "{s:s, s:s, s:I, s:s, s:o, s:o, s:o, s:s}", "at", "boot_id",
+			       "boottime_ms", "event", "assignment", "run", "exit", "detail");
+}
+
+static bool is_state(json_t *value, json_error_t *error)
+{
+	json_t *held;
+	size_t i;
+
+	if (json_unpack_ex(value, error, JSON_VALIDATE_ONLY,
+			   "{s?{s:{}}, s?{s:{}}, s?{s:{s:{}}}, s?{s:s, s:{}}, s?{s:s, s:{}, s:s}, s?[], s?[], s?{s:s, s:I, s:I, s:s},"
+			   " s?I, s?I}",
+			   "last_known_good", "assignment", "previous", "assignment", "voided", "record", "assignment", "trial", "id",
+			   "assignment", "last_trial", "id", "assignment", "outcome", "held", "boots", "lease", "owner", "token",
+			   "ends_ms", "boot_id", "token", "trial_count"))
+		return false;
+	json_array_foreach(json_object_get(value, "held"), i, held)
+		if (json_unpack_ex(held, error, JSON_VALIDATE_ONLY, "{s:{}, s:s, s:o, s:s}", "assignment", "why", "exit", "at"))
+			return false;
+	return true;
+}
+
 static void remember(json_t *entry)
 {
 	json_array_append_new(history, entry);
@@ -81,7 +106,7 @@ static void load_history(const char *name)
 	while (fgets(line, sizeof(line), file)) {
 		json_t *entry = json_loads(line, 0, NULL);
 
-		if (json_is_object(entry))	/* a line cut off by a crash is left out */
+		if (is_entry(entry))	/* a line cut off by a crash is left out */
 			remember(entry);
 		else
 			json_decref(entry);
@@ -96,12 +121,15 @@ static void load_state(void)
 
 	path_of(path, sizeof(path), "state.json");
 	state = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-	if (json_is_object(state))
+	if (state && is_state(state, &error))
 		return;
 	json_decref(state);
 	state = checked(json_object());
-	if (access(path, F_OK))
+	if (access(path, F_OK)) {
+		if (json_array_size(history))
+			journal_add("service-start", NULL, NULL, NULL, "the state file is missing: nothing is remembered");
 		return;
+	}
 	path_of(bad, sizeof(bad), "state.json.bad");
 	if (rename(path, bad))
 		note("%s: %s", path, strerror(errno));

@@ -44,6 +44,7 @@ def test_the_catalogue_is_complete() -> None:
         "init-fails",
         "no-hotplug",
         "stall",
+        "stalls-late",
         "verifier-rejects",
     ]
 

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+# What the table's scripts can say; put in front of each, after FAIR, TRIAL, STALL, LATE: assignments in JSON.
+helper=/usr/libexec/fleetsched-host
+unit=fleetsched-host.service
+group=/sys/fs/cgroup/system.slice/$unit
+folder=/var/lib/fleetsched
+scx=/sys/kernel/sched_ext
+
+# fault: from here on time is counted. Milliseconds of CLOCK_BOOTTIME.
+fault() {
+	read -r up _ </proc/uptime
+	echo "fault ${up%.*}${up#*.}0"
+}
+
+# quietly COMMAND...: in the background, with nothing that the guest agent would wait for.
+quietly() { "$@" </dev/null >/dev/null 2>&1 & }
+
+# ask JSON...: requests to the helper; its answers are the row's.
+ask() { printf '%s\n' "$@" | timeout 120 $helper rpc; }
+status() { ask '{"id":1,"verb":"status"}'; }
+
+try_request() {
+	printf '{"id":1,"verb":"try","assignment":%s,"deadline_ms":%s,"run":"run-2","revision":"abd"%s}' "$1" "$2" "${3-}"
+}
+# try ASSIGNMENT DEADLINE_MS [MORE_JSON]
+try() { ask "$(try_request "$@")"; }
+
+trial_id() { status | sed -n 's/.*"trial":{"id":"\([^"]*\)".*/\1/p'; }
+confirm() { ask "{\"id\":1,\"verb\":\"confirm\",\"trial\":\"$(trial_id)\"}"; }
+revert_request() { printf '{"id":1,"verb":"revert","trial":"%s","why":"by hand"}' "$(trial_id)"; }
+bake() { ask "{\"id\":1,\"verb\":\"watch\",\"interval_ms\":60000,\"for_ms\":$1,\"pressure\":false,\"checks\":[]}" >/dev/null; }
+
+pids() { cat $group/cgroup.procs; }
+signal() { kill -"$1" $(pids); }
+
+# until_state WORD: wait for the kernel's state, without starting a process.
+until_state() {
+	until read -r state <$scx/state && [ "$state" = "$1" ]; do :; done
+}
+
+# until_active: the service listens.
+until_active() {
+	until systemctl is-active --quiet $unit && [ -S /run/fleetsched/host.sock ]; do sleep 0.1; done
+}
+
+fill_disk() { dd if=/dev/zero of=/var/lib/filler bs=1M 2>/dev/null || true; sync; }
+
+# attach_foreign: a scheduler that the helper knows nothing of.
+attach_foreign() { mkdir -p /sys/fs/bpf/foreign && bpftool struct_ops register /root/foreign.o /sys/fs/bpf/foreign >/dev/null; }
+
+# good_object: the file of the last known good's object.
+good_object() { echo $folder/objects/$FAIR_DIGEST; }
+
+# half_an_object: announces an object of 100,000 bytes, sends a third of it, and waits.
+half_an_object() {
+	{
+		printf '{"id":1,"verb":"stage","digest":"%064d","size":100000}\n' 7
+		printf '\000\000\200\000'
+		head -c 32768 /dev/zero
+		sleep 600
+	} | $helper rpc
+}
+
+# until_connected N: the helper has at least N connections.
+until_connected() {
+	until [ "$(awk '$6 == "03" && $8 ~ /host.sock$/' /proc/net/unix | wc -l)" -ge "$1" ]; do sleep 0.1; done
+}
+
+# wait_state WORD: as until_state, for a wait of seconds.
+wait_state() {
+	until read -r state <$scx/state && [ "$state" = "$1" ]; do sleep 0.1; done
+}
+
+# until_event NAME: the history on disk has it, since this script began.
+events_before=$(cat $folder/history.jsonl 2>/dev/null | wc -l)
+until_event() {
+	until tail -n +$((events_before + 1)) $folder/history.jsonl | grep -q "\"event\":\"$1\""; do :; done
+}
+
+freeze() { echo 1 >$group/cgroup.freeze; }
+thaw() { echo 0 >$group/cgroup.freeze; }
+cpu1() { echo "$1" >/sys/devices/system/cpu/cpu1/online; }
+free_disk() { rm -f /var/lib/filler; }
+
+# edit_state SED: change the record behind the helper's back, on the disk.
+edit_state() { sed -i "$1" $folder/state.json; sync; }
+
+flip_bit() { printf '\377' | dd of="$1" bs=1 seek=700 conv=notrunc 2>/dev/null; sync; }
+digest_of() { sha256sum <"$1" | cut -d' ' -f1; }
+
+# send FILE DIGEST: stage a file of less than 64 KiB.
+send() {
+	size=$(stat -c %s "$1")
+	{
+		printf '{"id":1,"verb":"stage","digest":"%s","size":%d}\n' "$2" "$size"
+		printf "\\000\\000\\$(printf %03o $((size / 256)))\\$(printf %03o $((size % 256)))"
+		cat "$1"
+	} | timeout 60 $helper rpc
+}
+
+# fork_bomb NAME SECONDS: up to 250 processes that do nothing but fork.
+fork_bomb() {
+	systemd-run --quiet --collect --unit "bomb-$1" -p TasksMax=250 -p RuntimeMaxSec="$2" perl -e 'while (1) { fork }'
+}
+
+# hog CPU SECONDS: nothing but a real-time task of a higher priority runs there meanwhile.
+hog() {
+	quietly taskset -c "$1" chrt -f 50 perl -e 'alarm shift; 1 while 1' "$2"
+}
+
+# eat_memory: until the kernel kills who does.
+eat_memory() { perl -e 'my @x; push @x, "x" x 4_000_000 while 1' || true; }
+
+link_id() { bpftool link list | sed -n 's/^\([0-9]*\): struct_ops.*/\1/p'; }
+
+# half_a_line: and never the other half. Its shell is known by its name.
+half_a_line() { sh -c "{ printf '{\"id\":1,\"ver'; sleep 600; } | $helper rpc" half-a-line; }
+
+# connections N SECONDS: open them all and hold them.
+connections() {
+	perl -MSocket -e '
+		my ($n, $seconds) = @ARGV; my @held;
+		$^F = 2000; system("ulimit -n 2000");
+		for (1 .. $n) {
+			socket(my $s, PF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0) or last;
+			connect($s, sockaddr_un("/run/fleetsched/host.sock")); push @held, $s;
+		}
+		sleep $seconds' "$1" "$2"
+}

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bringing one guest to every moment of the table, once, and keeping each as a snapshot."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from fleetsched.build.policy import compile_policy
+from fleetsched.helper.build import build_helper, find_unit
+from fleetsched.helper.install import install
+from fleetsched.helper.session import NoHelper, open_helper
+from fleetsched.inventory.read import read_inventory
+from fleetsched.lab.state import Lab
+from fleetsched.model.assignment import Assignment
+from fleetsched.transport.ssh import SshTransport
+from fleetsched.transport.ssh_options import SshDefaults
+from tests.faults.guest import Guest
+
+PROJECT = Path(__file__).resolve().parents[2]
+_POLICIES = {
+    "fair": PROJECT / "policies/fair",
+    "stall": PROJECT / "tests/policies/stall",
+    "stalls-late": PROJECT / "tests/policies/stalls-late",
+    "exits-late": PROJECT / "tests/policies/exits-late",
+}
+_BAKED_MS = 10_500  # twice the policies' timeout_ms, and a little
+_LATE_MS = 25_000
+
+# From which moment each is reached, and how.
+_WAYS: dict[str, tuple[str, str]] = {
+    "first-trial": ("idle", 'try "$TRIAL" 15000'),
+    "confirmed": ("idle", f'try "$FAIR" 60000; bake {_BAKED_MS}; confirm'),
+    "trial": ("confirmed", 'try "$TRIAL" 15000'),
+    "baked": ("confirmed", f'try "$TRIAL" 60000; bake {_BAKED_MS}'),
+    "staging": ("confirmed", "quietly half_an_object; until_connected 1"),
+    "failing": ("idle", f'try "$EXITS_LATE" 60000; bake {_BAKED_MS}; confirm'),
+    "stalling": ("idle", f'try "$STALLS_LATE" 60000; bake {_BAKED_MS}; confirm'),
+}
+
+
+def prepare(lab: Lab) -> Guest:
+    """Put the helper and all objects on the lab's one host, and keep the moment `idle`."""
+    (machine,) = lab.machines
+    objects = {name: compile_policy(folder, {}).image for name, folder in _POLICIES.items()}
+    digests = {name: hashlib.sha256(image).hexdigest() for name, image in objects.items()}
+    host = read_inventory([lab.folder / "inventory.yaml"], lab.folder).inventory.hosts[machine.name]
+    with SshTransport(SshDefaults(config_file=Path("/nonexistent"))).connect(host) as connection:
+        install(connection, host.name, build_helper().read_bytes(), find_unit().read_bytes())
+        client = open_helper(connection, host.name)
+        assert not isinstance(client, NoHelper)
+        with client:
+            for name, image in objects.items():
+                client.stage(digests[name], image)
+        connection.run(["sh", "-c", "cat > /root/foreign.o"], stdin=objects["fair"], timeout_s=60)
+    guest = Guest(lab, _words(digests))
+    guest.run("true")
+    guest.save("idle")
+    return guest
+
+
+def reach(guest: Guest, moments: Collection[str], say: Callable[[str], None]) -> None:
+    """Keep a snapshot of each of these moments, and of those on the way."""
+    kept = {"idle"}
+
+    def keep(moment: str) -> None:
+        if moment in kept:
+            return
+        before, way = _WAYS[moment]
+        keep(before)
+        say(f"reaching: {moment}")
+        guest.restore(before)
+        guest.run(way)
+        guest.save(moment)
+        kept.add(moment)
+
+    for moment in moments:
+        keep(moment)
+
+
+def _words(digests: dict[str, str]) -> dict[str, str]:
+    """The assignments that the table's scripts name."""
+
+    def wire(policy: str, **parameters: int) -> str:
+        return json.dumps(
+            Assignment.of(policy, "default", digests[policy], parameters).to_wire(), separators=(",", ":")
+        )
+
+    return {
+        "FAIR": wire("fair"),
+        "TRIAL": wire("fair", slice_us=7000),
+        "STALL": wire("stall"),
+        "EXITS_LATE": wire("exits-late", after_ms=_LATE_MS),
+        "STALLS_LATE": wire("stalls-late", after_ms=_LATE_MS),
+        "FAIR_DIGEST": digests["fair"],
+    }

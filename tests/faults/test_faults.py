@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fault table on real kernels (`make test-faults`)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.conftest import Session
+from tests.faults.guest import Guest, codes, fault_time, wait_for
+from tests.faults.judge import Look, Result, judge
+from tests.faults.rows import Row, rows
+
+pytestmark = [pytest.mark.lab, pytest.mark.faults]
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row.key)
+def test_a_host_comes_through(row: Row, session: Session) -> None:
+    result = run(row, session.guest_of(row.kernel))
+    session.results.append(result)
+    if row.outside and not result.as_expected:
+        pytest.xfail(row.outside)
+    assert result.loss == ""
+    assert result.seen in row.outcomes
+    assert result.as_expected, (result.why, result.late)
+
+
+def run(row: Row, guest: Guest) -> Result:
+    """Bring the guest to the row's moment, inject the fault, and wait for what must come of it."""
+    guest.restore(row.moment)
+    before = guest.look()
+    assert before is not None, "the moment's own helper does not answer"
+    output = guest.run(row.script)
+    if row.machine == "reset":
+        guest.reset()
+    elif row.machine == "sessions":
+        output += guest.sessions()
+    at, answered = fault_time(output), codes(output)
+
+    def met(after: Look) -> bool:
+        return judge(row, before, after, at, answered).as_expected
+
+    return judge(row, before, wait_for(guest, row, met), at, answered)

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fault table as people read it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.judge import Result
+from tests.faults.report import BEGIN, END, Provenance, text_table, with_results
+from tests.faults.rows import Outcome, Row
+
+KILLED = Row("helper killed", "trial", "", "6.18", "fault", "", (), 1.0, "", (), "")
+RESULTS = [
+    Result(
+        KILLED, Outcome("good", events=("lost", "reattached"), trial="lost"), 2345, False, ("",), (), "gone"
+    ),
+    Result(
+        Row("hogs", "confirmed", "trial | late", "7.3", "fault", "", (), 1.0, "", (), "no promise"),
+        Outcome("kernel", untouched=True),
+        None,
+        False,
+        (),
+        (),
+        "",
+    ),
+]
+TESTED = Provenance("2026-01-02", "0123456789ab+", ("6.18.15", "7.3.4"), "h" * 64, "r" * 64)
+
+
+def test_the_terminal_gets_columns_and_below_them_what_went_wrong() -> None:
+    assert text_table(RESULTS).splitlines()[:5] == [
+        "moment        fault          kernel  the host ran after  after       why, by its history  verdict",
+        "trial         helper killed  6.18    last known good     2.3 s       lost, reattached     LOSS",
+        "trial | late  hogs           7.3     kernel's own        never left  nothing to tell      "
+        "outside: no promise",
+        "LOSS: 6.18 | trial | helper killed",
+        "  gone",
+    ]
+
+
+def test_the_document_gets_the_table_between_its_markers() -> None:
+    document = f"before\n{BEGIN}\nold\n{END}\nafter\n"
+    written = with_results(document, RESULTS, TESTED)
+    assert written.splitlines() == [
+        "before",
+        BEGIN,
+        "",
+        "2026-01-02, commit 0123456789ab+, kernels 6.18.15 and 7.3.4 under emulation, "
+        f"helper sources `{'h' * 64}`, rows `{'r' * 64}`. 2 rows, 0 ok.",
+        "",
+        "| moment | fault | kernel | the host ran after | after | why, by its history | verdict |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| trial | helper killed | 6.18 | last known good | 2.3 s | lost, reattached | LOSS |",
+        "| trial \\| late | hogs | 7.3 | kernel's own | never left | nothing to tell | outside: no promise |",
+        "",
+        END,
+        "after",
+    ]
+    assert with_results(written, RESULTS, TESTED) == written
+
+
+def test_a_document_without_markers_is_left_alone() -> None:
+    with pytest.raises(ValueError, match="the markers are missing"):
+        with_results("text", RESULTS, TESTED)
