@@ -40,5 +40,5 @@ def _paused(folder: Path, command: str) -> None:
         # The job that QMP has for this wants names of block nodes. This one says nothing when all is well.
         said = monitor.command("human-monitor-command", timeout_s=_SNAPSHOT_S, **{"command-line": command})
         if said.strip():
-            raise LabError(f"{folder.name}: {command}: {said.strip()}", remedy="Is the disk full?")
+            raise LabError(f"{folder.name}: {command}: {said.strip()}")
         monitor.command("cont")

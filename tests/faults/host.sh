@@ -127,3 +127,28 @@ connections() {
 		}
 		sleep $seconds' "$1" "$2"
 }
+
+# want_signatures: from now on this host, of the group web, takes only what /root/signer has signed.
+want_signatures() {
+	umask 022
+	mkdir -p /etc/fleetsched
+	for key in signer stranger; do ssh-keygen -q -t ed25519 -N '' -C "$key" -f "/root/$key"; done
+	printf 'signer namespaces="fleetsched-assignment" %s\n' "$(cat /root/signer.pub)" >/etc/fleetsched/allowed_signers
+	echo web >/etc/fleetsched/group
+}
+
+# statement GROUP SERIAL NOT_AFTER: about the assignment of the trial; NOT_AFTER is what `date` understands.
+statement() {
+	printf '{"assignment":%s,"group":"%s","notAfter":"%s","revision":"abd","serial":%s}' \
+		"$TRIAL" "$1" "$(date -u -d "$3" +%Y-%m-%dT%H:%M:%SZ)" "$2"
+}
+
+# try_signed KEY STATEMENT [STATEMENT_SENT]
+try_signed() {
+	printf %s "$2" >/root/statement
+	rm -f /root/statement.sig
+	ssh-keygen -q -Y sign -f "/root/$1" -n fleetsched-assignment /root/statement 2>/dev/null
+	signature=$(awk '{ printf "%s\\n", $0 }' /root/statement.sig)
+	sent=$(printf %s "${3:-$2}" | sed 's/"/\\"/g')
+	try "$TRIAL" 20000 ",\"statement\":\"$sent\",\"signature\":\"$signature\""
+}
