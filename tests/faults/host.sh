@@ -12,8 +12,9 @@ fault() {
 	echo "fault ${up%.*}${up#*.}0"
 }
 
-# quietly COMMAND...: in the background, with nothing that the guest agent would wait for.
-quietly() { "$@" </dev/null >/dev/null 2>&1 & }
+# quietly COMMAND...: in the background, with nothing open that the guest agent would wait for. By `exec`, because of what
+# it redirects otherwise the shell keeps a copy.
+quietly() { (exec </dev/null >/dev/null 2>&1 && "$@") & }
 
 # ask JSON...: requests to the helper; its answers are the row's.
 ask() { printf '%s\n' "$@" | timeout 120 $helper rpc; }
@@ -108,25 +109,27 @@ hog() {
 	quietly taskset -c "$1" chrt -f 50 perl -e 'alarm shift; 1 while 1' "$2"
 }
 
-# eat_memory: until the kernel kills who does.
-eat_memory() { perl -e 'my @x; push @x, "x" x 4_000_000 while 1' || true; }
+# eat_memory: until the kernel kills who does. In a unit of its own: systemd stops the unit that it happens in.
+eat_memory() {
+	systemd-run --quiet --wait --collect perl -e 'my @x; push @x, "x" x 4_000_000 while 1' || true
+}
 
 link_id() { bpftool link list | sed -n 's/^\([0-9]*\): struct_ops.*/\1/p'; }
 
-# half_a_line: and never the other half. Its shell is known by its name.
-half_a_line() { sh -c "{ printf '{\"id\":1,\"ver'; sleep 600; } | $helper rpc" half-a-line; }
+# half_a_line: and never the other half.
+half_a_line() { { printf '{"id":1,"ver'; sleep 600; } | $helper rpc; }
 
 # connections N SECONDS: open them all and hold them.
-connections() {
+connections() (
+	ulimit -n 2000
 	perl -MSocket -e '
 		my ($n, $seconds) = @ARGV; my @held;
-		$^F = 2000; system("ulimit -n 2000");
 		for (1 .. $n) {
-			socket(my $s, PF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0) or last;
-			connect($s, sockaddr_un("/run/fleetsched/host.sock")); push @held, $s;
+			socket(my $s, PF_UNIX, SOCK_STREAM, 0) or die "socket: $!";
+			connect($s, sockaddr_un("/run/fleetsched/host.sock")) or die "connect: $!"; push @held, $s;
 		}
 		sleep $seconds' "$1" "$2"
-}
+)
 
 # want_signatures: from now on this host, of the group web, takes only what /root/signer has signed.
 want_signatures() {
