@@ -44,7 +44,14 @@ until_active() {
 	until systemctl is-active --quiet $unit && [ -S /run/fleetsched/host.sock ]; do sleep 0.1; done
 }
 
-fill_disk() { dd if=/dev/zero of=/var/lib/filler bs=1M 2>/dev/null || true; sync; }
+# fill_disk: to the last block, without writing them all.
+fill_disk() {
+	mkdir /var/lib/filler
+	for size in 1G 100M 10M 1M 64K 4K; do
+		while fallocate -l "$size" "$(mktemp /var/lib/filler/XXXXXXXX)" 2>/dev/null; do :; done
+	done
+	sync
+}
 
 # attach_foreign: a scheduler that the helper knows nothing of.
 attach_foreign() { mkdir -p /sys/fs/bpf/foreign && bpftool struct_ops register /root/foreign.o /sys/fs/bpf/foreign >/dev/null; }
@@ -81,7 +88,7 @@ until_event() {
 freeze() { echo 1 >$group/cgroup.freeze; }
 thaw() { echo 0 >$group/cgroup.freeze; }
 cpu1() { echo "$1" >/sys/devices/system/cpu/cpu1/online; }
-free_disk() { rm -f /var/lib/filler; }
+free_disk() { rm -r /var/lib/filler; }
 
 # edit_state SED: change the record behind the helper's back, on the disk.
 edit_state() { sed -i "$1" $folder/state.json; sync; }

@@ -80,7 +80,8 @@ def judge(row: Row, before: Look, after: Look, fault_ms: int, answers: Sequence[
         answers=tuple(answers),
     )
     took = new[-1].boottime_ms - (0 if booted else fault_ms) if new else None
-    times = {entry.event: entry.boottime_ms - fault_ms for entry in new}
+    begun = next((entry.boottime_ms for entry in new if entry.event == "attached"), fault_ms)
+    times = {entry.event: entry.boottime_ms - begun for entry in new}
     late = tuple(
         f"{event} after {times[event]} ms" for event, limit in row.by_ms if times.get(event, 0) > limit
     )

@@ -17,7 +17,7 @@ from fleetsched.lab.state import Lab
 from fleetsched.model.assignment import Assignment
 from fleetsched.transport.ssh import SshTransport
 from fleetsched.transport.ssh_options import SshDefaults
-from tests.faults.guest import Guest
+from tests.faults.guest import Guest, answers
 
 PROJECT = Path(__file__).resolve().parents[2]
 _POLICIES = {
@@ -72,7 +72,8 @@ def reach(guest: Guest, moments: Collection[str], say: Callable[[str], None]) ->
         keep(before)
         say(f"reaching: {moment}")
         guest.restore(before)
-        guest.run(way)
+        refused = [answer for answer in answers(guest.run(way)) if not answer["ok"]]
+        assert not refused, (moment, refused)
         guest.save(moment)
         kept.add(moment)
 
