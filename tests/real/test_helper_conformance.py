@@ -86,7 +86,8 @@ class LabAdapter(Adapter):
         self.shell(
             f"rm -rf {_FILLER} {_FOREIGN_PIN} {_FOREIGN} {_PROGRAM_FOLDER}"
             f" {_ETC}/allowed_signers {_ETC}/group"
-            f" && if test -e {_SSH_KEYGEN}.away; then mv {_SSH_KEYGEN}.away {_SSH_KEYGEN}; fi; echo 1 > {_CPU}"
+            f" && if test -e {_SSH_KEYGEN}.away; then mv {_SSH_KEYGEN}.away {_SSH_KEYGEN}; fi"
+            f"; echo 1 > {_CPU}"
         )
 
     def shell(self, command: str, stdin: bytes = b"") -> str:

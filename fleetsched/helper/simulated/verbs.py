@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs of a simulated host, but for those that take their time: stage, upgrade, watch, observe (server.py).
+"""The verbs of a simulated host; stage, upgrade, watch and observe, which take their time, are in server.py.
 
 Arguments have been checked (arguments.py) and what was due has happened. Each verb returns its result or
 raises Refusal.
