@@ -93,6 +93,7 @@ def digests(target: Target) -> dict[str, str]:
 
 
 def _fuzz(target: Target, folder: Path, runs: int) -> dict[str, Any]:
+    fuzzed = {"commit": _commit(), "sources": digests(target)}  # before anybody changes them
     binary = _build(target, folder)
     corpus = folder / "corpus"
     seeds = folder / "seeds"
@@ -119,7 +120,7 @@ def _fuzz(target: Target, folder: Path, runs: int) -> dict[str, Any]:
     print(f"{target.name}: {done:,} runs, {findings} findings", flush=True)
     if findings:
         _show_finding(target, folder, text)
-    return {"commit": _commit(), "runs": done, "findings": findings, "sources": digests(target)}
+    return {**fuzzed, "runs": done, "findings": findings}
 
 
 def _show_finding(target: Target, folder: Path, text: str) -> None:
