@@ -35,8 +35,8 @@ pytestmark = pytest.mark.lab
 HELPER = "/usr/libexec/fleetsched-host"
 
 # Everything with its kind, mode, owner, target and content. Left out: what the tools for accounts keep of
-# their files from before the last change, and what systemd and logins write while a host runs. Of packages' files only
-# the content, which takes long.
+# their files from before the last change, and what systemd and logins write while a host runs. What packages
+# keep of themselves is listed without its content, which would take long.
 _LISTING = r"""
 cd /
 list() {
