@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../journal.h"
+#include "../kernel.h"
 #include "../trial.h"
 #include "../upgrade.h"
 
@@ -42,6 +43,11 @@ json_t *journal_history(size_t limit)
 json_t *host_status(void)
 {
 	return json_pack("{s:o, s:n}", "held", journal_history(1), "trial");
+}
+
+const char *kernel_boot_id(void)
+{
+	return "00000000-0000-4000-8000-000000000000";
 }
 
 const char *upgrade_own_digest(void)
