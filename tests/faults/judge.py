@@ -50,6 +50,11 @@ class Result:
         return not self.loss and not self.late and self.seen in self.row.outcomes and told
 
     @property
+    def settled(self) -> bool:
+        """Whether the row is done: it went as expected, or otherwise where nothing is promised."""
+        return self.verdict in ("ok", "outside")
+
+    @property
     def verdict(self) -> str:
         """One word for the table."""
         if self.as_expected:

@@ -16,6 +16,9 @@ from tests.faults.rows import RUNS, TABLE
 
 PROJECT = Path(__file__).resolve().parents[2]
 SAFETY = PROJECT / "docs" / "safety.md"
+Line = tuple[str, ...]
+"""One line of the table, a text for each of the headings."""
+
 BEGIN = "<!-- fault table: written by `make test-faults` -->"
 END = "<!-- end of the fault table -->"
 _HEADINGS = ("moment", "fault", "kernel", "the host ran after", "after", "why, by its history", "verdict")
@@ -74,7 +77,7 @@ def _git(*arguments: str) -> str:
     ).stdout.strip()
 
 
-def cells(result: Result) -> tuple[str, ...]:
+def cells(result: Result) -> Line:
     """One row of the table."""
     row = result.row
     return (
@@ -116,16 +119,16 @@ def text_table(results: Sequence[Result]) -> str:
     return "\n".join([*table, *wrong])
 
 
-def markdown_table(results: Sequence[Result]) -> str:
+def markdown_table(lines: Sequence[Line]) -> str:
     """For docs/safety.md."""
     rule = ("---",) * len(_HEADINGS)
     return "\n".join(
         "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |"
-        for line in [_HEADINGS, rule, *map(cells, results)]
+        for line in [_HEADINGS, rule, *lines]
     )
 
 
-def with_results(document: str, results: Sequence[Result], tested: Provenance) -> str:
+def with_lines(document: str, lines: Sequence[Line], tested: Provenance) -> str:
     """The document with a new block between its markers.
 
     Raises:
@@ -135,6 +138,6 @@ def with_results(document: str, results: Sequence[Result], tested: Provenance) -
     _, end, tail = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"the markers are missing: {BEGIN} and {END}")
-    good = sum(result.verdict == "ok" for result in results)
-    block = f"{tested.line} {len(results)} rows, {good} ok.\n\n{markdown_table(results)}"
+    good = sum(line[-1].split(":")[0] == "ok" for line in lines)
+    block = f"{tested.line} {len(lines)} rows, {good} ok.\n\n{markdown_table(lines)}"
     return f"{head}{BEGIN}\n\n{block}\n\n{END}{tail}"

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.faults.report import SAFETY, helper_digest, rows_digest
+from tests.faults.rows import rows
 
 
 def test_the_fault_table_is_about_the_present_helper_and_the_present_rows() -> None:
@@ -14,3 +17,12 @@ def test_the_fault_table_is_about_the_present_helper_and_the_present_rows() -> N
         if f"`{digest}`" not in document
     ]
     assert stale == [], "docs/safety.md is about others: run `make test-faults`"
+
+
+def test_the_document_has_every_row_and_no_loss() -> None:
+    document = SAFETY.read_text(encoding="utf-8")
+    missing = [
+        row.key for row in rows() if f"| {row.when_in_words} | {row.fault} | {row.kernel} |" not in document
+    ]
+    assert missing == [], "docs/safety.md does not have these rows: run `make test-faults`"
+    assert re.findall(r".*\| (?:LOSS|OTHERWISE).*", document) == []

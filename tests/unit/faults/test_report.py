@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.judge import Result
-from tests.faults.report import BEGIN, END, Provenance, text_table, with_results
+from tests.faults.report import BEGIN, END, Provenance, cells, text_table, with_lines
 from tests.faults.rows import Outcome, Row
 
 KILLED = Row("helper killed", "trial", "", "6.18", "fault", "", (), 1.0, "", (), "")
@@ -24,6 +24,7 @@ RESULTS = [
         "",
     ),
 ]
+LINES = list(map(cells, RESULTS))
 TESTED = Provenance("2026-01-02", "0123456789ab+", ("6.18.15", "7.3.4"), "h" * 64, "r" * 64)
 
 
@@ -40,7 +41,7 @@ def test_the_terminal_gets_columns_and_below_them_what_went_wrong() -> None:
 
 def test_the_document_gets_the_table_between_its_markers() -> None:
     document = f"before\n{BEGIN}\nold\n{END}\nafter\n"
-    written = with_results(document, RESULTS, TESTED)
+    written = with_lines(document, LINES, TESTED)
     assert written.splitlines() == [
         "before",
         BEGIN,
@@ -56,9 +57,9 @@ def test_the_document_gets_the_table_between_its_markers() -> None:
         END,
         "after",
     ]
-    assert with_results(written, RESULTS, TESTED) == written
+    assert with_lines(written, LINES, TESTED) == written
 
 
 def test_a_document_without_markers_is_left_alone() -> None:
     with pytest.raises(ValueError, match="the markers are missing"):
-        with_results("text", RESULTS, TESTED)
+        with_lines("text", LINES, TESTED)
