@@ -6,8 +6,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.unit.git_repository import git
+
+# Machines are shared and slow at times: an example that takes long there is no defect.
+settings.register_profile("fleetsched", deadline=None)
+settings.load_profile("fleetsched")
 
 
 @pytest.fixture
