@@ -17,6 +17,8 @@ MOST_SEED_BYTES = 8_192
 
 @pytest.mark.parametrize("name", ["inspect", "protocol"])
 def test_every_target_ran_a_million_times_on_these_sources_without_a_finding(name: str) -> None:
+    run = f"run `make fuzz TARGETS={name}` and commit its results"
+    assert name in RESULTS, f"{name} was never fuzzed to the end: {run}"
     target = RESULTS[name]
     assert (target["runs"] >= 1_000_000, target["findings"]) == (True, 0)
     changed = [
@@ -24,7 +26,6 @@ def test_every_target_ran_a_million_times_on_these_sources_without_a_finding(nam
         for file, digest in target["sources"].items()
         if hashlib.sha256((HELPER / file).read_bytes()).hexdigest() != digest
     ]
-    run = f"run `make fuzz TARGETS={name}` and commit its results"
     assert not changed, f"{', '.join(changed)} changed since it was fuzzed: {run}"
 
 
