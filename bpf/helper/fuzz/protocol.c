@@ -10,6 +10,7 @@
 
 #include "../journal.h"
 #include "../kernel.h"
+#include "../preflight.h"
 #include "../trial.h"
 #include "../upgrade.h"
 
@@ -43,6 +44,21 @@ json_t *journal_history(size_t limit)
 json_t *host_status(void)
 {
 	return json_pack("{s:o, s:n}", "held", journal_history(1), "trial");
+}
+
+json_t *kernel_facts(void)
+{
+	return json_object();
+}
+
+json_t *preflight_problems(void)
+{
+	return json_array();
+}
+
+json_t *preflight_warnings(void)
+{
+	return json_array();
 }
 
 const char *kernel_boot_id(void)
