@@ -72,7 +72,7 @@ class Row:
         outcomes: one of these must come true.
         within_s: for this long it is waited for.
         why: what one of the new entries of the history must contain.
-        by_ms: the latest time of an event, from the attach of a trial that the script began or from the fault.
+        by_ms: the latest time of an event, from the attach of a trial that the script began or the fault.
         outside: why this row is not promised to hold; empty when it is.
     """
 
