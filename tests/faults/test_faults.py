@@ -30,11 +30,11 @@ def run(row: Row, guest: Guest) -> Result:
     before = guest.look()
     assert before is not None, "the moment's own helper does not answer"
     output = guest.run(row.script)
+    at, answered = fault_time(output), codes(output)
     if row.machine == "reset":
         guest.reset()
     elif row.machine == "sessions":
-        output += guest.sessions()
-    at, answered = fault_time(output), codes(output)
+        answered += sorted(set(codes(guest.sessions())))
 
     def met(after: Look) -> bool:
         return judge(row, before, after, at, answered).as_expected
