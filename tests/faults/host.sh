@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# What the table's scripts can say; put in front of each, after FAIR, TRIAL, STALL, LATE: assignments in JSON.
+# What the table's scripts can say; put in front of each, after FAIR, TRIAL, STALL, ...: assignments in JSON.
 helper=/usr/libexec/fleetsched-host
 unit=fleetsched-host.service
 group=/sys/fs/cgroup/system.slice/$unit

@@ -25,6 +25,7 @@ _POLICIES = {
     "stall": PROJECT / "tests/policies/stall",
     "stalls-late": PROJECT / "tests/policies/stalls-late",
     "exits-late": PROJECT / "tests/policies/exits-late",
+    "no-hotplug": PROJECT / "tests/policies/no-hotplug",
 }
 _BAKED_MS = 10_500  # twice the policies' timeout_ms, and a little
 _LATE_MS = 25_000
@@ -93,6 +94,7 @@ def _words(digests: dict[str, str]) -> dict[str, str]:
         "FAIR": wire("fair"),
         "TRIAL": wire("fair", slice_us=7000),
         "STALL": wire("stall"),
+        "NO_HOTPLUG": wire("no-hotplug"),
         "EXITS_LATE": wire("exits-late", after_ms=_LATE_MS),
         "STALLS_LATE": wire("stalls-late", after_ms=_LATE_MS),
         "FAIR_DIGEST": digests["fair"],
