@@ -31,7 +31,8 @@ confirm() { ask "{\"id\":1,\"verb\":\"confirm\",\"trial\":\"$(trial_id)\"}"; }
 revert_request() { printf '{"id":1,"verb":"revert","trial":"%s","why":"by hand"}' "$(trial_id)"; }
 bake() { ask "{\"id\":1,\"verb\":\"watch\",\"interval_ms\":60000,\"for_ms\":$1,\"pressure\":false,\"checks\":[]}" >/dev/null; }
 
-pids() { cat $group/cgroup.procs; }
+# pids: of the helper, which has a cgroup of its own beside those of programs.
+pids() { cat $group/helper/cgroup.procs; }
 signal() { kill -"$1" $(pids); }
 
 # until_state WORD: wait for the kernel's state, without starting a process.
