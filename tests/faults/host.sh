@@ -97,11 +97,11 @@ edit_state() { sed -i "$1" $folder/state.json; sync; }
 flip_bit() { printf '\377' | dd of="$1" bs=1 seek=700 conv=notrunc 2>/dev/null; sync; }
 digest_of() { sha256sum <"$1" | cut -d' ' -f1; }
 
-# send FILE DIGEST: stage a file of less than 64 KiB.
+# send FILE DIGEST [VERB [MORE_JSON]]: stage a file of less than 64 KiB, or whatever else the verb does with it.
 send() {
 	size=$(stat -c %s "$1")
 	{
-		printf '{"id":1,"verb":"stage","digest":"%s","size":%d}\n' "$2" "$size"
+		printf '{"id":1,"verb":"%s","digest":"%s","size":%d%s}\n' "${3-stage}" "$2" "$size" "${4-}"
 		printf "\\000\\000\\$(printf %03o $((size / 256)))\\$(printf %03o $((size % 256)))"
 		cat "$1"
 	} | timeout 60 $helper rpc
@@ -162,4 +162,16 @@ try_signed() {
 	signature=$(awk '{ printf "%s\\n", $0 }' /root/statement.sig)
 	sent=$(printf %s "${3:-$2}" | sed 's/"/\\"/g')
 	try "$TRIAL" 20000 ",\"statement\":\"$sent\",\"signature\":\"$signature\""
+}
+
+# upgrade_to FILE VERSION
+upgrade_to() { send "$1" "$(digest_of "$1")" upgrade ",\"version\":\"$2\""; }
+
+# broken_helper: the file of a static program for x86-64 that ends at once with an error: exit(1) in 132 bytes.
+broken_helper() {
+	base64 -d >/root/broken <<-END
+		f0VMRgIBAQAAAAAAAAAAAAIAPgABAAAAeABAAAAAAABAAAAAAAAAAAAAAAAAAAAAAAAAAEAAOAABAAAAAAAAAAEAAAAFAAAA
+		AAAAAAAAAAAAAEAAAAAAAAAAQAAAAAAAhAAAAAAAAACEAAAAAAAAAAAQAAAAAAAAvwEAAAC4PAAAAA8F
+	END
+	echo /root/broken
 }
