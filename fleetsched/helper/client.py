@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 import fleetsched
 from fleetsched.errors import HelperError
 from fleetsched.helper.exchange import Exchange
-from fleetsched.helper.wire import OLDEST_PROTOCOL, PROTOCOL, chunks
+from fleetsched.helper.wire import HELPER_PATH, OLDEST_PROTOCOL, PROTOCOL, chunks
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.observation import Observation
 from fleetsched.model.program import Program
@@ -143,7 +143,8 @@ class HelperClient:
                 f"{self.host}: its helper {self.greeting.helper} speaks protocol {self.greeting.protocol}; "
                 f"{what} needs {version}",
                 code="protocol-version",
-                remedy="upgrade the helper, with an administrator's key: `fleetsched bootstrap`",
+                remedy=f"as an administrator there: rm {HELPER_PATH}; the next `apply` or `bootstrap`"
+                " installs a new one",
             )
 
     def facts(self) -> Facts:
@@ -227,6 +228,8 @@ class HelperClient:
         """
         if signed:
             self.need_protocol(2, "a signed assignment")
+        if program:
+            self.need_protocol(2, "a policy of `kind: program`")
         return self._call(
             "try",
             lambda r: Tried(_some(Trial.from_wire(r["trial"])), r["window_ms"]),
@@ -257,6 +260,8 @@ class HelperClient:
         Yields:
             Samples, and as the last item one WatchEnd. Who stops before it can no longer use this client.
         """
+        if run_queue:
+            self.need_protocol(2, "run-queue latency")
         interval_ms = round(interval_s * 1000)
         arguments = {
             "interval_ms": interval_ms,
@@ -279,6 +284,7 @@ class HelperClient:
 
     def observe(self, *, for_s: float, top: int) -> Observation:
         """Count for `for_s` (0.1 to 60) how long tasks wait and run; the `top` (at most 64) keys by time."""
+        self.need_protocol(2, "`observe`")
         self._exchange.ask("observe", {"for_ms": round(for_s * 1000), "top": top})
         return self._parse(
             "observe", Observation.from_wire, self._exchange.result("observe", for_s + _WATCH_SLACK_S)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -16,6 +17,7 @@ from fleetsched.helper.simulated import SimulatedHost, SimulatedTransport
 from fleetsched.helper.wire import decode, encode
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.inventory import Host
+from fleetsched.model.program import Program
 from fleetsched.shipped import shipped_root
 from fleetsched.transport.interface import Connection
 
@@ -64,14 +66,32 @@ def test_a_new_controller_works_with_a_helper_of_before() -> None:
     ]
 
 
-def test_what_a_helper_of_before_does_not_have_is_refused_without_asking_it() -> None:
+def try_program(client: HelperClient) -> None:
+    what = Assignment.of("rusty", "default", DIGEST, {})
+    client.try_(what, deadline_s=60, run="r1", revision="c1", program=Program("/usr/bin/scx_rusty"))
+
+
+@pytest.mark.parametrize(
+    ("ask", "what"),
+    [
+        (lambda client: client.upgrade(ELF, version="0.1.0"), "`upgrade`"),
+        (lambda client: client.observe(for_s=1, top=1), "`observe`"),
+        (lambda client: next(client.watch(interval_s=1, for_s=1, run_queue=True)), "run-queue latency"),
+        (try_program, "a policy of `kind: program`"),
+    ],
+    ids=["upgrade", "observe", "run-queue", "program"],
+)
+def test_what_a_helper_of_before_does_not_have_is_refused_without_asking_it(
+    ask: Callable[[HelperClient], object], what: str
+) -> None:
     client = client_of(SimulatedHost("web-1", protocol=1))
     with pytest.raises(HelperError) as caught:
-        client.upgrade(ELF, version="0.1.0")
+        ask(client)
     assert caught.value.code == "protocol-version"
     assert str(caught.value) == (
-        "web-1: its helper 0.1.0 speaks protocol 1; `upgrade` needs 2\n"
-        "  upgrade the helper, with an administrator's key: `fleetsched bootstrap`"
+        f"web-1: its helper 0.1.0 speaks protocol 1; {what} needs 2\n"
+        "  as an administrator there: rm /usr/libexec/fleetsched-host; the next `apply` or `bootstrap`"
+        " installs a new one"
     )
 
 
