@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 import fleetsched
 from fleetsched.errors import HelperError
 from fleetsched.helper.exchange import Exchange
-from fleetsched.helper.wire import HELPER_PATH, OLDEST_PROTOCOL, PROTOCOL, chunks
+from fleetsched.helper.wire import OLDEST_PROTOCOL, PROTOCOL, TOO_OLD_REMEDY, chunks
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.observation import Observation
 from fleetsched.model.program import Program
@@ -143,8 +143,7 @@ class HelperClient:
                 f"{self.host}: its helper {self.greeting.helper} speaks protocol {self.greeting.protocol}; "
                 f"{what} needs {version}",
                 code="protocol-version",
-                remedy=f"as an administrator there: rm {HELPER_PATH}; the next `apply` or `bootstrap`"
-                " installs a new one",
+                remedy=TOO_OLD_REMEDY,
             )
 
     def facts(self) -> Facts:

@@ -19,6 +19,10 @@ MAX_HELPER = 8_388_608
 
 # Where the helper is on a managed host.
 HELPER_PATH = "/usr/libexec/fleetsched-host"
+TOO_OLD_REMEDY = (
+    f"as an administrator there: rm {HELPER_PATH}; the next `apply` or `bootstrap` installs a new one"
+)
+"""What to do about a helper that cannot be upgraded by itself: none of them replaces one."""
 SOCKET_PATH = "/run/fleetsched/host.sock"
 UNIT_NAME = "fleetsched-host.service"
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from fleetsched import __version__
 from fleetsched.errors import BuildError, ExitCode, FleetschedError, HelperError
 from fleetsched.helper.signing import sign
+from fleetsched.helper.wire import TOO_OLD_REMEDY
 from fleetsched.model.helper import Compared, HostHelper, compare
 from fleetsched.model.manifests import BUILT_IN_STRATEGY, Count, Fleet, RolloutStrategy
 from fleetsched.model.plan import Action, HostPlan, Observed
@@ -74,7 +75,7 @@ def _plan(plan: HostPlan, found: HostHelper, seen: Observed, *, can_sign: bool) 
     problem, remedy = "", ""
     if found.helper.protocol < _FIRST_UPGRADABLE:
         problem = f"helper {found.helper.version} is too old to be upgraded by itself"
-        remedy = f"install it with an administrator's key: `fleetsched bootstrap {plan.host}`"
+        remedy = TOO_OLD_REMEDY
     elif seen.status.trial:
         problem = f"a trial of {seen.status.trial.assignment} by {seen.status.trial.run} is on"
         remedy = "wait until it has ended"
