@@ -110,10 +110,10 @@ def codes(output: str) -> list[str]:
     return ["ok" if answer["ok"] else answer["error"]["code"] for answer in answers(output)]
 
 
-def fault_time(output: str) -> int:
-    """When the script said `fault`, in milliseconds of the host's CLOCK_BOOTTIME."""
-    (at,) = (int(line.split()[1]) for line in output.splitlines() if line.startswith("fault "))
-    return at
+def times(output: str) -> dict[str, int]:
+    """When the script said `fault`, and `off` if it did, in milliseconds of the host's CLOCK_BOOTTIME."""
+    words = (line.split() for line in output.splitlines() if line.startswith(("fault ", "off ")))
+    return {word: int(at) for word, at in words}
 
 
 def wait_for(guest: Guest, row: Row, met: Callable[[Look], bool]) -> Look:

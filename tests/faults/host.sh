@@ -175,3 +175,14 @@ broken_helper() {
 	END
 	echo /root/broken
 }
+
+# watch_off: from now on look for the end of the policy, whatever else runs; say_off waits for it and says when it was.
+watch_off() {
+	rm -f /root/off
+	quietly chrt -f 99 sh -c "until read -r s <$scx/state && [ \$s = disabled ]; do sleep 0.05; done; cat /proc/uptime >/root/off"
+}
+say_off() {
+	until [ -s /root/off ]; do sleep 0.1; done
+	read -r up _ </root/off
+	echo "off ${up%.*}${up#*.}0"
+}

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fleetsched.model.state import HistoryEntry, Record, Status
@@ -69,8 +69,17 @@ def new_entries(before: Look, after: Look) -> list[HistoryEntry]:
     return [entry for entry in after.history if entry not in before.news]
 
 
-def judge(row: Row, before: Look, after: Look, fault_ms: int, answers: Sequence[str]) -> Result:
-    """Compare two looks at a host, before the fault and some time after it."""
+def judge(row: Row, before: Look, after: Look, at: Mapping[str, int], answers: Sequence[str]) -> Result:
+    """Compare two looks at a host, before the fault and some time after it.
+
+    Args:
+        row: what was done and is expected.
+        before: the host then.
+        after: the host now.
+        at: when the script said `fault`, and `off` if it saw the policy end itself: where real-time tasks keep
+            the helper from its history, that tells later than it was. Milliseconds of CLOCK_BOOTTIME.
+        answers: what the helper answered to the script.
+    """
     new = new_entries(before, after)
     booted = before.status.boot_id != after.status.boot_id
     untouched = not booted and before.status.kernel.enable_seq == after.status.kernel.enable_seq
@@ -84,9 +93,11 @@ def judge(row: Row, before: Look, after: Look, fault_ms: int, answers: Sequence[
         held=tuple(held.assignment.policy for held in after.status.held),
         answers=tuple(answers),
     )
-    took = new[-1].boottime_ms - (0 if booted else fault_ms) if new else None
-    begun = next((entry.boottime_ms for entry in new if entry.event == "attached"), fault_ms)
+    took = new[-1].boottime_ms - (0 if booted else at["fault"]) if new else None
+    begun = next((entry.boottime_ms for entry in new if entry.event == "attached"), at["fault"])
     times = {entry.event: entry.boottime_ms - begun for entry in new}
+    if "off" in at:
+        times["off"] = at["off"] - begun
     late = tuple(
         f"{event} after {times[event]} ms" for event, limit in row.by_ms if times.get(event, 0) > limit
     )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.conftest import Session
-from tests.faults.guest import Guest, codes, fault_time, wait_for
+from tests.faults.guest import Guest, codes, times, wait_for
 from tests.faults.judge import Look, Result, judge
 from tests.faults.rows import Row, rows
 
@@ -30,7 +30,7 @@ def run(row: Row, guest: Guest) -> Result:
     before = guest.look()
     assert before is not None, "the moment's own helper does not answer"
     output = guest.run(row.script)
-    at, answered = fault_time(output), codes(output)
+    at, answered = times(output), codes(output)
     if row.machine == "reset":
         guest.reset()
     elif row.machine == "sessions":

@@ -37,7 +37,7 @@ def row(*outcomes: Outcome, **changes: Any) -> Row:
 
 def judged(which: Row, before: Status, after: Status, *news: HistoryEntry) -> Result:
     old = entry("confirm", 40_000)
-    return judge(which, Look(before, (old,)), Look(after, (old, *news)), 50_000, ["ok"])
+    return judge(which, Look(before, (old,)), Look(after, (old, *news)), {"fault": 50_000}, ["ok"])
 
 
 def test_a_host_that_never_left_its_last_known_good() -> None:
