@@ -76,7 +76,7 @@ def judge(row: Row, before: Look, after: Look, at: Mapping[str, int], answers: S
         row: what was done and is expected.
         before: the host then.
         after: the host now.
-        at: when the script said `fault`, and `off` if it saw the policy end itself: where real-time tasks keep
+        at: when the script said `fault`, and `off` if it saw the policy end: where real-time tasks keep
             the helper from its history, that tells later than it was. Milliseconds of CLOCK_BOOTTIME.
         answers: what the helper answered to the script.
     """
