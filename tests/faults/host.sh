@@ -181,10 +181,12 @@ broken_helper() {
 watch_off() {
 	rm -f /root/off
 	quietly chrt -f 99 perl -e '
+		mkdir("/root/watching");
 		sub first { open(my $f, "<", shift) or return ""; scalar(<$f>) }
 		select(undef, undef, undef, 0.02) until first($ARGV[0]) =~ /^disabled/;
 		open(my $off, ">", "/root/off.new"); print $off first("/proc/uptime"); close($off);
 		rename("/root/off.new", "/root/off")' $scx/state
+	until [ -d /root/watching ]; do sleep 0.1; done
 }
 say_off() {
 	until [ -s /root/off ]; do sleep 0.1; done
