@@ -26,6 +26,9 @@ MOMENTS = {
 }
 """What a host can be brought to (states.py), and how the table calls it."""
 
+ON_TRIAL = frozenset({"first-trial", "trial", "baked"})
+"""Moments in which a trial is on."""
+
 RUNS = {
     "good": "last known good",
     "kernel": "kernel's own",

@@ -8,7 +8,9 @@ import pytest
 from tests.faults.conftest import Session
 from tests.faults.guest import Guest, codes, times, wait_for
 from tests.faults.judge import Look, Result, judge
-from tests.faults.rows import Row, rows
+from tests.faults.rows import ON_TRIAL, Row, rows
+
+_ARRIVALS = 3
 
 pytestmark = [pytest.mark.lab, pytest.mark.faults]
 
@@ -24,11 +26,19 @@ def test_a_host_comes_through(row: Row, session: Session) -> None:
     assert result.as_expected, (result.why, result.late)
 
 
+def arrive(guest: Guest, moment: str) -> Look:
+    """Go to the moment; once more when this machine was too slow and a trial's deadline has passed since."""
+    for _ in range(_ARRIVALS):
+        guest.restore(moment)
+        look = guest.look()
+        if look and (look.status.trial is not None) == (moment in ON_TRIAL):
+            return look
+    raise AssertionError(f"the guest does not come to {moment}: {look}")
+
+
 def run(row: Row, guest: Guest) -> Result:
     """Bring the guest to the row's moment, inject the fault, and wait for what must come of it."""
-    guest.restore(row.moment)
-    before = guest.look()
-    assert before is not None, "the moment's own helper does not answer"
+    before = arrive(guest, row.moment)
     output = guest.run(row.script)
     at, answered = times(output), codes(output)
     if row.machine == "reset":
