@@ -18,6 +18,7 @@ from fleetsched.model.assignment import Assignment
 from fleetsched.transport.ssh import SshTransport
 from fleetsched.transport.ssh_options import SshDefaults
 from tests.faults.guest import Guest, answers
+from tests.faults.rows import ON_TRIAL
 
 PROJECT = Path(__file__).resolve().parents[2]
 _POLICIES = {
@@ -76,6 +77,13 @@ def reach(guest: Guest, moments: Collection[str], say: Callable[[str], None]) ->
         refused = [answer for answer in answers(guest.run(way)) if not answer["ok"]]
         assert not refused, (moment, refused)
         guest.save(moment)
+        look = guest.look()
+        assert look, moment
+        assert (look.status.trial is not None) == (moment in ON_TRIAL), (
+            moment,
+            "this machine is too busy",
+            look,
+        )
         kept.add(moment)
 
     for moment in moments:
