@@ -8,7 +8,8 @@ import pytest
 from tests.faults.conftest import Session
 from tests.faults.guest import Guest, codes, times, wait_for
 from tests.faults.judge import Look, Result, judge
-from tests.faults.rows import ON_TRIAL, Row, rows
+from tests.faults.rows import Row, rows
+from tests.faults.states import is_at
 
 _ARRIVALS = 3
 
@@ -31,7 +32,7 @@ def arrive(guest: Guest, moment: str) -> Look:
     for _ in range(_ARRIVALS):
         guest.restore(moment)
         look = guest.look()
-        if look and (look.status.trial is not None) == (moment in ON_TRIAL):
+        if look is not None and is_at(moment, look):
             return look
     raise AssertionError(f"the guest does not come to {moment}: {look}")
 
