@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
 from typing import Any
@@ -40,10 +40,12 @@ class Guest:
     Attributes:
         lab: with this one machine.
         words: shell variables that every script finds set.
+        booted: not empty when it has booted since its newest snapshot was restored.
     """
 
     lab: Lab
     words: Mapping[str, str]
+    booted: set[str] = field(default_factory=set)
 
     @property
     def folder(self) -> Path:
@@ -71,7 +73,11 @@ class Guest:
         snapshots.save(self.folder, moment)
 
     def restore(self, moment: str) -> None:
-        snapshots.restore(self.folder, moment)
+        if self.booted:
+            snapshots.restart(self.folder, moment)
+            self.booted.clear()
+        else:
+            snapshots.restore(self.folder, moment)
 
     def reset(self) -> None:
         """Cut its power; it boots again."""

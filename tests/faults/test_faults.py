@@ -40,6 +40,8 @@ def arrive(guest: Guest, moment: str) -> Look:
 def run(row: Row, guest: Guest) -> Result:
     """Bring the guest to the row's moment, inject the fault, and wait for what must come of it."""
     before = arrive(guest, row.moment)
+    if row.boots:
+        guest.booted.add(row.key)
     output = guest.run(row.script)
     at, answered = times(output), codes(output)
     if row.machine == "reset":
