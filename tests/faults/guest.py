@@ -40,12 +40,12 @@ class Guest:
     Attributes:
         lab: with this one machine.
         words: shell variables that every script finds set.
-        booted: not empty when it has booted since its newest snapshot was restored.
+        worn: why its next snapshot must be restored in a new QEMU; empty when the same one will do.
     """
 
     lab: Lab
     words: Mapping[str, str]
-    booted: set[str] = field(default_factory=set)
+    worn: set[str] = field(default_factory=set)
 
     @property
     def folder(self) -> Path:
@@ -73,9 +73,9 @@ class Guest:
         snapshots.save(self.folder, moment)
 
     def restore(self, moment: str) -> None:
-        if self.booted:
+        if self.worn:
             snapshots.restart(self.folder, moment)
-            self.booted.clear()
+            self.worn.clear()
         else:
             snapshots.restore(self.folder, moment)
 
