@@ -11,7 +11,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -332,15 +332,12 @@ def test_the_sanitizers_find_nothing(host: ManagedHost) -> None:
     assert re.findall(r".*(?:\.c:\d+:\d+: runtime error:|Sanitizer).*", journal) == []
 
 
-def test_the_helper_has_the_same_bytes_from_two_paths(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_helper_has_the_same_bytes_from_two_paths(tmp_path: Path) -> None:
     here = build_helper()
     shutil.copytree(PROJECT / "bpf", tmp_path / "deep" / "bpf")
-    monkeypatch.setattr(build, "_PACKAGE", tmp_path / "deep" / "fleetsched")
     target = tmp_path / "out"
     target.mkdir()
-    toolchain = build.find_toolchain("x86_64")
+    toolchain = replace(build.find_toolchain("x86_64"), sources=tmp_path / "deep" / "bpf")
     build.compile_helper(toolchain, "x86_64", target)
     assert (target / build.BINARY).read_bytes() == here.read_bytes()
     assert here.stat().st_size < 2_500_000
