@@ -2,6 +2,7 @@
 /* What the controller's SSH session runs: bytes between its standard streams and the socket, nothing else. */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -45,6 +46,7 @@ int rpc(const char *socket_path)
 	struct pollfd fds[2] = { { .fd = STDIN_FILENO, .events = POLLIN } };
 	int fd = connect_to(socket_path);
 
+	signal(SIGPIPE, SIG_IGN);	/* the helper may hang up while it is still spoken to; its last words are passed on */
 	if (fd < 0) {
 		printf("{\"id\":0,\"ok\":false,\"error\":{\"code\":\"no-service\",\"message\":\"the helper's service does not answer: %s\","
 		       "\"remedy\":\"systemctl status fleetsched-host.service\"}}\n",

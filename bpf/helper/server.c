@@ -29,6 +29,7 @@
 
 #define MOST_CONNECTIONS 16
 #define OUTPUT_BYTES (512 << 10)	/* of answers that a client has not read yet */
+#define SILENT_MS 60000			/* when all places are taken, who was silent for this long gives up its own */
 
 static struct connection connections[MOST_CONNECTIONS];
 static int epoll_fd = -1, listen_fd = -1, signal_fd = -1, lock_fd = -1;	/* epoll's events carry their addresses */
@@ -97,6 +98,7 @@ static bool fill(struct connection *c)
 		return errno == EAGAIN;
 	c->eof = n == 0;
 	c->in_used += (size_t)n;
+	c->heard_ms = boottime_ms();
 	return true;
 }
 
@@ -135,16 +137,36 @@ static void serve_connection(struct connection *c, uint32_t events)
 		want(c);
 }
 
+/* A controller that lost its power says nothing more, and sshd keeps its connection for hours. NULL = all are in use. */
+static struct connection *find_place(void)
+{
+	struct connection *silent = NULL;
+
+	for (size_t i = 0; i < MOST_CONNECTIONS; i++) {
+		struct connection *c = &connections[i];
+
+		if (!c->used)
+			return c;
+		if (!c->watch && (!silent || c->heard_ms < silent->heard_ms))
+			silent = c;
+	}
+	if (!silent || boottime_ms() - silent->heard_ms < SILENT_MS)
+		return NULL;
+	note("a client that was silent for a minute gives its place to another");
+	drop(silent);
+	return silent;
+}
+
+/* Not between the events of one round: one of them may be of the connection that goes. */
 static void welcome(void)
 {
 	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct epoll_event ev = { .events = EPOLLIN };
-	struct connection *c = NULL;
+	struct connection *c;
 
 	if (fd < 0)
 		return;
-	for (size_t i = 0; i < MOST_CONNECTIONS && !c; i++)
-		c = connections[i].used ? NULL : &connections[i];
+	c = find_place();
 	if (!c) {
 		dprintf(fd, "{\"id\":0,\"ok\":false,\"error\":{\"code\":\"busy\",\"message\":\"the helper has %d connections already\"}}\n",
 			MOST_CONNECTIONS);
@@ -153,6 +175,7 @@ static void welcome(void)
 	}
 	c->fd = fd;
 	c->used = true;
+	c->heard_ms = boottime_ms();
 	c->in = allocate(INPUT_BYTES);
 	c->out = allocate(OUTPUT_BYTES);
 	ev.data.ptr = c;
@@ -207,6 +230,7 @@ static void loop(void)
 
 	while (!upgrade_is_due()) {
 		int n = epoll_wait(epoll_fd, events, ARRAY_SIZE(events), pause_ms());
+		bool knocked = false;
 
 		for (int i = 0; i < n && !upgrade_is_due(); i++) {
 			void *source = events[i].data.ptr;
@@ -216,7 +240,7 @@ static void loop(void)
 				if (told_to_stop())
 					return;
 			} else if (source == &listen_fd) {
-				welcome();
+				knocked = true;
 			} else if (source == &now) {
 				end_told();
 			} else if (source) {
@@ -225,6 +249,8 @@ static void loop(void)
 				note("guard: %s", strerror(errno));
 			}
 		}
+		if (knocked && !upgrade_is_due())
+			welcome();
 		tick();
 	}
 }

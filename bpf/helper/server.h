@@ -18,6 +18,7 @@ struct connection {
 	bool closing;		/* nothing more is read; closed once @out is sent */
 	struct staging *staging;	/* an object or a helper is arriving */
 	struct watch *watch;	/* a watch is in progress; later requests wait */
+	int64_t heard_ms;	/* BOOTTIME of its last bytes */
 	size_t in_used, out_used;
 	char *in, *out;
 };
