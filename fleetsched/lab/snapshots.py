@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Going back to an earlier moment of a running machine, within its own QEMU: seconds instead of a boot.
+"""Going back to an earlier moment of a running machine: seconds instead of a boot.
 
 A snapshot holds memory, devices and disk, and lives in the machine's own disk file. After `restore` the guest
 goes on as if nothing had been: its monotonic clocks go on from the snapshot, its wall clock is behind, and
@@ -25,23 +25,22 @@ def save(folder: Path, name: str) -> None:
     Raises:
         LabError: no space, or QEMU refused.
     """
-    _paused(folder, f"savevm {name}")
+    with Monitor(folder) as monitor:
+        monitor.command("stop")
+        # The job that QMP has for this wants names of block nodes. This one says nothing when all is well.
+        said = monitor.command(
+            "human-monitor-command", timeout_s=_SNAPSHOT_S, **{"command-line": f"savevm {name}"}
+        )
+        if said.strip():
+            raise LabError(f"{folder.name}: savevm {name}: {said.strip()}")
+        monitor.command("cont")
 
 
 def restore(folder: Path, name: str) -> None:
-    """Bring the machine in `folder` back to the moment kept as `name`.
+    """Bring the machine in `folder` back to the moment kept as `name`, in a new QEMU.
 
-    Raises:
-        LabError: there is none of this name, or it cannot be read.
-    """
-    _paused(folder, f"loadvm {name}")
-
-
-def restart(folder: Path, name: str) -> None:
-    """Bring the machine in `folder` back to the moment kept as `name` in a new QEMU.
-
-    For a guest that has booted since: in the same QEMU its clocks do not all go back then, and its watchdogs
-    find that the time of that boot has passed at once (seen with QEMU 7.2, TCG, Linux 6.18).
+    Within one QEMU the time-stamp counter of an emulated CPU never goes back, whatever is loaded (seen with
+    7.2): the guest would find that all the time since the snapshot had passed at once, and its watchdogs act.
 
     Raises:
         LabError: it does not run, there is no moment of this name, or QEMU refused.
@@ -59,14 +58,4 @@ def restart(folder: Path, name: str) -> None:
     kill_machines(folder)
     qemu.start([*arguments, "-loadvm", name], folder)
     with Monitor(folder) as monitor:
-        monitor.command("cont")
-
-
-def _paused(folder: Path, command: str) -> None:
-    with Monitor(folder) as monitor:
-        monitor.command("stop")
-        # The job that QMP has for this wants names of block nodes. This one says nothing when all is well.
-        said = monitor.command("human-monitor-command", timeout_s=_SNAPSHOT_S, **{"command-line": command})
-        if said.strip():
-            raise LabError(f"{folder.name}: {command}: {said.strip()}")
         monitor.command("cont")

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
 from typing import Any
@@ -40,12 +40,10 @@ class Guest:
     Attributes:
         lab: with this one machine.
         words: shell variables that every script finds set.
-        worn: why its next snapshot must be restored in a new QEMU; empty when the same one will do.
     """
 
     lab: Lab
     words: Mapping[str, str]
-    worn: set[str] = field(default_factory=set)
 
     @property
     def folder(self) -> Path:
@@ -73,11 +71,7 @@ class Guest:
         snapshots.save(self.folder, moment)
 
     def restore(self, moment: str) -> None:
-        if self.worn:
-            snapshots.restart(self.folder, moment)
-            self.worn.clear()
-        else:
-            snapshots.restore(self.folder, moment)
+        snapshots.restore(self.folder, moment)
 
     def reset(self) -> None:
         """Cut its power; it boots again."""

@@ -97,11 +97,6 @@ class Row:
         return self.when or MOMENTS[self.moment]
 
     @property
-    def boots(self) -> bool:
-        """Whether the machine boots in the course of it."""
-        return self.machine == "reset" or "reboot" in self.script
-
-    @property
     def key(self) -> str:
         """What tells it from all others."""
         return f"{self.kernel} | {self.when_in_words} | {self.fault}"

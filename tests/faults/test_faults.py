@@ -28,25 +28,18 @@ def test_a_host_comes_through(row: Row, session: Session) -> None:
 
 
 def arrive(guest: Guest, moment: str) -> Look:
-    """Go to the moment; once more, in a new QEMU, when the guest is not there.
-
-    This machine may have been too slow, and a trial's deadline has passed since; or the guest's clocks have
-    not gone back with the snapshot, and its kernel has missed the time in between.
-    """
+    """Go to the moment; once more when the guest is not there: a trial's deadline may have passed."""
     for _ in range(_ARRIVALS):
         guest.restore(moment)
         look = guest.look()
         if look is not None and is_at(moment, look):
             return look
-        guest.worn.add("not there")
     raise AssertionError(f"the guest does not come to {moment}: {look}")
 
 
 def run(row: Row, guest: Guest) -> Result:
     """Bring the guest to the row's moment, inject the fault, and wait for what must come of it."""
     before = arrive(guest, row.moment)
-    if row.boots:
-        guest.worn.add(row.key)
     output = guest.run(row.script)
     at, answered = times(output), codes(output)
     if row.machine == "reset":
