@@ -7,6 +7,7 @@
     │   └── ProblemsError           1   many of them, each with its position
     ├── BuildError                  1   a policy does not compile or its lock does not match
     ├── LabError                    1   the lab could not do what was asked
+    ├── WorkloadError               1   a benchmark failed, took too long or printed no number
     ├── ConflictError               1   somebody else changed the same at the same time
     ├── RefusedError                8   unapproved, unsigned, stale
     ├── LeaseHeldError              7   another run holds the host
@@ -102,6 +103,10 @@ class BuildError(FleetschedError):
 
 class LabError(FleetschedError):
     """The lab could not do what was asked."""
+
+
+class WorkloadError(FleetschedError):
+    """A benchmark failed, took too long, or printed no number for one of its metrics."""
 
 
 class ConflictError(FleetschedError):

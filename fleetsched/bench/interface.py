@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The seam: a place where workloads run under one scheduler or another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fleetsched.model.evidence import Arm, Environment
+from fleetsched.model.manifests import Workload
+from fleetsched.model.observation import Observation
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a workload.
+
+    Attributes:
+        metrics: the numbers of its output, by metric, in the metric's unit.
+        observation: what the helper's observer counted meanwhile; None where it was not asked or cannot.
+        seconds: of the target's own clock.
+    """
+
+    metrics: Mapping[str, float] = field(hash=False)
+    observation: Observation | None
+    seconds: float
+
+
+class Target(Protocol):
+    """A machine of the lab, or a real host."""
+
+    @property
+    def environment(self) -> Environment:
+        """What it is."""
+        ...
+
+    def prepare(self, workload: Workload) -> None:
+        """Bring everything that the workload needs.
+
+        Raises:
+            LabError, HostError: that cannot be done.
+        """
+        ...
+
+    def switch_to(self, arm: Arm, image: bytes | None) -> None:
+        """Let this scheduler rule; None = the kernel's own. Returns when the kernel says that it does.
+
+        Raises:
+            HelperError: the policy was refused or ejected; the message says why.
+        """
+        ...
+
+    def run(self, workload: Workload, *, observe: bool) -> Run:
+        """Run it once under the present scheduler.
+
+        Raises:
+            WorkloadError: it failed, took too long, or printed no number for a metric.
+            HelperError: the policy was ejected meanwhile; the message says why.
+        """
+        ...

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was measured of a policy, raw, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+Scalar = int | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Where something was measured.
+
+    Attributes:
+        topology: `flat`, `smt`, `two-llc` or `two-node`; of a real host what its facts say.
+        accelerator: `tcg`, `kvm`, or `none` for a real host.
+        clock: `icount`: time follows executed instructions; `real`: the guest's own clock.
+        host: a real host's name; empty for an emulated one.
+    """
+
+    kernel_release: str
+    arch: str
+    cpus: int
+    topology: str
+    memory_mib: int
+    accelerator: Literal["tcg", "kvm", "none"]
+    clock: Literal["icount", "real"]
+    host: str = ""
+
+    @property
+    def emulated(self) -> bool:
+        """Whether caches, energy and NUMA cost are not what a machine has."""
+        return self.accelerator == "tcg"
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One of the schedulers that are compared.
+
+    Attributes:
+        name: `kernel-default`, `incumbent` or `candidate`.
+        policy: its name; empty for the kernel's own scheduler.
+        digest: of its object, 64 hex digits; empty for the kernel's own scheduler.
+        parameters: all of them, with their defaults.
+    """
+
+    name: str
+    policy: str = ""
+    variant: str = ""
+    digest: str = ""
+    parameters: Mapping[str, Scalar] = field(default_factory=dict, hash=False)
+
+
+class Finding(StrEnum):
+    """What a comparison says of the candidate. `SIMILAR`: not worse by more than the margin of a guardrail."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    SIMILAR = "similar"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One metric of one workload, by arm.
+
+    Attributes:
+        unit, better: as the metric has them.
+        samples: by the arm's name, one number a run, in the order of the blocks: the n-th of every arm ran in
+            the same block. Warm-up runs are not here.
+        guardrail: the largest regression that is tolerated, as a share (0.05 = 5 %); None = it is no guardrail.
+    """
+
+    metric: str
+    unit: str
+    better: Literal["minimize", "maximize"]
+    samples: Mapping[str, tuple[float, ...]] = field(hash=False)
+    guardrail: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The candidate against one other arm, in one metric.
+
+    Attributes:
+        medians: of the candidate and of the other arm.
+        change: of the median as a share of the other arm's: -0.5 = half; the direction is the metric's.
+        interval: of `change`, 95 %.
+        p_value, p_holm: of a two-sided rank test, alone and corrected over all of the experiment's metrics.
+        effect: Cliff's delta, -1 to 1; above 0 = the candidate is better, whatever the direction.
+    """
+
+    metric: str
+    against: str
+    medians: tuple[float, float]
+    change: float
+    interval: tuple[float, float]
+    p_value: float
+    p_holm: float
+    effect: float
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One experiment: a workload, the arms, raw samples and what follows from them.
+
+    Attributes:
+        workload_digest: SHA-256 of everything the workload is made of (document and files).
+        unmeasured: what this environment cannot judge, such as `energy`, `caches`, `numa`.
+        order: the arms in the order in which they ran, block by block.
+        began: in UTC, ISO 8601.
+        seconds: of this machine's time.
+        ended: why it ended: `precise` (intervals small enough), `budget`, or `repeats`.
+    """
+
+    policy: str
+    workload: str
+    workload_digest: str
+    environment: Environment
+    arms: tuple[Arm, ...]
+    measured: tuple[Measured, ...]
+    comparisons: tuple[Comparison, ...]
+    unmeasured: tuple[str, ...]
+    order: tuple[tuple[str, ...], ...]
+    seed: int
+    began: str
+    seconds: float
+    ended: Literal["precise", "budget", "repeats"]
+    fleetsched_version: str

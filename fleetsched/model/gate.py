@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the checks of a policy say: one result a gate and kernel, and the report of all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Gate(StrEnum):
+    """The checks that a policy must pass before it may be proposed or merged, in order."""
+
+    SCHEMA = "schema"
+    COMPILE = "compile"
+    INSPECT = "inspect"
+    VERIFY = "verify"
+    ATTACH = "attach"
+    STRESS = "stress"
+    SOAK = "soak"
+    BENCHMARK = "benchmark"
+
+
+class GateVerdict(StrEnum):
+    """What a gate says of a policy. `ERROR` says nothing of it: the gate itself could not run."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a gate found wrong, for a person and, short, for a model.
+
+    Attributes:
+        code: stable, in words with hyphens: `forbidden-kfunc`, `runnable-task-stall`.
+        message: what, in one line.
+        place: `file:line:column`, a program's or a map's name; empty when there is none.
+        remedy: what to do about it; may be empty.
+    """
+
+    code: str
+    message: str
+    place: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """What one gate said.
+
+    Attributes:
+        kernel: the release it ran on, as `uname -r` says it; empty for gates without a kernel.
+        seconds: what it took when it ran; a cached result keeps its first figure.
+        findings: the most important first; empty unless it failed.
+        log: the end of what it printed, at most 64 KiB.
+        cached: it did not run now.
+    """
+
+    gate: Gate
+    verdict: GateVerdict
+    kernel: str = ""
+    seconds: float = 0.0
+    findings: tuple[Finding, ...] = ()
+    log: str = ""
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GateReport:
+    """What all gates said of one variant of a policy.
+
+    Attributes:
+        digest: of its object, 64 hex digits; empty when there is none.
+        results: in the order in which they ran; nothing follows a failure on the same kernel.
+    """
+
+    policy: str
+    variant: str
+    digest: str
+    results: tuple[GateResult, ...]
+
+    @property
+    def verdict(self) -> GateVerdict:
+        """Failed when one failed; else error when one could not run; else passed."""
+        said = {result.verdict for result in self.results}
+        for verdict in (GateVerdict.FAILED, GateVerdict.ERROR):
+            if verdict in said:
+                return verdict
+        return GateVerdict.PASSED
+
+    @property
+    def stopped_by(self) -> GateResult | None:
+        """The first gate that failed."""
+        return next((each for each in self.results if each.verdict is GateVerdict.FAILED), None)
