@@ -31,9 +31,8 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from fleetsched.bench.ranks import dominance, holm, rank_test
-from fleetsched.model.evidence import Comparison, Finding, Measured
+from fleetsched.model.evidence import CANDIDATE, Comparison, Finding, Measured
 
-CANDIDATE = "candidate"
 ALPHA = 0.05
 CONFIDENCE = 0.95
 MIN_CHANGE = 0.03
