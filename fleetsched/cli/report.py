@@ -11,8 +11,9 @@ import typer
 from fleetsched.cli.complete import complete_policy
 from fleetsched.cli.options import Repository, find_repository
 from fleetsched.cli.say import say
-from fleetsched.errors import InputError
+from fleetsched.errors import InputError, UsageError
 from fleetsched.secrets import redact
+from fleetsched.shipped import shipped_root
 
 app = typer.Typer()
 
@@ -22,7 +23,9 @@ def report(
     policy: Annotated[
         str,
         typer.Argument(
-            metavar="POLICY", help="A policy of the fleet repository.", autocompletion=complete_policy
+            metavar="POLICY",
+            help="A policy of the fleet repository; outside of one, of the catalogue.",
+            autocompletion=complete_policy,
         ),
     ],
     output: Annotated[
@@ -34,10 +37,20 @@ def report(
     from fleetsched.operations.evidence import dossier
     from fleetsched.views.report import report_html
 
-    found = dossier(find_repository(repository), policy)
+    found = dossier(_root(repository), policy)
     file = output or Path(f"{policy}.html")
     try:
         file.write_text(redact(report_html(found)), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{file} cannot be written: {error.strerror or error}") from error
     say(f"wrote {file}")
+
+
+def _root(given: Path | None) -> Path:
+    """The fleet repository if there is one: what is known of the catalogue can be read anywhere."""
+    try:
+        return find_repository(given)
+    except UsageError:
+        if given is not None:
+            raise
+        return shipped_root()

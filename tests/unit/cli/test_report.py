@@ -41,6 +41,15 @@ def test_it_goes_where_it_should(repository: Path, capsys: pytest.CaptureFixture
     assert Path("page.html").is_file()
 
 
+def test_outside_a_repository_the_catalogue_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", "interactive"]) == ExitCode.OK
+    assert "<h1>interactive</h1>" in Path("interactive.html").read_text()
+    assert main(["report", "interactive", "-C", "nowhere"]) == ExitCode.USAGE
+
+
 def test_an_unknown_policy_is_an_error(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert main(["report", "fare"]) == ExitCode.ERROR
