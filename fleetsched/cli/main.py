@@ -29,6 +29,7 @@ _FILES = {
     "undo": ("rollback", "retry", "release"),
     "proposals": ("propose", "review"),
     "policy": ("policy",),
+    "report": ("report",),
     "hosts": ("hosts",),
     "bootstrap": ("bootstrap",),
     "helper": ("helper",),

@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from fleetsched.model.observation import Buckets
+
 Scalar = int | bool
+
+KERNEL_DEFAULT_ARM = "kernel-default"
+INCUMBENT = "incumbent"
+CANDIDATE = "candidate"
+SHORT_DIGEST = 12
+"""Hex digits of a digest in the name of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,11 @@ class Environment:
         """Whether caches, energy and NUMA cost are not what a machine has."""
         return self.accelerator == "tcg"
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What every reader of its numbers has to know: `emulated`, `icount`."""
+        return (*(("emulated",) if self.emulated else ()), *(("icount",) if self.clock == "icount" else ()))
+
 
 @dataclass(frozen=True, slots=True)
 class Arm:
@@ -56,7 +69,7 @@ class Arm:
 
 
 class Finding(StrEnum):
-    """What a comparison says of the candidate. `SIMILAR`: not worse by more than the margin of a guardrail."""
+    """What a comparison says of the candidate; `SIMILAR`: not worse by more than a guardrail's margin."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -72,7 +85,7 @@ class Measured:
         unit, better: as the metric has them.
         samples: by the arm's name, one number a run, in the order of the blocks: the n-th of every arm ran in
             the same block. Warm-up runs are not here.
-        guardrail: the largest regression that is tolerated, as a share (0.05 = 5 %); None = it is no guardrail.
+        guardrail: the largest regression that is tolerated, as a share (0.05 = 5 %); None = no guardrail.
     """
 
     metric: str
@@ -106,6 +119,19 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Distribution:
+    """How long tasks waited for a CPU, all runs together, by arm.
+
+    Attributes:
+        metric: what was counted, such as `wakeup_latency`.
+        buckets: by the arm's name, as the observer counts: where each ends, in ns, and how many are in it.
+    """
+
+    metric: str
+    buckets: Mapping[str, Buckets] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """One experiment: a workload, the arms, raw samples and what follows from them.
 
@@ -115,6 +141,7 @@ class Evidence:
         order: the arms in the order in which they ran, block by block.
         began: in UTC, ISO 8601.
         seconds: of this machine's time.
+        distributions: of what the observer counted, where it was asked; never with warm-up runs.
         ended: why it ended: `precise` (intervals small enough), `budget`, or `repeats`.
     """
 
@@ -132,3 +159,24 @@ class Evidence:
     seconds: float
     ended: Literal["precise", "budget", "repeats"]
     fleetsched_version: str
+    distributions: tuple[Distribution, ...] = ()
+
+    @property
+    def candidate(self) -> Arm:
+        """The arm that it is about."""
+        return next(arm for arm in self.arms if arm.name == CANDIDATE)
+
+    @property
+    def kernel(self) -> str:
+        """Major and minor version of the kernel."""
+        return kernel_version(self.environment.kernel_release)
+
+    @property
+    def file_name(self) -> str:
+        """What its file is called: one a candidate's object, workload and kernel."""
+        return f"{self.candidate.digest[:SHORT_DIGEST]}-{self.workload}-{self.kernel}.json"
+
+
+def kernel_version(release: str) -> str:
+    """Shorten a kernel's release to major and minor version."""
+    return ".".join(release.split("-")[0].split(".")[:2])

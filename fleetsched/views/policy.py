@@ -12,6 +12,7 @@ from fleetsched.model.manifests import Parameter, Policy
 from fleetsched.views.plan import JSON_VERSION, WIDTH
 
 _LABEL_WIDTH = 12
+_TOPOLOGY = {"llc": "several last-level caches", "numa": "several NUMA nodes", "smt": "hardware threads"}
 
 
 def policy_list_text(entries: Sequence[CatalogueEntry]) -> str:
@@ -21,7 +22,7 @@ def policy_list_text(entries: Sequence[CatalogueEntry]) -> str:
         line
         for entry in entries
         for line in (
-            "  ".join((entry.policy.name.ljust(width), _needs(entry.policy), *_where(entry))),
+            "  ".join((entry.policy.name.ljust(width), needs_text(entry.policy), *_where(entry))),
             _wrap(entry.policy.summary, "    "),
         )
     )
@@ -34,7 +35,9 @@ def policy_text(entry: CatalogueEntry) -> str:
     facts = {
         "algorithm": policy.algorithm,
         "program": policy.program.path if policy.program else "",
-        "needs": _needs(policy),
+        "needs": needs_text(policy),
+        "topology": topology_text(policy),
+        "cost": policy.cost,
         "watchdog": f"{policy.timeout_s:g} s",
         "variants": ", ".join(policy.variants),
         "repository": "; ".join(_where(entry)),
@@ -45,6 +48,9 @@ def policy_text(entry: CatalogueEntry) -> str:
     lines += [f"  {feature:24} {weight:+g}" for feature, weight in policy.suitability.items()] or [
         "  nothing"
     ]
+    if policy.failure_modes:
+        lines += ["", "Known failure modes"]
+        lines += [_wrap(each, "  - ", "    ") for each in policy.failure_modes]
     lines += ["", "Parameters"]
     lines += [line for each in policy.parameters.items() for line in _parameter(*each)] or ["  none"]
     return "\n".join([*lines, "", "README", "", entry.readme.strip() or "none"])
@@ -62,14 +68,24 @@ def policy_records(entries: Sequence[CatalogueEntry]) -> Iterator[dict[str, Any]
             "kernel": _kernel(policy),
             "arch": list(policy.requires.arch),
             "suitability": dict(policy.suitability),
+            "topology": list(policy.topology.needs),
+            "cost": policy.cost,
+            "failureModes": list(policy.failure_modes),
             "repository": entry.presence,
             "differing": list(entry.differing),
         }
 
 
-def _needs(policy: Policy) -> str:
+def needs_text(policy: Policy) -> str:
+    """Say which hosts can run it."""
     kernel = f"kernel {_kernel(policy)}" if policy.requires.kernel else "any kernel with sched_ext"
     return f"{kernel}, {' or '.join(policy.requires.arch)}" if policy.requires.arch else kernel
+
+
+def topology_text(policy: Policy) -> str:
+    """Say what a host must have for it to be of use; empty = nothing in particular."""
+    needs = " and ".join(_TOPOLOGY[need] for need in policy.topology.needs)
+    return "; ".join(filter(None, (needs and f"made for {needs}", policy.topology.note)))
 
 
 def _kernel(policy: Policy) -> str:
