@@ -158,7 +158,7 @@ BAD = (
         ("forgets-affinity", "forbidden CPU", "SCX_DSQ_LOCAL[_ON] target CPU 0 not allowed for"),
         ("no-hotplug", "exit at hotplug", "going offline, exiting scheduler"),
         ("hotplug-error", "exit at hotplug", "a CPU is gone, and nothing here knows what to do"),
-        ("forgets-offline-cpu", "stall at hotplug", "failed to run for"),
+        ("forgets-offline-cpu", "stall at hotplug", "failed to"),
         ("refuses-forks", "no new processes, unseen by the watchdog", ""),
         ("remembers-the-dead", "leak", "no place for another task"),
         ("exits-late", "late exit", "exits late, as it was made to"),

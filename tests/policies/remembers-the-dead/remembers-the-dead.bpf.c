@@ -2,14 +2,14 @@
 /*
  * remembers-the-dead: forgets no task that it has ever seen
  *
- * For tests only. Its map has place for three hundred, and it gives up when there is no more. The stress gate stops
- * it, with a storm of forks.
+ * For tests only. Its map has place for two hundred, and it gives up when there is no more. The stress gate stops it,
+ * with a storm of forks.
  */
 #include <fleetsched/policy.bpf.h>
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 300);
+	__uint(max_entries, 200);
 	__type(key, s32);
 	__type(value, u64);
 } seen SEC(".maps");

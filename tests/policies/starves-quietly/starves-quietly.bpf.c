@@ -2,7 +2,7 @@
 /*
  * starves-quietly: lets light tasks start, and takes the CPU back at once
  *
- * For tests only. Every 50 ms one of them is started and preempted before it has done anything, so none is runnable
+ * For tests only. Every 300 ms one of them is started and preempted before it has done anything, so none is runnable
  * for long without running, and no watchdog ever sees it. They run only when nobody else wants to. The stress gate
  * stops it: it looks at what such a task gets done.
  */
@@ -14,7 +14,7 @@ enum {
 	USUAL = 100,
 };
 
-#define PRETEND_NS (50 * NSEC_PER_MSEC)
+#define PRETEND_NS (300 * NSEC_PER_MSEC)
 
 static u64 pretended_ns;
 
