@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fleetsched.build.confinement import SOURCE_LIMIT
 from fleetsched.errors import BuildError
 
 LIMITS = {"cpu_s": 10, "memory_mib": 512}
@@ -28,13 +29,15 @@ def source_file(policy_dir: Path) -> Path:
     """Find the one source of a policy.
 
     Raises:
-        BuildError: there is none, or there are two.
+        BuildError: there is none, there are two, or it is a link, which could lead anywhere.
     """
     name = policy_dir.name
     found = [file for end in ("", ".j2") if (file := policy_dir / f"{name}.bpf.c{end}").is_file()]
     if len(found) != 1:
         wanted = f"policies/{name}/{name}.bpf.c or {name}.bpf.c.j2"
         raise BuildError(f"policy {name!r}: expected one source, {wanted}, found {len(found) or 'none'}")
+    if found[0].is_symlink():
+        raise BuildError(f"policies/{name}/{found[0].name}: error: a source is a file, and this is a link")
     return found[0]
 
 
@@ -54,6 +57,8 @@ def render(policy_dir: Path, variant_inputs: Mapping[str, Any]) -> str:
         BuildError: no source, not UTF-8, inputs without a template, or the template is wrong, with its line.
     """
     file, shown = source_file(policy_dir), shown_name(policy_dir)
+    if file.stat().st_size > 4 * SOURCE_LIMIT:
+        raise BuildError(f"{shown}: error: {file.stat().st_size} bytes; at most {4 * SOURCE_LIMIT} are read")
     try:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

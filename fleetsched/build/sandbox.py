@@ -12,6 +12,7 @@ path.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import sys
@@ -22,12 +23,14 @@ from typing import Any
 def main() -> None:
     """Read, render, answer."""
     asked = json.load(sys.stdin)
-    # Before the limit on memory: loading takes more than most templates.
-    from jinja2 import StrictUndefined, TemplateSyntaxError
+    from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    _limit(asked["limits"])
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+    # A first mistake loads what Python and Jinja load late; after the limits nothing can be.
+    with contextlib.suppress(UndefinedError):
+        environment.from_string("{{ 'text' | tojson }}{{ missing }}").render()
+    _limit(asked["limits"])
     answer: dict[str, Any]
     try:
         answer = {"text": environment.from_string(asked["text"]).render(**asked["inputs"])}
@@ -45,6 +48,10 @@ def _limit(limits: dict[str, int]) -> None:
     memory = limits["memory_mib"] << 20
     resource.setrlimit(resource.RLIMIT_CPU, (limits["cpu_s"], limits["cpu_s"]))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Nothing more is opened, started or written, whatever a template finds a way to.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     # macOS has no such limit and says so; the limit on time holds there, too.
     if sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fleetsched.build import render as render_module
+from fleetsched.build import sandbox
 from fleetsched.build.policy import compile_policy
 from fleetsched.build.render import render
 from fleetsched.errors import BuildError
@@ -109,6 +110,36 @@ def test_a_template_sees_nothing_of_the_callers_environment(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     assert render(make_policy("int x{{ 1 }};", end=".j2"), {}).endswith("int x1;")
+
+
+def test_a_template_that_gets_out_of_the_sandbox_opens_nothing(
+    make_policy: MakePolicy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As if Jinja's sandbox had a hole: the process has none of the rights that a template could want."""
+    holed = tmp_path / "sandbox.py"
+    own = Path(sandbox.__file__).read_text(encoding="utf-8")
+    holed.write_text(own.replace("    answer: dict[str, Any]\n", '    asked["inputs"]["open"] = open\n'))
+    assert holed.read_text(encoding="utf-8") != own
+    monkeypatch.setattr(render_module, "_SANDBOX", holed)
+    assert "Too many open files" in message(make_policy("{{ open('/etc/passwd').read() }}", end=".j2"), {})
+
+
+def test_a_source_is_no_link(make_policy: MakePolicy, tmp_path: Path) -> None:
+    folder = make_policy()
+    (folder / "small.bpf.c").rename(tmp_path / "elsewhere")
+    (folder / "small.bpf.c").symlink_to(tmp_path / "elsewhere")
+    assert message(folder, {}) == (
+        "policies/small/small.bpf.c: error: a source is a file, and this is a link"
+    )
+
+
+def test_a_source_is_not_read_when_it_is_huge(make_policy: MakePolicy) -> None:
+    folder = make_policy()
+    with (folder / "small.bpf.c").open("wb") as file:
+        file.truncate(1 << 40)
+    assert message(folder, {}) == (
+        "policies/small/small.bpf.c: error: 1099511627776 bytes; at most 1048576 are read"
+    )
 
 
 def test_inputs_need_a_template(make_policy: MakePolicy) -> None:
