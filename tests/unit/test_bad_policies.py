@@ -79,6 +79,8 @@ def test_a_source_names_itself_and_the_gate_that_stops_it() -> None:
     unexplained = []
     for row in BAD:
         (source,) = row.folder.glob("*.bpf.c*")
+        if source.is_symlink():
+            continue
         comment = " ".join(source.read_bytes().decode().split("*/")[0].replace("\n *", " ").split())
         # Those with a lock are held by it, to the last character of their comments.
         gate = "" if (row.folder / LOCK_FILE).exists() else f"The {row.gate} gate stops it"
