@@ -37,7 +37,7 @@ def source_file(policy_dir: Path) -> Path:
         wanted = f"policies/{name}/{name}.bpf.c or {name}.bpf.c.j2"
         raise BuildError(f"policy {name!r}: expected one source, {wanted}, found {len(found) or 'none'}")
     if found[0].is_symlink():
-        raise BuildError(f"policies/{name}/{found[0].name}: error: a source is a file, and this is a link")
+        raise BuildError(f"policies/{name}/{found[0].name}: error: a link is refused: a source is a file")
     return found[0]
 
 

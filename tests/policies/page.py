@@ -47,14 +47,17 @@ def page() -> str:
     for gate, about in _GATES.items():
         rows = [row for row in BAD if row.gate is gate]
         parts.append(f"\n## Stopped by {gate.value} ({len(rows)})\n\n{about}\n\n")
-        parts.append("| policy | kind | what is wrong with it | what the gate says |\n|---|---|---|---|\n")
+        parts.append("| policy | kind | what is wrong with it | code | part of what the gate says |\n")
+        parts.append("|---|---|---|---|---|\n")
         parts += [_line(row) for row in rows]
     return "".join(parts)
 
 
 def _line(row: BadPolicy) -> str:
     says = f"`` {row.says} ``" if "`" in row.says else f"`{row.says}`"
-    return f"| [{row.name}](../tests/policies/{row.name}) | {row.kind} | {_wrong(row)} | {says} |\n"
+    return (
+        f"| [{row.name}](../tests/policies/{row.name}) | {row.kind} | {_wrong(row)} | {row.code} | {says} |\n"
+    )
 
 
 def _wrong(row: BadPolicy) -> str:

@@ -128,9 +128,7 @@ def test_a_source_is_no_link(make_policy: MakePolicy, tmp_path: Path) -> None:
     folder = make_policy()
     (folder / "small.bpf.c").rename(tmp_path / "elsewhere")
     (folder / "small.bpf.c").symlink_to(tmp_path / "elsewhere")
-    assert message(folder, {}) == (
-        "policies/small/small.bpf.c: error: a source is a file, and this is a link"
-    )
+    assert message(folder, {}) == ("policies/small/small.bpf.c: error: a link is refused: a source is a file")
 
 
 def test_a_source_is_not_read_when_it_is_huge(make_policy: MakePolicy) -> None:
