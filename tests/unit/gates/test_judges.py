@@ -96,7 +96,7 @@ def test_every_end_is_a_fault_here(end: ExitRecord, code: str, place: str) -> No
         (
             {"more": "no-fork 66.1 Cannot allocate memory"},
             "no-fork",
-            "no process can be made: 66.1 Cannot allocate memory",
+            "no process can be made: Cannot allocate memory",
         ),
         (
             {"events": {"SCX_EV_INSERT_NOT_OWNED": 2}},
