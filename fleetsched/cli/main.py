@@ -29,6 +29,7 @@ _FILES = {
     "undo": ("rollback", "retry", "release"),
     "proposals": ("propose", "review"),
     "policy": ("policy",),
+    "verify": ("verify",),
     "hosts": ("hosts",),
     "bootstrap": ("bootstrap",),
     "helper": ("helper",),

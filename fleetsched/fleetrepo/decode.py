@@ -35,6 +35,7 @@ from fleetsched.model.manifests import (
     SchedulerCheck,
     Step,
     Tasks,
+    Topology,
     Workload,
     WorkloadGoal,
     WorkloadMetric,
@@ -215,6 +216,9 @@ def policy(node: Node, folder: Path) -> Policy:
         algorithm=spec.get("algorithm", ""),
         suitability=spec.get("suitability", {}),
         requires=requires(spec.get("requires", {})),
+        topology=_topology(spec.get("topology", {})),
+        cost=spec.get("cost", ""),
+        failure_modes=tuple(spec.get("failureModes", ())),
         parameters={name: _parameter(value) for name, value in spec.get("parameters", {}).items()},
         variants=spec.get("variants", {"default": {}}),
         timeout_s=_seconds(spec, "timeout", DEFAULT_TIMEOUT_S),
@@ -222,6 +226,10 @@ def policy(node: Node, folder: Path) -> Policy:
         program=_program(spec["program"]) if "program" in spec else None,
         source=_name(node).position,
     )
+
+
+def _topology(value: Mapping[str, Any]) -> Topology:
+    return Topology(tuple(value.get("needs", ())), value.get("note", ""))
 
 
 def _program(value: Mapping[str, Any]) -> Program:

@@ -56,7 +56,7 @@ class Arm:
 
 
 class Finding(StrEnum):
-    """What a comparison says of the candidate. `SIMILAR`: not worse by more than the margin of a guardrail."""
+    """What a comparison says of the candidate; `SIMILAR`: not worse by more than a guardrail's margin."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -72,7 +72,7 @@ class Measured:
         unit, better: as the metric has them.
         samples: by the arm's name, one number a run, in the order of the blocks: the n-th of every arm ran in
             the same block. Warm-up runs are not here.
-        guardrail: the largest regression that is tolerated, as a share (0.05 = 5 %); None = it is no guardrail.
+        guardrail: the largest regression that is tolerated, as a share (0.05 = 5 %); None = no guardrail.
     """
 
     metric: str

@@ -391,12 +391,27 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class Topology:
+    """What a host must have besides CPUs for a policy to be of use.
+
+    Attributes:
+        needs: more than one last-level cache, more than one NUMA node, or hardware threads.
+        note: what the policy does where a host has none of it; may be empty.
+    """
+
+    needs: tuple[Literal["llc", "numa", "smt"], ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """One folder of the catalogue.
 
     Attributes:
         folder: the folder that holds it.
         suitability: weight by feature of a workload; above 0 = suits.
+        cost: in time and memory, in words or numbers; may be empty.
+        failure_modes: known ways in which it does badly, each in words.
         variants: inputs of the source's template by variant.
         timeout_s: its watchdog time-out (`timeout_ms` of its ops table), in seconds.
         program: of `kind: program`, what is installed on the hosts, with templates as arguments; else None.
@@ -408,6 +423,9 @@ class Policy:
     algorithm: str = ""
     suitability: Mapping[str, float] = field(default_factory=dict, hash=False)
     requires: Requires = Requires()
+    topology: Topology = Topology()
+    cost: str = ""
+    failure_modes: tuple[str, ...] = ()
     parameters: Mapping[str, Parameter] = field(default_factory=dict, hash=False)
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"default": {}}, hash=False)
     timeout_s: float = DEFAULT_TIMEOUT_S

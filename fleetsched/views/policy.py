@@ -12,6 +12,7 @@ from fleetsched.model.manifests import Parameter, Policy
 from fleetsched.views.plan import JSON_VERSION, WIDTH
 
 _LABEL_WIDTH = 12
+_TOPOLOGY = {"llc": "several last-level caches", "numa": "several NUMA nodes", "smt": "hardware threads"}
 
 
 def policy_list_text(entries: Sequence[CatalogueEntry]) -> str:
@@ -35,6 +36,8 @@ def policy_text(entry: CatalogueEntry) -> str:
         "algorithm": policy.algorithm,
         "program": policy.program.path if policy.program else "",
         "needs": _needs(policy),
+        "topology": _topology(policy),
+        "cost": policy.cost,
         "watchdog": f"{policy.timeout_s:g} s",
         "variants": ", ".join(policy.variants),
         "repository": "; ".join(_where(entry)),
@@ -45,6 +48,9 @@ def policy_text(entry: CatalogueEntry) -> str:
     lines += [f"  {feature:24} {weight:+g}" for feature, weight in policy.suitability.items()] or [
         "  nothing"
     ]
+    if policy.failure_modes:
+        lines += ["", "Known failure modes"]
+        lines += [_wrap(each, "  - ", "    ") for each in policy.failure_modes]
     lines += ["", "Parameters"]
     lines += [line for each in policy.parameters.items() for line in _parameter(*each)] or ["  none"]
     return "\n".join([*lines, "", "README", "", entry.readme.strip() or "none"])
@@ -62,6 +68,9 @@ def policy_records(entries: Sequence[CatalogueEntry]) -> Iterator[dict[str, Any]
             "kernel": _kernel(policy),
             "arch": list(policy.requires.arch),
             "suitability": dict(policy.suitability),
+            "topology": list(policy.topology.needs),
+            "cost": policy.cost,
+            "failureModes": list(policy.failure_modes),
             "repository": entry.presence,
             "differing": list(entry.differing),
         }
@@ -70,6 +79,11 @@ def policy_records(entries: Sequence[CatalogueEntry]) -> Iterator[dict[str, Any]
 def _needs(policy: Policy) -> str:
     kernel = f"kernel {_kernel(policy)}" if policy.requires.kernel else "any kernel with sched_ext"
     return f"{kernel}, {' or '.join(policy.requires.arch)}" if policy.requires.arch else kernel
+
+
+def _topology(policy: Policy) -> str:
+    needs = " and ".join(_TOPOLOGY[need] for need in policy.topology.needs)
+    return "; ".join(filter(None, (needs and f"made for {needs}", policy.topology.note)))
 
 
 def _kernel(policy: Policy) -> str:

@@ -30,6 +30,7 @@ from fleetsched.model.manifests import (
     SchedulerCheck,
     Step,
     Tasks,
+    Topology,
     Workload,
     WorkloadGoal,
     WorkloadMetric,
@@ -75,6 +76,21 @@ def test_every_file_becomes_a_value(tmp_path: Path) -> None:
     lock = PolicyLock("fair", {"default": DIGEST}, "ziglang", "0.17.1", ("-O2",), {"fair.bpf.c": DIGEST})
     assert fleet.locks == {"fair": lock}
     assert fleet.warnings == ()
+
+
+def test_what_a_policy_needs_costs_and_fails_at_is_read(tmp_path: Path) -> None:
+    more = """  summary: weighted virtual time
+  topology: {needs: [llc, smt], note: one queue where there is one cache}
+  cost: 64 bytes a task
+  failureModes: [loses to the default on long batches]
+"""
+    fleet = load_fleet(write(tmp_path, edited(POLICY, "  summary: weighted virtual time\n", more)))
+    policy = fleet.policies["fair"]
+    assert policy.topology == Topology(("llc", "smt"), "one queue where there is one cache")
+    assert (policy.cost, policy.failure_modes) == (
+        "64 bytes a task",
+        ("loses to the default on long batches",),
+    )
 
 
 def test_a_goal_and_its_policys_defaults_make_the_assignment(tmp_path: Path) -> None:
@@ -194,6 +210,12 @@ POLICY = "policies/fair/policy.yaml"
             'hosts: "web:!web-4"',
             'manifests/group.yaml:4:15: host pattern "web:!web-4": no group or host "web-4"'
             '; did you mean "web-3"?',
+        ),
+        (
+            POLICY,
+            "  summary",
+            "  topology: {needs: [lcc]}\n  summary",
+            f'{POLICY}:5:22: expected llc or numa or smt, got "lcc"; did you mean "llc"?',
         ),
         (
             POLICY,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fleetsched.model.catalogue import CatalogueEntry, Presence
-from fleetsched.model.manifests import Parameter, Policy, Requires
+from fleetsched.model.manifests import Parameter, Policy, Requires, Topology
 from fleetsched.views.policy import policy_list_text, policy_records, policy_text
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -20,6 +20,9 @@ FAIR = CatalogueEntry(
         "weighted virtual time over one queue; every task gets its share",
         algorithm="weighted fair queueing by virtual time, with a clock that never stands still",
         requires=Requires(kernel=((">=", (6, 12, 0)), ("<", (7, 1, 2))), arch=("x86_64", "aarch64")),
+        topology=Topology(("llc", "numa"), "elsewhere it is one queue like any other"),
+        cost="0.4 us a wakeup, 64 bytes a task",
+        failure_modes=("tasks that never sleep wait longer than under the kernel's scheduler",),
         parameters={"slice_us": SLICE, "greedy": Parameter("bool", default=0, minimum=0, maximum=1)},
         suitability={"cpu_utilisation": 1, "wake_rate": -2},
     ),
@@ -59,6 +62,9 @@ def test_records_open_with_a_version() -> None:
             "kernel": ">=6.12, <7.1.2",
             "arch": ["x86_64", "aarch64"],
             "suitability": {"cpu_utilisation": 1, "wake_rate": -2},
+            "topology": ["llc", "numa"],
+            "cost": "0.4 us a wakeup, 64 bytes a task",
+            "failureModes": ["tasks that never sleep wait longer than under the kernel's scheduler"],
             "repository": "differs",
             "differing": ["fair.bpf.c", "README.md"],
         },
