@@ -239,7 +239,7 @@ BAD = (
             "verifier",
             "math between map_value pointer and register",
         ),
-        ("writes-task", "unsafe memory access", "verifier", "writes_task_enqueue"),
+        ("writes-task", "unsafe memory access", "verifier", "refused: "),
         ("unbounded-loop", "unbounded loop", "verifier", "infinite loop detected"),
         ("sleeps-in-enqueue", "misuse of a kernel function", "verifier", "program must be sleepable"),
         ("keeps-reference", "misuse of a kernel function", "verifier", "Unreleased reference"),
