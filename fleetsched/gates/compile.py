@@ -16,7 +16,7 @@ from fleetsched.model.manifests import Policy
 
 _PLACED = re.compile(r"(?P<place>[^\s:]+(?::\d+){0,2}): (?:fatal )?error: (?P<text>.*)")
 _REFUSED = re.compile(r"refused|may be included|are compiled")
-_RENDERING = re.compile(r"^\S+\.j2(:\d+)?: error: ")  # the compiler's messages have a column, too
+_RENDERING = re.compile(r"templat|rendering", re.IGNORECASE)
 
 _REMEDIES = {
     "compile-error": "mend the source; what the headers offer: docs/writing-a-policy.md",
@@ -43,11 +43,12 @@ def compile_variant(
 
 
 def _findings(error: BuildError) -> Iterator[Finding]:
+    template = ".j2" in error.message
     for line in error.message.splitlines():
         match = _PLACED.match(line)
         place, text = (match["place"], match["text"]) if match else ("", line)
         if _REFUSED.search(text):
             code = "refused-source"
         else:
-            code = "template-error" if _RENDERING.search(line) else "compile-error"
+            code = "template-error" if template and _RENDERING.search(text) else "compile-error"
         yield Finding(code, text, place, error.remedy or _REMEDIES[code])
