@@ -9,6 +9,7 @@ alone: guest/course.pl runs there, beside the helper.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -243,27 +244,17 @@ class _Attempt:
 
     def _watch(self, helper: HelperClient, seconds: dict[Gate, float]) -> None:
         """Wait for the end of the course, or of the policy, and say how long each gate took."""
-        until = {
-            Gate.ATTACH: ATTACH_S,
-            Gate.STRESS: ATTACH_S + STRESS_S + TAIL_S,
-            Gate.SOAK: ATTACH_S + STRESS_S + TAIL_S + self._soak_s,
-        }
+        short_s = ATTACH_S + STRESS_S + TAIL_S
+        until = {Gate.ATTACH: ATTACH_S, **({Gate.STRESS: short_s} if self._soak_s else {})}
         gate, began = Gate.ATTACH, self._clock()
         seconds[gate] = 0.0
-        total_s = until[Gate.SOAK] + _SLACK_S
         try:
-            for each in helper.watch(interval_s=_LOOK_S, for_s=total_s):
+            for each in helper.watch(interval_s=_LOOK_S, for_s=short_s + self._soak_s + _SLACK_S):
                 seconds[gate] = self._clock() - began
                 if isinstance(each, WatchEnd):
                     return
-                while gate is not Gate.SOAK and each.elapsed_ms >= until[gate] * 1000:
-                    gate = Gate.STRESS if gate is Gate.ATTACH else Gate.SOAK
-                    began = self._clock()
-                    if gate is not Gate.SOAK or self._soak_s:
-                        seconds[gate] = 0.0
-                    else:
-                        gate = Gate.STRESS
-                        break
+                if each.elapsed_ms >= until.get(gate, math.inf) * 1000:
+                    gate, began = Gate.STRESS if gate is Gate.ATTACH else Gate.SOAK, self._clock()
         except UnreachableError as error:
             raise _LostError(gate, str(error)) from error
 
