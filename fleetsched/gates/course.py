@@ -124,10 +124,10 @@ class Seen:
 
     @property
     def log(self) -> str:
-        """All of it for a person."""
-        ends = [f"{each.event}: {each.detail} {each.exit or ''}".rstrip() for each in self.ends]
+        """All of it for a person, the most telling last."""
+        ends = [f"{each.event}: {each.detail}" for each in self.ends]
         trace = [f"  {call}" for call in self.exit.trace] if self.exit else []
-        parts = [*self.notes, *ends, *trace, self.report.text, self.console]
+        parts = [self.report.text, *self.notes, self.console, *ends, *trace]
         return "\n".join(part.strip("\n") for part in parts if part.strip())
 
 
@@ -269,7 +269,7 @@ def _ends(entries: Sequence[HistoryEntry]) -> tuple[HistoryEntry, ...]:
     return tuple(
         entry
         for entry in later
-        if entry.event != "revert" and not (entry.exit and entry.exit.kind == _BY_SYSRQ)
+        if entry.event not in ("revert", "held") and not (entry.exit and entry.exit.kind == _BY_SYSRQ)
     )
 
 
