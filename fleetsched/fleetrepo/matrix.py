@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,7 @@ def complaints(
     Args:
         matrix: what was recorded.
         locks: of the policies that are built, by name.
-        kernels: such as `6.18`, each of which must have been asked.
+        kernels: such as `6.18` or `6.18.15`, each of which must have been asked.
         last: the gate that each must have passed on each kernel.
     """
     known = {(report.policy, report.variant): report for report in matrix.reports}
@@ -99,6 +100,7 @@ def _gaps(report: GateReport, kernels: Sequence[str], last: Gate) -> Iterator[st
         yield f"{name}: {report.verdict}"
         return
     for kernel in kernels:
-        on = [each for each in report.results if each.kernel.startswith(f"{kernel}.")]
+        such = re.compile(rf"{re.escape(kernel)}(?!\d)")
+        on = [each for each in report.results if such.match(each.kernel)]
         if not any(each.verdict is GateVerdict.SKIPPED or each.gate is last for each in on):
             yield f"{name} did not come to {last} on {kernel}"
