@@ -16,12 +16,10 @@ from fleetsched.model.manifests import Policy
 
 _PLACED = re.compile(r"(?P<place>[^\s:]+(?::\d+){0,2}): (?:fatal )?error: (?P<text>.*)")
 _REFUSED = re.compile(r"refused|may be included|are compiled")
-_RENDERING = re.compile(r"templat|rendering", re.IGNORECASE)
 
 _REMEDIES = {
-    "compile-error": "mend the source; what the headers offer: docs/writing-a-policy.md",
+    "compile-error": "mend it; what the headers offer: docs/writing-a-policy.md",
     "refused-source": "a policy reaches nothing but the headers: see docs/writing-a-policy.md",
-    "template-error": "mend the template, or the variant's inputs in policy.yaml",
 }
 
 
@@ -43,12 +41,8 @@ def compile_variant(
 
 
 def _findings(error: BuildError) -> Iterator[Finding]:
-    template = ".j2" in error.message
     for line in error.message.splitlines():
         match = _PLACED.match(line)
         place, text = (match["place"], match["text"]) if match else ("", line)
-        if _REFUSED.search(text):
-            code = "refused-source"
-        else:
-            code = "template-error" if template and _RENDERING.search(text) else "compile-error"
+        code = "refused-source" if _REFUSED.search(text) else "compile-error"
         yield Finding(code, text, place, error.remedy or _REMEDIES[code])

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import re
+
 from fleetsched.gates.course import Seen
 from fleetsched.model.gate import Finding, Gate
 from fleetsched.model.state import ExitRecord
 
+_BPF = re.compile(r"bpf_prog_[0-9a-f]+_(?P<name>\w+)")
 _HOTPLUG, _STALL = 66, 1026
 _CODES = {
     1: "exits-by-itself",
@@ -36,8 +39,15 @@ def exit_finding(record: ExitRecord | None, otherwise: str) -> Finding:
     if record is None:
         return Finding("no-exit-record", otherwise, remedy="UEI_RECORD(uei, info) in ops.exit tells why")
     code = _CODES.get(record.kind, "runtime-error" if record.is_fault else "detached")
-    place = record.trace[0].split("+")[0] if record.trace else ""
-    return Finding(code, str(record), place, _REMEDIES[code])
+    return Finding(code, str(record), _callback(record), _REMEDIES[code])
+
+
+def _callback(record: ExitRecord) -> str:
+    """The policy's own function in which the kernel found the fault, if it was in one."""
+    for call in record.trace:
+        if match := _BPF.search(call):
+            return match["name"]
+    return ""
 
 
 def ended(seen: Seen, gate: Gate) -> Finding | None:

@@ -21,7 +21,7 @@ _CODES = {
         r"^BPF helper": "forbidden-helper",
         r"^kernel function": "forbidden-kfunc",
         r"holds a program": "forbidden-program",
-        r"^more than \d+ bytes|^more maps": "too-much-memory",
+        r"^more than \d+ bytes|^more maps|^ops\.\w+ \d+: at most": "too-much-memory",
         r"^map .* is pinned|pinned": "pinned-map",
         r"^(map|member .* of map|map_flags)": "forbidden-map",
         r"ops\.flags": "forbidden-flags",

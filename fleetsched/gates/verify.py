@@ -19,8 +19,9 @@ _ATTACHING = "attach-failed"
 _STEPS = re.compile(
     r"^(\d+: |;|from \d+|R\d+(_w)?=|r\d|processed \d|verification time|stack depth|mark_precise|func#|"
     r"arg#\d+|last_idx|parent |regs=|-- |Validating|Func#|caller|callee|propagating|frame\d|cur state|"
-    r"old state|live regs|insn |Global function|\s*$)"
+    r"old state|live regs|insn |Global function|func '|\s*$)"
 )
+_INSTRUCTION = re.compile(r"^\d+: \([0-9a-f]{2}\)")
 _LIBBPF = re.compile(r"^libbpf: (?P<text>.*)")
 _MISSING = re.compile(r"extern \((func|var) ksym\) '(?P<name>[^']+)'")
 _SOURCE = re.compile(r"^; .* @ (?P<file>[\w.-]+):(?P<line>\d+)")
@@ -63,6 +64,11 @@ def _finding(refusal: HelperError, log: str) -> Finding:
             )
         if not _LIBBPF.match(line) and not _STEPS.match(line):
             return Finding("verifier", line.strip(), _place(lines[:number]) or program, _REMEDY)
+    steps = [number for number, line in enumerate(lines) if _INSTRUCTION.match(line)]
+    if steps:
+        # What a scheduler may not write in a task, the kernel refuses without a word.
+        step = lines[steps[-1]].split(";")[0].strip()
+        return Finding("verifier", f"refused: {step}", _place(lines[: steps[-1]]) or program, _REMEDY)
     said = [match["text"] for line in lines if (match := _LIBBPF.match(line))]
     return Finding("load-failed", said[0] if said else refusal.message, program, _REMEDY)
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from fleetsched.model.gate import Finding, Gate, GateReport, GateResult, GateVerdict
 
+FORMAT, VERSION = "fleetsched-gates", "1.0"
+
 Record = dict[str, Any]
 
 

@@ -8,10 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fleetsched.model.gate import Finding, GateReport, GateResult, GateVerdict
-from fleetsched.model.gate_records import report_record
+from fleetsched.model.gate_records import FORMAT, VERSION, report_record
 from fleetsched.views.plan import WIDTH, printable
-
-FORMAT, VERSION = "fleetsched-gates", "1.0"
 
 _MARKS = {
     GateVerdict.PASSED: " ",
