@@ -79,6 +79,8 @@ def complaints(
     """
     known = {(report.policy, report.variant): report for report in matrix.reports}
     for name, lock in sorted(locks.items()):
+        if lock.program is not None:
+            continue
         for variant, digest in sorted(lock.variants.items()):
             report = known.pop((name, variant), None)
             if report is None:
@@ -88,8 +90,7 @@ def complaints(
             else:
                 yield from _gaps(report, kernels, last)
     for name, variant in sorted(known):
-        if name not in locks or locks[name].program is None:
-            yield f"{name}/{variant} is no longer there"
+        yield f"{name}/{variant} is no longer there"
 
 
 def _gaps(report: GateReport, kernels: Sequence[str], last: Gate) -> Iterator[str]:

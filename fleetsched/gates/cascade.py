@@ -166,13 +166,15 @@ class _Kernel:
         if not left:
             return
         done: list[_Subject] = []
+        began = self.clock()
         try:
             with self.machines.open(self.kernel, self.say) as machine:
                 for subject in left:
                     if done:
+                        began = self.clock()
                         machine.reset()
                     self.say(f"{subject.name}/{subject.variant} on {self.release}")
-                    self._judge(subject, machine)
+                    self._judge(subject, machine, self.clock() - began)
                     done.append(subject)
         except (LabError, BuildError) as error:
             for subject in left[len(done) :]:
@@ -199,7 +201,8 @@ class _Kernel:
     def _gates(self) -> list[Gate]:
         return [gate for gate in ON_MACHINES if self.wanted.asks(gate)]
 
-    def _judge(self, subject: _Subject, machine: CourseMachine) -> None:
+    def _judge(self, subject: _Subject, machine: CourseMachine, opening_s: float) -> None:
+        """Send one over the course. The first gate pays for the machine."""
         began = self.clock()
         try:
             seen = go(
@@ -215,7 +218,8 @@ class _Kernel:
             return
         for gate in self._gates():
             outcome = _judges(gate, seen, subject.name)
-            result = outcome.result(gate, kernel=self.release, seconds=seen.seconds.get(gate, 0.0))
+            seconds = seen.seconds.get(gate, 0.0) + (opening_s if gate is Gate.VERIFY else 0.0)
+            result = outcome.result(gate, kernel=self.release, seconds=seconds)
             subject.results.append(result)
             self.cache.put(result, subject.digest, self.identity)
             if not outcome.passed:

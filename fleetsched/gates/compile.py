@@ -18,7 +18,7 @@ _PLACED = re.compile(r"(?P<place>[^\s:]+(?::\d+){0,2}): (?:fatal )?error: (?P<te
 _REFUSED = re.compile(r"refused|may be included|are compiled")
 
 _REMEDIES = {
-    "compile-error": "mend the source, or the variant's inputs; what the headers offer: docs/writing-a-policy.md",
+    "compile-error": "mend it; what the headers offer: docs/writing-a-policy.md",
     "refused-source": "a policy reaches nothing but the headers: see docs/writing-a-policy.md",
 }
 

@@ -8,8 +8,6 @@
 # ordinary tasks (reset on fork). What it sees it appends to its report, one fact a line; course.py reads that.
 use strict;
 use warnings;
-use POSIX ();
-
 use constant { CLOCK_BOOTTIME => 7, SCHED_FIFO => 1, RESET_ON_FORK => 0x40000000 };
 use constant { SYS_SCHED_SETSCHEDULER => 144, SYS_SCHED_SETAFFINITY => 203, SYS_CLOCK_GETTIME => 228 }; # on x86-64
 # The watchdog is given the time to speak first (three seconds at the most).
@@ -21,7 +19,7 @@ my $group = "/sys/fs/cgroup/course";
 open(my $report, ">", "$folder/report") or die "$folder/report: $!\n";
 $report->autoflush(1);
 
-# Time::HiRes is no part of Debian's smallest perl.
+# Debian's smallest perl has no Time::HiRes.
 sub now {
     my $time = pack("qq", 0, 0);
     syscall(SYS_CLOCK_GETTIME, CLOCK_BOOTTIME, $time) == 0 or die "clock_gettime: $!\n";
@@ -83,7 +81,7 @@ sub spawn {
     my $pid = fork() // return;
     return $pid if $pid;
     eval { $life->(); };
-    POSIX::_exit(0);
+    exit(0);
 }
 
 sub child {
@@ -258,7 +256,7 @@ until_($at += $attach_s, "pace");
 
 my %life = (
     (map { ("hog-$_" => \&hog) } 1 .. 3),
-    "nice" => sub { POSIX::nice(19); hog(@_) },
+    "nice" => sub { setpriority(0, $$, 19); hog(@_) },
     "light" => \&hog,
     "probe" => sub { waker($_[0], 0.01) },
     "storm" => sub { storm($_[0], 0.002) },

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`verify` as a shell sees it. The gates here need no machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fleetsched.cli.main import main
+from fleetsched.errors import ExitCode
+
+PROJECT = Path(__file__).resolve().parents[3]
+SOUND = str(PROJECT / "tests" / "policies" / "stall")
+BROKEN = str(PROJECT / "tests" / "policies" / "does-not-compile")
+
+
+def test_a_policy_that_passes_is_told_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", SOUND, "--until", "inspect"]) == ExitCode.OK
+    heading, *gates, verdict = capsys.readouterr().out.splitlines()
+    assert heading.startswith("stall, variant default, object ")
+    assert [line.split()[:2] for line in gates] == [
+        ["schema", "passed"],
+        ["compile", "passed"],
+        ["inspect", "passed"],
+    ]
+    assert verdict == "passed, up to inspect"
+
+
+def test_judged_no_is_its_own_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", BROKEN, "--json"]) == ExitCode.CHANGES
+    record = json.loads(capsys.readouterr().out)
+    (report,) = record["reports"]
+    assert (report["policy"], report["verdict"]) == ("does-not-compile", "failed")
+    assert report["results"][-1]["findings"][0]["code"] == "compile-error"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fair", "--until", "never"], "--until never: expected one of schema, compile, inspect, verify,"),
+        (["fair", "--kernels", "6.18,new"], "--kernels 6.18,new: 'new' is no version"),
+    ],
+)
+def test_what_cannot_be_is_a_wrong_command_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert main(["verify", *arguments, "-C", str(PROJECT)]) == ExitCode.USAGE
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fare"], "no policy 'fare' under"),
+        (["fair", "--variant", "larg"], "policy fair has no variant 'larg'"),
+        (["./nothing"], "nothing is no policy: it has no policy.yaml"),
+    ],
+)
+def test_what_is_not_there_is_named(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert main(["verify", *arguments, "-C", str(PROJECT)]) == ExitCode.ERROR
+    assert message in capsys.readouterr().err
+
+
+def test_a_folder_needs_no_fleet_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["verify", SOUND, "--until", "schema"]) == ExitCode.OK
+    assert main(["verify", "stall", "--until", "schema"]) == ExitCode.USAGE
+    assert "no fleet repository here" in capsys.readouterr().err
