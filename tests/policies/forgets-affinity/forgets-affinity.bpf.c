@@ -21,6 +21,8 @@ s32 BPF_STRUCT_OPS(forgets_affinity_select_cpu, struct task_struct *p, s32 prev_
 {
 	bool is_idle;
 
+	if (!(p->flags & PF_KTHREAD))
+		return 0;
 	return scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &is_idle);
 }
 
