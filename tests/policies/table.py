@@ -274,7 +274,7 @@ BAD = (
             "no-progress",
             "got next to nothing done",
         ),
-        ("preempts-for-ever", "live-lock, unseen by the watchdog", "no-progress", "got next to nothing done"),
+        ("preempts-for-ever", "live-lock, unseen by the watchdog", "task-starved", "did not run for"),
         (
             "forgets-affinity",
             "forbidden CPU",

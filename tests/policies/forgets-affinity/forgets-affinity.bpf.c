@@ -19,7 +19,11 @@ void BPF_STRUCT_OPS(forgets_affinity_enqueue, struct task_struct *p, u64 enq_fla
 
 s32 BPF_STRUCT_OPS(forgets_affinity_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
 {
-	return prev_cpu;
+	bool is_idle;
+
+	if (!(p->flags & PF_KTHREAD))
+		return 0;
+	return scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &is_idle);
 }
 
 void BPF_STRUCT_OPS(forgets_affinity_cpu_online, s32 cpu)

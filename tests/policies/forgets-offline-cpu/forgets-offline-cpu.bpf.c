@@ -27,7 +27,9 @@ void BPF_STRUCT_OPS(forgets_offline_cpu_enqueue, struct task_struct *p, u64 enq_
 
 s32 BPF_STRUCT_OPS(forgets_offline_cpu_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
 {
-	return prev_cpu;
+	bool is_idle;
+
+	return scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &is_idle);
 }
 
 void BPF_STRUCT_OPS(forgets_offline_cpu_dispatch, s32 cpu, struct task_struct *prev)

@@ -1,1 +1,1 @@
-../../../../../../../../etc/passwd
+../stall/stall.bpf.c

@@ -31,7 +31,9 @@ void BPF_STRUCT_OPS(stalls_after_a_minute_enqueue, struct task_struct *p, u64 en
 
 s32 BPF_STRUCT_OPS(stalls_after_a_minute_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
 {
-	return prev_cpu;
+	bool is_idle;
+
+	return scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &is_idle);
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(stalls_after_a_minute_init)

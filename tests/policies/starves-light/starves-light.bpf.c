@@ -23,7 +23,9 @@ void BPF_STRUCT_OPS(starves_light_enqueue, struct task_struct *p, u64 enq_flags)
 
 s32 BPF_STRUCT_OPS(starves_light_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
 {
-	return prev_cpu;
+	bool is_idle;
+
+	return scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &is_idle);
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(starves_light_init)
