@@ -26,7 +26,7 @@
  *    part of the root.
  *
  * D. The parts of all cgroups that have something to run add up to the machine, so virtual time advances as real time
- *    does, and its clock is made to. See cgroupfair_running() for why this bounds every wait.
+ *    does, and its clock is made to. See begin() for why this bounds every wait.
  */
 #include <fleetsched/policy.bpf.h>
 #include <fleetsched/cgroups.bpf.h>
@@ -87,7 +87,8 @@ struct task_ctx {
 	u64 started_ns; /* when it last started to run */
 	u64 ran_ns;	/* since it last woke */
 	u64 usual_ns;	/* average of that */
-	u64 charged_ns; /* of its cgroup's line for the present turn */
+	u64 start;	/* of its present turn, in virtual time */
+	u64 charged_ns; /* of its cgroup's line for that turn */
 	bool is_active;
 };
 
@@ -307,6 +308,7 @@ s32 BPF_STRUCT_OPS(cgroupfair_select_cpu, struct task_struct *p, s32 prev_cpu, u
 
 	/* An idle CPU found nothing in the queue that it may run, so nobody is passed over here. */
 	if (is_idle && ctx) {
+		ctx->start = vtime_now;
 		ctx->charged_ns = 0;
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_ns(p, 0), 0);
 	}
@@ -314,35 +316,38 @@ s32 BPF_STRUCT_OPS(cgroupfair_select_cpu, struct task_struct *p, s32 prev_cpu, u
 	return cpu;
 }
 
+static bool is_short(struct task_ctx *ctx)
+{
+	return ctx->usual_ns < SHORT_NS && ctx->ran_ns < SHORT_NS;
+}
+
 /*
- * Return where the turn of @p starts, and charge its cgroup for a slice of @slice ns.
+ * Return where the next turn of a task starts: notes A and B.
  */
-static __noinline u64 start_turn(struct task_ctx *ctx, u64 slice)
+static u64 next_start(struct task_ctx *ctx, struct group_ctx *group)
 {
 	u64 earliest = vtime_now - credit_ns(), latest = vtime_now + DEBT_NS;
-	struct group_ctx *group = try_lookup_group_ctx(ctx->group);
 	u64 start;
-
-	if (!group)
-		return vtime_now;
 
 	if (vtime_before(group->vtime, earliest))
 		group->vtime = earliest;
 	if (vtime_before(group->line, group->vtime))
 		group->line = group->vtime;
-
-	ctx->charged_ns = 0;
-	start = group->line;
-	if (ctx->usual_ns < SHORT_NS && ctx->ran_ns < SHORT_NS) {
-		start = group->vtime; /* note B */
-	} else {
-		ctx->charged_ns = slice;
-		__sync_fetch_and_add(&group->line, in_vtime(slice, part_of(ctx->group)));
-	}
-
 	if (vtime_before(latest, group->line))
 		group->line = latest;
+
+	start = is_short(ctx) ? group->vtime : group->line;
 	return vtime_before(latest, start) ? latest : start;
+}
+
+/*
+ * Note where the turn of a task starts, and move its cgroup's line by a slice of @slice ns.
+ */
+static void take_turn(struct task_ctx *ctx, struct group_ctx *group, u64 start, u64 slice)
+{
+	ctx->start = start;
+	ctx->charged_ns = is_short(ctx) ? 0 : slice;
+	__sync_fetch_and_add(&group->line, in_vtime(ctx->charged_ns, part_of(ctx->group)));
 }
 
 void BPF_STRUCT_OPS(cgroupfair_enqueue, struct task_struct *p, u64 enq_flags)
@@ -351,7 +356,13 @@ void BPF_STRUCT_OPS(cgroupfair_enqueue, struct task_struct *p, u64 enq_flags)
 	s32 cpu = scx_bpf_task_cpu(p);
 	struct cpu_ctx *running = try_lookup_cpu_ctx(cpu);
 	u64 slice = slice_ns(p, scx_bpf_dsq_nr_queued(QUEUE));
-	u64 start = ctx ? start_turn(ctx, slice) : vtime_now, now = bpf_ktime_get_ns();
+	u64 start = vtime_now, now = bpf_ktime_get_ns();
+	struct group_ctx *group = ctx ? try_lookup_group_ctx(ctx->group) : NULL;
+
+	if (group) {
+		start = next_start(ctx, group);
+		take_turn(ctx, group, start, slice);
+	}
 
 	scx_bpf_dsq_insert_vtime(p, QUEUE, slice, start, enq_flags);
 
@@ -362,57 +373,111 @@ void BPF_STRUCT_OPS(cgroupfair_enqueue, struct task_struct *p, u64 enq_flags)
 		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 }
 
-/* Tasks that may not run on this CPU are passed over by the kernel and stay for the others. */
-void BPF_STRUCT_OPS(cgroupfair_dispatch, s32 cpu, struct task_struct *prev)
+/*
+ * Nobody starves: a turn starts at most DEBT_NS ahead of the clock, and the clock advances as real time does whatever
+ * runs. After DEBT_NS and the credit, at most 520 ms, everyone who enters the queue enters behind it, and who runs is no
+ * longer kept on instead of it. It then waits for those who were before it, one slice each: ROUND_NS on one CPU for up to
+ * 800 tasks. That is a sixth of the watchdog's 5 s. The price: a cgroup has at least a slice in DEBT_NS, so parts below
+ * a hundredth are rounded up.
+ */
+static void begin(struct task_ctx *ctx, struct cpu_ctx *here, u64 now)
 {
-	scx_bpf_dsq_move_to_local(QUEUE);
+	u64 clock = vtime_now + (now - advanced_ns);
+
+	advanced_ns = now;
+	vtime_now = vtime_before(clock, ctx->start) ? ctx->start : clock;
+	ctx->started_ns = now;
+	here->started_ns = now;
+	here->start = ctx->start;
+	here->part = part_of(ctx->group);
+}
+
+/* What a task ran counts for its cgroup: its virtual time by that, its line by what was not charged before. */
+static void settle(struct task_ctx *ctx, u64 now)
+{
+	struct group_ctx *group = try_lookup_group_ctx(ctx->group);
+	u64 ran = now - ctx->started_ns, part = part_of(ctx->group);
+
+	ctx->ran_ns += ran;
+	if (group) {
+		__sync_fetch_and_add(&group->vtime, in_vtime(ran, part));
+		__sync_fetch_and_add(&group->line, in_vtime(ran, part) - in_vtime(ctx->charged_ns, part));
+	}
+	ctx->charged_ns = 0;
 }
 
 /*
- * Nobody starves: a turn starts at most DEBT_NS ahead of the clock, and the clock advances as real time does whatever
- * runs. After DEBT_NS and the credit, at most 520 ms, everyone who enters the queue enters behind it. It then waits for
- * those who were before it, one slice each: ROUND_NS on one CPU for up to 800 tasks. That is a sixth of the watchdog's
- * 5 s. The price: a cgroup has at least a slice in DEBT_NS, so parts below a hundredth are rounded up.
+ * Return true if the turn at the head of the queue starts before @start.
  */
+static bool is_someone_before(u64 start)
+{
+	struct bpf_iter_scx_dsq walk;
+	struct task_struct *p;
+	bool found;
+
+	bpf_iter_scx_dsq_new(&walk, QUEUE, 0);
+	p = bpf_iter_scx_dsq_next(&walk);
+	found = p && vtime_before(p->scx.dsq_vtime, start);
+	bpf_iter_scx_dsq_destroy(&walk);
+
+	return found;
+}
+
+/*
+ * Tasks that may not run on this CPU are passed over by the kernel and stay for the others. The kernel asks before it
+ * queues the task that ran, @prev. When that one's next turn is before all that wait (it is alone in a heavy cgroup), none
+ * is given, and it goes on.
+ */
+void BPF_STRUCT_OPS(cgroupfair_dispatch, s32 cpu, struct task_struct *prev)
+{
+	struct task_ctx *ctx = prev ? try_lookup_task_ctx(prev) : NULL;
+	struct cpu_ctx *here = try_lookup_cpu_ctx(cpu);
+	u64 now = bpf_ktime_get_ns(), start;
+	struct group_ctx *group;
+
+	if (ctx && ctx->is_active && here && here->part) {
+		settle(ctx, now);
+		ctx->started_ns = now;
+		group = try_lookup_group_ctx(ctx->group);
+		start = group ? next_start(ctx, group) : vtime_now;
+		if (group && !is_someone_before(start)) {
+			take_turn(ctx, group, start, slice_ns(prev, scx_bpf_dsq_nr_queued(QUEUE)));
+			begin(ctx, here, now);
+			return;
+		}
+	}
+
+	scx_bpf_dsq_move_to_local(QUEUE);
+}
+
+/* The kernel gives 20 ms to a task that goes on: its turn ends earlier when others wait. */
+void BPF_STRUCT_OPS(cgroupfair_tick, struct task_struct *p)
+{
+	struct task_ctx *ctx = try_lookup_task_ctx(p);
+	s32 waiting = scx_bpf_dsq_nr_queued(QUEUE);
+
+	if (ctx && waiting > 0 && bpf_ktime_get_ns() - ctx->started_ns >= slice_ns(p, waiting))
+		scx_bpf_kick_cpu(scx_bpf_task_cpu(p), SCX_KICK_PREEMPT);
+}
+
 void BPF_STRUCT_OPS(cgroupfair_running, struct task_struct *p)
 {
 	struct task_ctx *ctx = try_lookup_task_ctx(p);
 	struct cpu_ctx *here = try_lookup_cpu_ctx(scx_bpf_task_cpu(p));
-	u64 now = bpf_ktime_get_ns();
-	u64 clock = vtime_now + (now - advanced_ns);
-	struct group_ctx *group;
 
-	if (!ctx || !here)
-		return;
-
-	group = try_lookup_group_ctx(ctx->group);
-	advanced_ns = now;
-	vtime_now = group && vtime_before(clock, group->vtime) ? group->vtime : clock;
-	ctx->started_ns = now;
-	here->started_ns = now;
-	here->part = part_of(ctx->group);
-	here->start = group ? group->vtime : clock;
+	if (ctx && here)
+		begin(ctx, here, bpf_ktime_get_ns());
 }
 
 void BPF_STRUCT_OPS(cgroupfair_stopping, struct task_struct *p, bool runnable)
 {
 	struct task_ctx *ctx = try_lookup_task_ctx(p);
 	struct cpu_ctx *here = try_lookup_cpu_ctx(scx_bpf_task_cpu(p));
-	struct group_ctx *group;
-	u64 ran, part;
 
 	if (!ctx || !here)
 		return;
 
-	ran = bpf_ktime_get_ns() - ctx->started_ns;
-	ctx->ran_ns += ran;
-	group = try_lookup_group_ctx(ctx->group);
-	if (group) {
-		part = part_of(ctx->group);
-		__sync_fetch_and_add(&group->vtime, in_vtime(ran, part));
-		__sync_fetch_and_add(&group->line, in_vtime(ran, part) - in_vtime(ctx->charged_ns, part));
-	}
-	ctx->charged_ns = 0;
+	settle(ctx, bpf_ktime_get_ns());
 	here->part = 0;
 }
 
@@ -473,6 +538,7 @@ FLEETSCHED_OPS_DEFINE(cgroupfair,
 	.select_cpu	= (void *)cgroupfair_select_cpu,
 	.enqueue	= (void *)cgroupfair_enqueue,
 	.dispatch	= (void *)cgroupfair_dispatch,
+	.tick		= (void *)cgroupfair_tick,
 	.runnable	= (void *)cgroupfair_runnable,
 	.running	= (void *)cgroupfair_running,
 	.stopping	= (void *)cgroupfair_stopping,
