@@ -75,8 +75,8 @@ struct {
 } task_ctxs SEC(".maps");
 
 struct cpu_ctx {
-	bool runs_fresh;
-	bool was_patient; /* its last run was given to who had waited, so the next is not */
+	bool may_interrupt; /* a job runs, and not for having waited */
+	bool was_patient;   /* its last run was given to who had waited, so the next is not */
 };
 
 struct {
@@ -193,7 +193,7 @@ void BPF_STRUCT_OPS(batch_enqueue, struct task_struct *p, u64 enq_flags)
 
 	if (is_fresh(p, ctx)) {
 		scx_bpf_dsq_insert(p, FRESH, queued_slice_ns(FRESH_NS), enq_flags);
-		if (running && !running->runs_fresh && enq_flags & SCX_ENQ_WAKEUP)
+		if (running && running->may_interrupt && enq_flags & SCX_ENQ_WAKEUP)
 			scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 		return;
 	}
@@ -262,10 +262,10 @@ static bool serve_patient(void)
  * queues the task that ran, @prev; when it is given none, that one goes on for a slice of 20 ms.
  *
  * Nobody starves: every other turn of each CPU is for those at the head of a queue who have waited longest, once that is
- * `wait_ms`, at most 700 ms. There are at most CROWD turns until everyone who waited as long has had one, with 20 ms of a
- * job in hand between two of them, and their own runs together take ROUND_NS: 520 ms on one CPU for up to 500 tasks. In
- * all that is 1.3 s, a quarter of the watchdog's 5 s. Where the head may not run on this CPU, the kernel gives the run to
- * the first behind it that may.
+ * `wait_ms`, at most 700 ms, and nothing interrupts that. There are at most CROWD turns until everyone who waited as long
+ * has had one, with 20 ms of a job in hand between two of them, and their own runs together take ROUND_NS: 520 ms on one
+ * CPU for up to 500 tasks. In all that is 1.3 s, a quarter of the watchdog's 5 s. Where the head may not run on this CPU,
+ * the kernel gives the run to the first behind it that may.
  */
 void BPF_STRUCT_OPS(batch_dispatch, s32 cpu, struct task_struct *prev)
 {
@@ -300,14 +300,16 @@ void BPF_STRUCT_OPS(batch_running, struct task_struct *p)
 {
 	struct task_ctx *ctx = try_lookup_task_ctx(p);
 	struct cpu_ctx *here = try_lookup_cpu_ctx(scx_bpf_task_cpu(p));
+	bool is_job;
 
 	if (!ctx || !here)
 		return;
 
 	ctx->started_ns = bpf_ktime_get_ns();
-	here->runs_fresh = is_fresh(p, ctx);
+	is_job = !is_fresh(p, ctx);
+	here->may_interrupt = is_job && !here->was_patient;
 	/* Two CPUs may both find the last hand free: then there is one more, which does no harm. */
-	if (!here->runs_fresh && !ctx->in_hand && has_free_hand(p, ctx)) {
+	if (is_job && !ctx->in_hand && has_free_hand(p, ctx)) {
 		ctx->in_hand = true;
 		__sync_fetch_and_add(&nr_in_hand, 1);
 	}

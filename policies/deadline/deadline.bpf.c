@@ -80,7 +80,7 @@ struct {
 struct cpu_ctx {
 	u64 due_ns;	    /* deadline of the request that runs; 0: a computation, or nothing */
 	u64 usual_ns;	    /* its usual length */
-	u64 turn_ns;	    /* requests run here since the computations' last turn */
+	u64 turn_ns;	    /* what requests ran here, less four times what computations did */
 	bool is_turn;	    /* the next to run is given its turn, as a computation */
 	bool is_protected;  /* what runs has its turn: nobody interrupts it */
 };
@@ -241,10 +241,8 @@ void BPF_STRUCT_OPS(deadline_dispatch, s32 cpu, struct task_struct *prev)
 		return;
 
 	here->is_turn = here->turn_ns >= REQUESTS_TURN * slice_ns();
-	if (here->is_turn && scx_bpf_dsq_move_to_local(COMPUTATIONS)) {
-		here->turn_ns = 0;
+	if (here->is_turn && scx_bpf_dsq_move_to_local(COMPUTATIONS))
 		return;
-	}
 
 	here->is_turn = false;
 	if (!scx_bpf_dsq_move_to_local(REQUESTS))
@@ -281,10 +279,11 @@ void BPF_STRUCT_OPS(deadline_stopping, struct task_struct *p, bool runnable)
 		return;
 
 	ran = bpf_ktime_get_ns() - ctx->started_ns;
+	/* By what they ran: one that is interrupted at once has not had its turn. */
 	if (here->due_ns)
-		here->turn_ns += ran;
+		here->turn_ns = clamp_u64(here->turn_ns + ran, 0, REQUESTS_TURN * SLICE_MAX_NS);
 	else
-		here->turn_ns = 0;
+		here->turn_ns -= clamp_u64(REQUESTS_TURN * ran, 0, here->turn_ns);
 	here->due_ns = 0;
 	here->is_protected = false;
 	ctx->vtime += weighted(p, ran);

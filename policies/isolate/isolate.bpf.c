@@ -68,7 +68,8 @@ static s32 owned_below;
 struct task_ctx {
 	u64 vtime;
 	u64 started_ns; /* when it last started to run */
-	u64 queued_ns;	/* when it last entered a queue */
+	u64 waits_ns;	/* since when it waits; being interrupted at once does not count as a run */
+	u64 ran_ns;	/* since then */
 	u32 side;
 };
 
@@ -80,7 +81,7 @@ struct {
 } task_ctxs SEC(".maps");
 
 struct cpu_ctx {
-	u64 house_ns;  /* what the house ran since the last turn of a guest */
+	u64 house_ns;  /* what the house ran, less nine times what guests did */
 	bool is_turn;  /* the next to run is a guest that waited long */
 	bool is_lent;  /* a guest runs, and may be interrupted */
 };
@@ -195,7 +196,10 @@ void BPF_STRUCT_OPS(isolate_enqueue, struct task_struct *p, u64 enq_flags)
 	if (ctx->side != side)
 		ctx->vtime = vtime_now[side];
 	ctx->side = side;
-	ctx->queued_ns = bpf_ktime_get_ns();
+	if (enq_flags & SCX_ENQ_WAKEUP || ctx->ran_ns >= SLICE_MIN_NS) {
+		ctx->waits_ns = bpf_ktime_get_ns();
+		ctx->ran_ns = 0;
+	}
 
 	earliest = vtime_now[side] - CREDIT_NS;
 	latest = vtime_now[side] + DEBT_NS;
@@ -236,8 +240,8 @@ static u64 waited_ns(u64 queue)
 	p = bpf_iter_scx_dsq_next(&walk);
 	if (p)
 		ctx = try_lookup_task_ctx(p);
-	if (ctx && ctx->queued_ns < now)
-		waited = now - ctx->queued_ns;
+	if (ctx && ctx->waits_ns < now)
+		waited = now - ctx->waits_ns;
 	bpf_iter_scx_dsq_destroy(&walk);
 
 	return waited;
@@ -303,7 +307,11 @@ void BPF_STRUCT_OPS(isolate_stopping, struct task_struct *p, bool runnable)
 
 	ran = bpf_ktime_get_ns() - ctx->started_ns;
 	ctx->vtime += ran * 100 / p->scx.weight;
-	here->house_ns = ctx->side == house_of(cpu) ? here->house_ns + ran : 0;
+	ctx->ran_ns += ran;
+	if (ctx->side == house_of(cpu))
+		here->house_ns = clamp_u64(here->house_ns + ran, 0, HOUSE_SHARE * SLICE_MAX_NS);
+	else
+		here->house_ns -= clamp_u64(HOUSE_SHARE * ran, 0, here->house_ns);
 	here->is_lent = false;
 }
 
@@ -316,6 +324,7 @@ void BPF_STRUCT_OPS(isolate_enable, struct task_struct *p)
 
 	ctx->side = side_of(p) == OWNERS ? OWNERS : OTHERS;
 	ctx->vtime = vtime_now[ctx->side];
+	ctx->waits_ns = bpf_ktime_get_ns();
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(isolate_init_task, struct task_struct *p, struct scx_init_task_args *args)
