@@ -30,6 +30,7 @@ _FILES = {
     "proposals": ("propose", "review"),
     "policy": ("policy",),
     "report": ("report",),
+    "verify": ("verify",),
     "hosts": ("hosts",),
     "bootstrap": ("bootstrap",),
     "helper": ("helper",),
