@@ -26,6 +26,7 @@ _FILES = {
     "runs": ("plan", "apply", "status"),
     "sign": ("sign",),
     "observe": ("observe",),
+    "bench": ("bench",),
     "undo": ("rollback", "retry", "release"),
     "proposals": ("propose", "review"),
     "policy": ("policy",),

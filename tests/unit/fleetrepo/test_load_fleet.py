@@ -519,7 +519,12 @@ def test_a_workload_and_what_goals_say_of_it_become_values(tmp_path: Path) -> No
             '10:12: expected a list of words such as `[sleep, "1"]`, got "schbench"',
         ),
         ('-r, "10"', "-r, 10", "10:27: expected a word; quote numbers, got 10"),
-        ("{{ cpus }}", "{{ cpu }}", '9:35: expected `{{ cpus }}`, the only placeholder, got "{{ cpu }}"'),
+        (
+            "{{ cpus }}",
+            "{{ cpu }}",
+            "9:35: expected one of the placeholders `{{ cpus }}`, `{{ seed }}`, `{{ cgroup }}`, "
+            'got "{{ cpu }}"',
+        ),
         (
             "[[rm, copy.json]]",
             "[[rm, copy.json], sync]",
