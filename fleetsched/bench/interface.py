@@ -17,7 +17,7 @@ class Run:
     """One run of a workload.
 
     Attributes:
-        metrics: the numbers of its output, by metric, in the metric's unit.
+        metrics: the numbers of its output and of the observation, by metric, in the metric's unit.
         observation: what the helper's observer counted meanwhile; None where it was not asked or cannot.
         seconds: of the target's own clock.
     """
@@ -51,8 +51,8 @@ class Target(Protocol):
         """
         ...
 
-    def run(self, workload: Workload, *, observe: bool) -> Run:
-        """Run it once under the present scheduler.
+    def run(self, workload: Workload, *, seed: int, observe: bool) -> Run:
+        """Run it once under the present scheduler. `seed`: of what is random in it.
 
         Raises:
             WorkloadError: it failed, took too long, or printed no number for a metric.

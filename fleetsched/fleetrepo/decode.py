@@ -123,8 +123,8 @@ def _evaluation(value: Mapping[str, Any]) -> Evaluation:
     return Evaluation(tuple(value.get("workloads", ())), tuple(value.get("holdOut", ())))
 
 
-def workload(node: Node) -> Workload:
-    """Read a Workload."""
+def workload(node: Node, programs: Mapping[str, str]) -> Workload:
+    """Read a Workload; `programs`: the sources that it names, read already."""
     spec = node.value["spec"]
     return Workload(
         name=_name(node).value,
@@ -133,6 +133,8 @@ def workload(node: Node) -> Workload:
         description=spec.get("description", ""),
         packages=tuple(spec.get("packages", ())),
         files=spec.get("files", {}),
+        programs=programs,
+        tasks=Tasks(**spec.get("tasks", {})),
         set_up=tuple(map(tuple, spec.get("setUp", ()))),
         background=tuple(map(tuple, spec.get("background", ()))),
         tear_down=tuple(map(tuple, spec.get("tearDown", ()))),

@@ -16,6 +16,7 @@ from fleetsched.fleetrepo import decode
 from fleetsched.fleetrepo.crosscheck import Declared, cross_problems
 from fleetsched.fleetrepo.manifests import read_manifests
 from fleetsched.fleetrepo.policies import LOCK_FILE, POLICY_FILE, read_catalogue, read_lock, read_policy
+from fleetsched.fleetrepo.workloads import read_programs, shipped_workloads
 from fleetsched.inventory.read import read_inventory
 from fleetsched.model.manifests import BUILT_IN_STRATEGY, Fleet, Policy, PolicyLock, ProposalLimits
 from fleetsched.model.suggest import suggestion
@@ -46,13 +47,15 @@ def load_fleet(root: Path, inventory: Sequence[Path] | None = None, *, run_progr
     catalogue = read_catalogue(root)
     default = settings.strategy.value if settings.strategy is not None else BUILT_IN_STRATEGY.name
     strategies = {name: decode.rollout_strategy(node) for name, node in manifests.strategies.items()}
+    sources = {name: read_programs(root, node) for name, node in manifests.workloads.items()}
+    own = {name: decode.workload(node, sources[name][0]) for name, node in manifests.workloads.items()}
     fleet = Fleet(
         root=root,
         inventory=hosts.inventory,
         groups={name: decode.host_group(node) for name, node in manifests.groups.items()},
         goals={name: decode.workload_goal(node, default) for name, node in manifests.goals.items()},
         strategies={BUILT_IN_STRATEGY.name: BUILT_IN_STRATEGY} | strategies,
-        workloads={name: decode.workload(node) for name, node in manifests.workloads.items()},
+        workloads={**shipped_workloads(), **own},
         policies=catalogue.policies,
         locks=catalogue.locks,
         proposal_limits=settings.limits,
@@ -66,6 +69,7 @@ def load_fleet(root: Path, inventory: Sequence[Path] | None = None, *, run_progr
         manifests.broken | catalogue.broken,
     )
     problems = [*settings.problems, *hosts.problems, *manifests.problems, *catalogue.problems]
+    problems += [problem for _, wrong in sources.values() for problem in wrong]
     problems += settings.strategy_problems(fleet, declared)
     problems += cross_problems(fleet, declared)
     if problems:

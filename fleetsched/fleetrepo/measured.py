@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from fleetsched.documents.node import Node, shown
 from fleetsched.errors import Problem
-from fleetsched.model.manifests import Position, Workload, WorkloadGoal
+from fleetsched.model.manifests import PLACEHOLDERS, Position, Workload, WorkloadGoal
 from fleetsched.model.metrics import METRICS, Direction
 from fleetsched.model.suggest import suggestion
 
 _PLACEHOLDER = re.compile(r"\{\{.*?\}\}")
-_CPUS = re.compile(r"\{\{ *cpus *\}\}")
+_KNOWN = re.compile(r"\{\{ *(" + "|".join(PLACEHOLDERS) + r") *\}\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,10 @@ def workload_problems(workload: Workload, node: Node, known: Mapping[str, Known]
                     f"expected {wanted}, as {known[name].said_by} has it of {name}, got {shown(got)}"
                 )
     for place in _words(node):
-        unknown = _PLACEHOLDER.search(_CPUS.sub("", place.value))
+        unknown = _PLACEHOLDER.search(_KNOWN.sub("", place.value))
         if unknown is not None:
-            yield place.problem(f"expected `{{{{ cpus }}}}`, the only placeholder, got {shown(unknown[0])}")
+            known_ones = ", ".join(f"`{{{{ {name} }}}}`" for name in PLACEHOLDERS)
+            yield place.problem(f"expected one of the placeholders {known_ones}, got {shown(unknown[0])}")
 
 
 def _who(source: str) -> str:

@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from fleetsched.model.observation import Buckets
+
 Scalar = int | bool
+
+KERNEL_DEFAULT_ARM = "kernel-default"
+INCUMBENT = "incumbent"
+CANDIDATE = "candidate"
+SHORT_DIGEST = 12
+"""Hex digits of a digest in the name of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,11 @@ class Environment:
     def emulated(self) -> bool:
         """Whether caches, energy and NUMA cost are not what a machine has."""
         return self.accelerator == "tcg"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What every reader of its numbers has to know: `emulated`, `icount`."""
+        return (*(("emulated",) if self.emulated else ()), *(("icount",) if self.clock == "icount" else ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +119,19 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Distribution:
+    """How long tasks waited for a CPU, all runs together, by arm.
+
+    Attributes:
+        metric: what was counted, such as `wakeup_latency`.
+        buckets: by the arm's name, as the observer counts: where each ends, in ns, and how many are in it.
+    """
+
+    metric: str
+    buckets: Mapping[str, Buckets] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """One experiment: a workload, the arms, raw samples and what follows from them.
 
@@ -115,6 +141,7 @@ class Evidence:
         order: the arms in the order in which they ran, block by block.
         began: in UTC, ISO 8601.
         seconds: of this machine's time.
+        distributions: of what the observer counted, where it was asked; never with warm-up runs.
         ended: why it ended: `precise` (intervals small enough), `budget`, or `repeats`.
     """
 
@@ -132,3 +159,24 @@ class Evidence:
     seconds: float
     ended: Literal["precise", "budget", "repeats"]
     fleetsched_version: str
+    distributions: tuple[Distribution, ...] = ()
+
+    @property
+    def candidate(self) -> Arm:
+        """The arm that it is about."""
+        return next(arm for arm in self.arms if arm.name == CANDIDATE)
+
+    @property
+    def kernel(self) -> str:
+        """Major and minor version of the kernel."""
+        return kernel_version(self.environment.kernel_release)
+
+    @property
+    def file_name(self) -> str:
+        """What its file is called: one a candidate's object, workload and kernel."""
+        return f"{self.candidate.digest[:SHORT_DIGEST]}-{self.workload}-{self.kernel}.json"
+
+
+def kernel_version(release: str) -> str:
+    """Shorten a kernel's release to major and minor version."""
+    return ".".join(release.split("-")[0].split(".")[:2])

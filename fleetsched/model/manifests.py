@@ -20,6 +20,9 @@ KERNEL_DEFAULT = "kernel-default"
 DEFAULT_TIMEOUT_S = 5.0
 """A policy's watchdog time-out when its manifest gives none; the helper clamps to it at load."""
 
+LEAST_TIMEOUT_S, MOST_TIMEOUT_S = 1.0, 30.0
+"""A policy's watchdog time-out in seconds. The kernel refuses more (SCX_WATCHDOG_MAX_TIMEOUT) and reads 0 as 30."""
+
 ParameterType = Literal["bool", "u8", "u16", "u32", "u64", "s32", "s64"]
 
 _VERSION = re.compile(r"^(\d+)\.(\d+)(?:\.(\d+))?")
@@ -172,6 +175,14 @@ class Evaluation:
     hold_out: tuple[str, ...] = ()
 
 
+PLACEHOLDERS = {
+    "cpus": "the number of CPUs",
+    "seed": "a number that is the same for every scheduler and another in every block of runs",
+    "cgroup": "the folder of the run's own cgroup, in which commands may make more",
+}
+"""What may stand in a workload's commands as `{{ NAME }}`."""
+
+
 @dataclass(frozen=True, slots=True)
 class WorkloadMetric:
     """One number of what a workload's command prints.
@@ -191,13 +202,15 @@ class WorkloadMetric:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A benchmark. Commands are lists of words that no shell reads; `{{ cpus }}` is the number of CPUs.
+    """A benchmark. Commands are lists of words that no shell reads, with the placeholders of `PLACEHOLDERS`.
 
     Attributes:
         command: what is run and measured; a run counts when it exits with 0.
         metrics: numbers of what it prints, by name.
         packages: Debian packages that the commands need.
         files: text by name, written into the empty folder in which every command of a run works.
+        programs: text of the C source by the program's name; commands find the compiled program by it.
+        tasks: whose waits the observer's metrics are about; neither = all tasks that the commands start.
         set_up: commands before each run, in order.
         background: commands that run beside the measured one and are ended after it.
         tear_down: commands after each run, also after one that failed.
@@ -210,6 +223,8 @@ class Workload:
     description: str = ""
     packages: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict, hash=False)
+    programs: Mapping[str, str] = field(default_factory=dict, hash=False)
+    tasks: Tasks = Tasks()
     set_up: tuple[tuple[str, ...], ...] = ()
     background: tuple[tuple[str, ...], ...] = ()
     tear_down: tuple[tuple[str, ...], ...] = ()

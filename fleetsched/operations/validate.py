@@ -4,9 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from fleetsched.errors import Problem, ProblemsError
+from fleetsched.fleetrepo.evidence import recorded, stale_warning
 from fleetsched.fleetrepo.load import load_fleet
+from fleetsched.fleetrepo.policies import read_catalogue
 from fleetsched.model.manifests import Fleet
 from fleetsched.operations.lock import lock
 
@@ -18,11 +22,37 @@ def validate(root: Path, inventory: Sequence[Path] | None = None) -> Fleet:
         root: the folder with `fleetsched.yaml`.
         inventory: inventories to use instead of the repository's default.
 
+    Returns:
+        The fleet; evidence that is not of the present objects is among its warnings.
+
     Raises:
         InputError: the folder is no fleet repository.
         ProblemsError: every mistake of every file.
         BuildError: a policy does not compile, or not to what its lock says.
     """
-    fleet = load_fleet(root, inventory, run_programs=bool(inventory))
+    wrong, stale = _evidence(root)
+    try:
+        fleet = load_fleet(root, inventory, run_programs=bool(inventory))
+    except ProblemsError as error:
+        raise ProblemsError([*error.problems, *wrong]) from None
+    if wrong:
+        raise ProblemsError(wrong)
     lock(root, sorted(fleet.locks), check=True)
-    return fleet
+    return replace(fleet, warnings=(*fleet.warnings, *stale))
+
+
+def _evidence(root: Path) -> tuple[list[Problem], list[Problem]]:
+    """Read all evidence; return its mistakes, and warnings of what is stale.
+
+    Stale evidence is no mistake: it is true of the object that it names, and a policy may be changed
+    before it is measured again.
+    """
+    catalogue = read_catalogue(root)
+    wrong: list[Problem] = []
+    stale: list[Problem] = []
+    for name, policy in sorted(catalogue.policies.items()):
+        digests = tuple(catalogue.locks[name].variants.values()) if name in catalogue.locks else ()
+        found = recorded(policy.folder, f"policies/{name}", digests)
+        wrong += found.problems
+        stale += [stale_warning(f"policies/{name}", file, name) for file in found.stale]
+    return wrong, stale

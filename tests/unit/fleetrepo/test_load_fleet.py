@@ -225,6 +225,18 @@ POLICY = "policies/fair/policy.yaml"
             "(twice its time-out)",
         ),
         (
+            POLICY,
+            "  summary",
+            "  timeout: 60s\n  summary",
+            f"{POLICY}:5:12: expected 1s to 30s, what the kernel's watchdog takes, got 60s",
+        ),
+        (
+            POLICY,
+            "  summary",
+            "  timeout: 0s\n  summary",
+            f"{POLICY}:5:12: expected 1s to 30s, what the kernel's watchdog takes, got 0s",
+        ),
+        (
             STRATEGY,
             "trialDeadline: 2m",
             "trialDeadline: 100s",
@@ -507,7 +519,12 @@ def test_a_workload_and_what_goals_say_of_it_become_values(tmp_path: Path) -> No
             '10:12: expected a list of words such as `[sleep, "1"]`, got "schbench"',
         ),
         ('-r, "10"', "-r, 10", "10:27: expected a word; quote numbers, got 10"),
-        ("{{ cpus }}", "{{ cpu }}", '9:35: expected `{{ cpus }}`, the only placeholder, got "{{ cpu }}"'),
+        (
+            "{{ cpus }}",
+            "{{ cpu }}",
+            "9:35: expected one of the placeholders `{{ cpus }}`, `{{ seed }}`, `{{ cgroup }}`, "
+            'got "{{ cpu }}"',
+        ),
         (
             "[[rm, copy.json]]",
             "[[rm, copy.json], sync]",

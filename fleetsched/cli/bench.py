@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`fleetsched bench`: measure a policy on a workload."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fleetsched.cli.options import Json, Repository, find_repository
+from fleetsched.cli.say import complain, say
+from fleetsched.errors import ExitCode, UsageError
+
+app = typer.Typer()
+
+
+@app.command()
+def bench(
+    policy: Annotated[
+        str | None, typer.Argument(metavar="[POLICY]", help="A policy's name, or its folder.")
+    ] = None,
+    list_all: Annotated[bool, typer.Option("--list", help="List the workloads and exit.")] = False,
+    workload: Annotated[
+        str | None, typer.Option("--workload", "-w", metavar="NAME", help="What is run.")
+    ] = None,
+    against: Annotated[
+        str,
+        typer.Option(
+            "--against",
+            metavar="POLICY",
+            help="A policy to compare with, beside the kernel's own scheduler, which is always there.",
+        ),
+    ] = "default",
+    variant: Annotated[str, typer.Option("--variant", metavar="NAME", help="Of the policy.")] = "default",
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option("--parameters", "-p", metavar="NAME=VALUE", help="Of the policy; several times."),
+    ] = None,
+    guardrails: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--guardrail", metavar="METRIC=PERCENT", help="How much worse a metric may be; several times."
+        ),
+    ] = None,
+    kernel: Annotated[str, typer.Option("--kernel", metavar="VERSION", help="Of the machine.")] = "6.18",
+    topology: Annotated[
+        str, typer.Option("--topology", help="flat, smt, two-llc or two-node; caches are not emulated.")
+    ] = "flat",
+    cpus: Annotated[int, typer.Option("--cpus", min=1, max=16, help="Of the machine.")] = 2,
+    repeats: Annotated[
+        int, typer.Option("--repeats", min=1, max=1000, help="Runs of each scheduler, at most.")
+    ] = 10,
+    budget: Annotated[
+        str | None, typer.Option("--budget", metavar="DURATION", help="Time for everything, such as 10m.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of order and randomness.")] = 1,
+    save: Annotated[bool, typer.Option("--save", help="Write the evidence beside the policy.")] = False,
+    repository: Repository = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a policy on a workload, in an emulated machine, against the kernel's own scheduler."""
+    from fleetsched.operations import bench as operation
+
+    root = _repository_around(repository)
+    if list_all:
+        from fleetsched.views.bench import workloads_records, workloads_text
+
+        known = operation.workloads(root)
+        if as_json:
+            from fleetsched.cli.running import print_records
+
+            print_records(workloads_records(known))
+        else:
+            say(workloads_text(known))
+        return
+    if policy is None or workload is None:
+        raise UsageError("a POLICY and --workload are needed", remedy="see `fleetsched bench --list`")
+    request = operation.Request(
+        policy=policy,
+        workload=workload,
+        against=against,
+        variant=variant,
+        parameters=_pairs(parameters, "--parameters"),
+        guardrails={name: _share(text) for name, text in _pairs(guardrails, "--guardrail").items()},
+        repeats=repeats,
+        budget_s=_seconds(budget) if budget is not None else None,
+        seed=seed,
+        kernel=kernel,
+        topology=topology,
+        cpus=cpus,
+    )
+    from fleetsched.bench.measure import EndedError
+
+    try:
+        evidence = operation.bench(root, request, complain)
+    except EndedError as error:
+        complain(f"the experiment ended: {error}")
+        raise typer.Exit(ExitCode.CHANGES) from error  # judged: no
+    if as_json:
+        from fleetsched.fleetrepo.evidence import evidence_text as evidence_json
+
+        say(evidence_json(evidence).rstrip())
+    else:
+        from fleetsched.views.evidence import evidence_text
+
+        say(evidence_text(evidence))
+    if save:
+        complain(f"wrote {operation.save(root, request, evidence)}")
+
+
+def _repository_around(given: Path | None) -> Path | None:
+    """The fleet repository if there is one: the catalogue's policies can be measured anywhere."""
+    if given is not None:
+        return find_repository(given)
+    try:
+        return find_repository(None)
+    except UsageError:
+        return None
+
+
+def _pairs(given: list[str] | None, option: str) -> dict[str, str]:
+    pairs = {}
+    for each in given or ():
+        name, equals, value = each.partition("=")
+        if not (name and equals and value):
+            raise UsageError(f"{option} {each!r}: expected NAME=VALUE")
+        pairs[name] = value
+    return pairs
+
+
+def _share(text: str) -> float:
+    try:
+        return float(text.removesuffix("%")) / 100
+    except ValueError:
+        raise UsageError(f"--guardrail: expected a percentage such as 5%, got {text!r}") from None
+
+
+def _seconds(text: str) -> float:
+    from fleetsched.fleetrepo.decode import duration
+
+    try:
+        return duration(text)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UsageError(f"--budget: expected a duration such as 90s, 10m or 1h, got {text!r}") from None

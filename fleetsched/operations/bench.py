@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`fleetsched bench`: measure a policy on a workload, against the kernel's scheduler and another policy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleetsched.errors import InputError
+from fleetsched.fleetrepo.evidence import write_evidence
+from fleetsched.fleetrepo.load import MARKER, load_fleet, load_policy
+from fleetsched.fleetrepo.workloads import shipped_workloads
+from fleetsched.model.evidence import CANDIDATE, INCUMBENT, KERNEL_DEFAULT_ARM, Arm, Evidence
+from fleetsched.model.manifests import KERNEL_DEFAULT, Policy, Workload
+from fleetsched.model.suggest import suggestion
+from fleetsched.shipped import shipped_root
+
+if TYPE_CHECKING:
+    from fleetsched.bench.measure import ArmImage
+
+DEFAULT = "default"
+"""The word for the kernel's own scheduler as what a policy is compared with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for.
+
+    Attributes:
+        policy: the candidate: a policy's name, or its folder.
+        against: another policy beside the kernel's own scheduler; `default` = none.
+        parameters: of the candidate, as text, checked against its manifest.
+        guardrails: the largest regression that is tolerated, as a share, by metric.
+        width: see `measure.Experiment`.
+        kernel, topology, cpus: of the machine, whose clock counts instructions.
+    """
+
+    policy: str
+    workload: str
+    against: str = DEFAULT
+    variant: str = "default"
+    parameters: Mapping[str, str] = field(default_factory=dict, hash=False)
+    guardrails: Mapping[str, float] = field(default_factory=dict, hash=False)
+    repeats: int = 10
+    budget_s: float | None = None
+    width: float | None = 0.1
+    seed: int = 1
+    kernel: str = "6.18"
+    topology: str = "flat"
+    cpus: int = 2
+
+
+def workloads(root: Path | None) -> dict[str, Workload]:
+    """The workloads that come with fleetsched, and those of the fleet repository around, by name.
+
+    Raises:
+        ProblemsError: a file of the fleet repository is wrong.
+    """
+    if root is None or not (root / MARKER).is_file():
+        return dict(shipped_workloads())
+    return dict(sorted(load_fleet(root).workloads.items()))
+
+
+def bench(root: Path | None, request: Request, say: Callable[[str], None]) -> Evidence:
+    """Measure a policy in a machine of the lab.
+
+    Args:
+        root: the fleet repository around, if there is one: its policies and workloads come first.
+        request: what is measured, and where.
+        say: told of every run and of what takes long.
+
+    Raises:
+        InputError: no such policy, variant, parameter or workload.
+        measure.EndedError: a policy was refused or ejected.
+        WorkloadError: the workload failed.
+        BuildError: a policy or a program of the workload does not compile.
+        LabError: the machine does not come up or is lost.
+    """
+    from fleetsched.bench.machine_target import machine_target, workload_spec
+    from fleetsched.bench.measure import ArmImage, Clock, Experiment, measure
+    from fleetsched.lab.machine import MachineSpec
+
+    known = workloads(root)
+    if request.workload not in known:
+        raise InputError(
+            f"no workload {request.workload!r}{suggestion(request.workload, known)}",
+            remedy="see `fleetsched bench --list`",
+        )
+    workload = known[request.workload]
+    policy = find_policy(root, request.policy)
+    arms = [ArmImage(Arm(KERNEL_DEFAULT_ARM))]
+    if request.against not in (DEFAULT, KERNEL_DEFAULT):
+        arms.append(_arm(INCUMBENT, find_policy(root, request.against), "default", {}))
+    arms.append(_arm(CANDIDATE, policy, request.variant, request.parameters))
+    spec = MachineSpec(kernel=request.kernel, cpus=request.cpus, topology=request.topology, icount=True)
+    experiment = Experiment(
+        policy=policy.name,
+        workload=workload,
+        arms=tuple(arms),
+        guardrails=request.guardrails,
+        repeats=request.repeats,
+        budget_s=request.budget_s,
+        width=request.width,
+        seed=request.seed,
+    )
+    clock = Clock(time.monotonic, lambda: datetime.now(UTC))
+    with machine_target(workload_spec(spec, workload), say) as target:
+        return measure(target, experiment, say, clock)
+
+
+def save(root: Path | None, request: Request, evidence: Evidence) -> Path:
+    """Write evidence beside its policy.
+
+    Raises:
+        InputError: the policy is that of an installation, not of a fleet repository.
+        ProblemsError: the evidence contradicts itself.
+    """
+    return write_evidence(find_policy(root, request.policy).folder, evidence)
+
+
+def find_policy(root: Path | None, name: str) -> Policy:
+    """Find a policy: a folder that is given as a path, the fleet repository's, else the catalogue's.
+
+    Raises:
+        InputError: there is none.
+        ProblemsError: its manifest is wrong.
+    """
+    given = Path(name)
+    if "/" in name or given.is_absolute():
+        if not given.is_dir():
+            raise InputError(f"{name} is no folder of a policy")
+        return load_policy(given.resolve())
+    roots = [each for each in (root, shipped_root()) if each is not None]
+    for each in roots:
+        if (each / "policies" / name).is_dir():
+            return load_policy(each / "policies" / name)
+    names = [entry.name for each in roots for entry in (each / "policies").glob("*") if entry.is_dir()]
+    raise InputError(f"no policy {name!r}{suggestion(name, names)}", remedy="see `fleetsched policy list`")
+
+
+def _arm(name: str, policy: Policy, variant: str, given: Mapping[str, str]) -> ArmImage:
+    from fleetsched.bench.measure import ArmImage
+    from fleetsched.build.allowed import check_allowed
+    from fleetsched.build.policy import compile_policy
+
+    if policy.program is not None:
+        raise InputError(f"policy {policy.name} is a program: only policies that are built here are measured")
+    if variant not in policy.variants:
+        near = suggestion(variant, policy.variants)
+        raise InputError(f"policy {policy.name} has no variant {variant!r}{near}")
+    parameters = policy.resolve({key: _value(policy, key, text) for key, text in given.items()})
+    built = compile_policy(policy.folder, policy.variants[variant])
+    check_allowed(built.image, policy.name)
+    return ArmImage(Arm(name, policy.name, variant, built.digest, parameters), built.image)
+
+
+def _value(policy: Policy, name: str, text: str) -> int:
+    """Read one parameter of the command line."""
+    declared = policy.parameters.get(name)
+    if declared is None:
+        near = suggestion(name, policy.parameters)
+        raise InputError(f"policy {policy.name} has no parameter {name!r}{near}")
+    words = {"false": 0, "true": 1} if declared.type == "bool" else {}
+    try:
+        value = words[text] if text in words else int(text)
+    except ValueError:
+        value = declared.minimum - 1
+    if not declared.minimum <= value <= declared.maximum:
+        raise InputError(
+            f"policy {policy.name}: {name} is {declared.minimum} to {declared.maximum}, got {text!r}"
+        )
+    return value
