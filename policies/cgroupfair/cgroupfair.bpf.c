@@ -17,16 +17,18 @@
  *    one ends: `line` moves by the length of a slice when a task enters the queue, and by the difference to what it ran
  *    when it leaves the CPU. Tasks of different nice values get slices of different length.
  *
- * B. A task that wakes and usually runs shortly need not wait for its cgroup's line: it starts where the cgroup's
- *    virtual time is, unless that is ahead of the others. What it runs counts as the rest does.
+ * B. A task that usually sleeps before a slice is over need not wait for its cgroup's line: it starts where the cgroup's
+ *    virtual time is. That is behind the others where the cgroup had less than its part. What it runs counts as the
+ *    rest does.
  *
  * C. Cgroups are counted while their tasks are runnable, each with the weight that it had when the first became so. The
  *    tasks of the root cgroup, kernel threads among them, are together one cgroup of weight 100 beside those below it. Of
  *    cgroups deeper than MOST_LEVELS the upper levels count no more; what does not fit into the table is treated as
  *    part of the root.
  *
- * D. The parts of all cgroups that have something to run add up to the machine, so virtual time advances as real time
- *    does, and its clock is made to. See begin() for why this bounds every wait.
+ * D. The parts of all cgroups that have something to run add up to the machine, so virtual time advances about as real
+ *    time does: a little slower while cgroups run that had less than their part. Its clock is made to advance at least
+ *    at a quarter of that. See begin() for why this bounds every wait.
  */
 #include <fleetsched/policy.bpf.h>
 #include <fleetsched/cgroups.bpf.h>
@@ -42,23 +44,23 @@ const volatile u64 preempt_us = 1000;
 
 enum {
 	QUEUE = 0,
+	PACE = 4,
 	MOST_LEVELS = 6,
 	MOST_GROUPS = 4096,
 	WHOLE = 1 << 16, /* the part of the machine that is all of it */
 };
 
-#define DEBT_NS (500 * NSEC_PER_MSEC)
+#define DEBT_NS (250 * NSEC_PER_MSEC)
 #define ROUND_NS (200 * NSEC_PER_MSEC) /* what one run of everybody in the queue may take on one CPU */
 #define SLICE_MIN_NS (250 * NSEC_PER_USEC)
 #define SLICE_MAX_NS (20 * NSEC_PER_MSEC)
 #define CREDIT_MAX_NS (20 * NSEC_PER_MSEC)
-#define SHORT_NS (1 * NSEC_PER_MSEC) /* note B: usual run of a task that need not wait for its cgroup's line */
 
 UEI_DEFINE(uei);
 
 /*
  * The clock, and the real time when it was last advanced. All CPUs write them without a lock: an update that is lost or
- * counted twice moves the clock by a few microseconds.
+ * counted twice moves the clock by a quarter of a few microseconds.
  */
 static u64 vtime_now;
 static u64 advanced_ns;
@@ -316,9 +318,17 @@ s32 BPF_STRUCT_OPS(cgroupfair_select_cpu, struct task_struct *p, s32 prev_cpu, u
 	return cpu;
 }
 
+static u64 full_slice_ns(void)
+{
+	return clamp_u64(slice_us * NSEC_PER_USEC, SLICE_MIN_NS, SLICE_MAX_NS);
+}
+
+/*
+ * Return true if a task usually sleeps before a slice is over, and has not run for one now: note B.
+ */
 static bool is_short(struct task_ctx *ctx)
 {
-	return ctx->usual_ns < SHORT_NS && ctx->ran_ns < SHORT_NS;
+	return ctx->usual_ns < full_slice_ns() && ctx->ran_ns < full_slice_ns();
 }
 
 /*
@@ -374,15 +384,15 @@ void BPF_STRUCT_OPS(cgroupfair_enqueue, struct task_struct *p, u64 enq_flags)
 }
 
 /*
- * Nobody starves: a turn starts at most DEBT_NS ahead of the clock, and the clock advances as real time does whatever
- * runs. After DEBT_NS and the credit, at most 520 ms, everyone who enters the queue enters behind it, and who runs is no
- * longer kept on instead of it. It then waits for those who were before it, one slice each: ROUND_NS on one CPU for up to
- * 800 tasks. That is a sixth of the watchdog's 5 s. The price: a cgroup has at least a slice in DEBT_NS, so parts below
- * a hundredth are rounded up.
+ * Nobody starves: a turn starts at most DEBT_NS ahead of the clock, and the clock advances by at least 1/PACE of real
+ * time whatever runs. After PACE * (DEBT_NS + credit), at most 1.1 s, everyone who enters the queue enters behind it, and
+ * who runs is no longer kept on instead of it. It then waits for those who were before it, one slice each: ROUND_NS on
+ * one CPU for up to 800 tasks. That is less than a third of the watchdog's 5 s. The price: a cgroup has at least a slice
+ * in that time, so parts below a hundredth are rounded up.
  */
 static void begin(struct task_ctx *ctx, struct cpu_ctx *here, u64 now)
 {
-	u64 clock = vtime_now + (now - advanced_ns);
+	u64 clock = vtime_now + (now - advanced_ns) / PACE;
 
 	advanced_ns = now;
 	vtime_now = vtime_before(clock, ctx->start) ? ctx->start : clock;
@@ -487,7 +497,7 @@ void BPF_STRUCT_OPS(cgroupfair_enable, struct task_struct *p)
 	struct task_ctx *ctx = try_lookup_task_ctx(p);
 
 	if (ctx)
-		ctx->usual_ns = SHORT_NS;
+		ctx->usual_ns = SLICE_MAX_NS;
 }
 
 static void leave(struct task_struct *p)
