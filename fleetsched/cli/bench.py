@@ -47,7 +47,10 @@ def bench(
     topology: Annotated[
         str, typer.Option("--topology", help="flat, smt, two-llc or two-node; caches are not emulated.")
     ] = "flat",
-    cpus: Annotated[int, typer.Option("--cpus", min=1, max=16, help="Of the machine.")] = 2,
+    cpus: Annotated[
+        int | None,
+        typer.Option("--cpus", min=1, max=16, help="Of the machine; as few as the topology has."),
+    ] = None,
     repeats: Annotated[
         int, typer.Option("--repeats", min=1, max=1000, help="Runs of each scheduler, at most.")
     ] = 10,
@@ -88,7 +91,7 @@ def bench(
         seed=seed,
         kernel=kernel,
         topology=topology,
-        cpus=cpus,
+        cpus=cpus or 0,
     )
     from fleetsched.bench.measure import EndedError
 

@@ -82,5 +82,7 @@ FEATURES = {
     "wake_rate": Feature("1/s per CPU", "tasks wake often and run shortly"),
     "mean_slice_us": Feature("us", "tasks run long before they sleep or are taken off"),
     "cpu_utilisation": Feature("%", "the CPUs are busy, so that tasks have to wait"),
+    "long_tail": Feature("1", "jobs that compute and end, a few of them much longer than the rest"),
+    "cgroup_weights": Feature("1", "several cgroups with a cpu.weight of their own compete for the CPUs"),
 }
 """Every feature that a policy may give a weight."""

@@ -36,7 +36,8 @@ class Request:
         parameters: of the candidate, as text, checked against its manifest.
         guardrails: the largest regression that is tolerated, as a share, by metric.
         width: see `measure.Experiment`.
-        kernel, topology, cpus: of the machine, whose clock counts instructions.
+        kernel, topology, cpus: of the machine, whose clock counts instructions. No CPUs = as few as the
+            topology has: several take turns, which shows in latencies (docs/benchmarks.md).
     """
 
     policy: str
@@ -51,7 +52,7 @@ class Request:
     seed: int = 1
     kernel: str = "6.18"
     topology: str = "flat"
-    cpus: int = 2
+    cpus: int = 0
 
 
 def workloads(root: Path | None) -> dict[str, Workload]:
@@ -96,7 +97,8 @@ def bench(root: Path | None, request: Request, say: Callable[[str], None]) -> Ev
     if request.against not in (DEFAULT, KERNEL_DEFAULT):
         arms.append(_arm(INCUMBENT, find_policy(root, request.against), "default", {}))
     arms.append(_arm(CANDIDATE, policy, request.variant, request.parameters))
-    spec = MachineSpec(kernel=request.kernel, cpus=request.cpus, topology=request.topology, icount=True)
+    cpus = request.cpus or (1 if request.topology == "flat" else 2)
+    spec = MachineSpec(kernel=request.kernel, cpus=cpus, topology=request.topology, icount=True)
     experiment = Experiment(
         policy=policy.name,
         workload=workload,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fleetsched.errors import InputError, ProblemsError
 from fleetsched.fleetrepo.evidence import recorded
+from fleetsched.fleetrepo.matrix import Matrix, read_matrix
 from fleetsched.fleetrepo.policies import Catalogue, read_catalogue
 from fleetsched.model.dossier import Dossier
 from fleetsched.model.suggest import suggestion
@@ -17,7 +18,7 @@ def dossier(root: Path, name: str) -> Dossier:
     """Put together what is known of one policy.
 
     Raises:
-        InputError: there is none of this name.
+        InputError: there is none of this name, or the file of what gates said is damaged.
         ProblemsError: its files are wrong.
     """
     catalogue = read_catalogue(root)
@@ -27,34 +28,42 @@ def dossier(root: Path, name: str) -> Dossier:
         raise InputError(
             f"no policy {name!r} under {root / 'policies'}{suggestion(name, catalogue.policies)}"
         )
-    return _dossier(catalogue, name)
+    return _dossier(catalogue, read_matrix(root), name)
 
 
 def dossiers(root: Path) -> list[Dossier]:
     """Put together what is known of every policy, in the order of names.
 
     Raises:
+        InputError: the file of what gates said is damaged.
         ProblemsError: files are wrong.
     """
     catalogue = read_catalogue(root)
     if catalogue.problems:
         raise ProblemsError(catalogue.problems)
-    return [_dossier(catalogue, name) for name in sorted(catalogue.policies)]
+    matrix = read_matrix(root)
+    return [_dossier(catalogue, matrix, name) for name in sorted(catalogue.policies)]
 
 
 def catalogue_page(root: Path) -> str:
     """Write the page about a repository's policies, as `docs/catalogue.md` has it.
 
     Raises:
+        InputError: the file of what gates said is damaged.
         ProblemsError: files are wrong.
     """
     return catalogue_markdown(dossiers(root))
 
 
-def _dossier(catalogue: Catalogue, name: str) -> Dossier:
+def _dossier(catalogue: Catalogue, matrix: Matrix | None, name: str) -> Dossier:
+    """Only what is about the locked objects is in it: of evidence, and of what gates said."""
     policy, lock = catalogue.policies[name], catalogue.locks.get(name)
-    found = recorded(policy.folder, f"policies/{name}", tuple(lock.variants.values()) if lock else ())
+    locked = lock.variants if lock else {}
+    found = recorded(policy.folder, f"policies/{name}", tuple(locked.values()))
     if found.problems:
         raise ProblemsError(found.problems)
     evidence = sorted(found.present.values(), key=lambda each: (each.workload, each.kernel))
-    return Dossier(policy, lock, tuple(evidence), found.stale)
+    said = matrix.of(name) if matrix else ()
+    gates = tuple(report for report in said if report.digest == locked.get(report.variant))
+    commit = matrix.commit if matrix else ""
+    return Dossier(policy, lock, tuple(evidence), found.stale, gates, commit)

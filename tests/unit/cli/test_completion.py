@@ -13,6 +13,7 @@ import pytest
 from fleetsched.cli.main import main
 
 FLEETSCHED = Path(sys.executable).with_name("fleetsched")
+CATALOGUE = sorted(file.parent.name for file in Path(__file__).parents[3].glob("policies/*/policy.yaml"))
 
 
 @pytest.fixture
@@ -54,8 +55,8 @@ def offered(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     [
         ("fleetsched pl", ["plan"]),
         ("fleetsched policy ", ["list", "show", "add"]),
-        ("fleetsched policy add ", ["fair", "interactive", "throughput"]),
-        ("fleetsched policy add i", ["interactive"]),
+        ("fleetsched policy add ", CATALOGUE),
+        ("fleetsched policy add inter", ["interactive"]),
         ("fleetsched plan --limit ", ["web", "front", "web-[1:3]", "db", "db-1"]),
         ("fleetsched plan --limit db-", ["db-1"]),
         ("fleetsched plan --group ", ["web"]),

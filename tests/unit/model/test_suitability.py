@@ -69,6 +69,8 @@ Which policy suits goal web: declared, nothing was measured
   wake_rate            +1  the objective wakeup_latency_p99_us is about latency
   mean_slice_us        -1  the objective wakeup_latency_p99_us is about latency
   cpu_utilisation      +1  assumed: where CPUs are idle no policy matters
+  long_tail             0  unmeasured: counts 0
+  cgroup_weights        0  unmeasured: counts 0
 
   candidate         score  weight x value of each feature
   interactive          +4  cpu_utilisation +1 x +1, mean_slice_us -1 x -1,

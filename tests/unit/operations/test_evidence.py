@@ -10,9 +10,12 @@ import pytest
 from fleetsched.errors import InputError, ProblemsError
 from fleetsched.fleetrepo.evidence import write_evidence
 from fleetsched.fleetrepo.load import load_lock
+from fleetsched.fleetrepo.matrix import Matrix, write_matrix
+from fleetsched.model.gate import GateReport
 from fleetsched.operations.catalogue import add_policy
-from fleetsched.operations.evidence import dossier, dossiers
+from fleetsched.operations.evidence import catalogue_page, dossier, dossiers
 from fleetsched.operations.validate import validate
+from tests.unit.dossiers import results
 from tests.unit.experiments import DIGEST, evidence
 
 
@@ -55,6 +58,16 @@ def test_wrong_evidence_is_a_mistake_among_the_others(root: Path) -> None:
     assert files == ["inventory/hosts.yaml", f"policies/fair/evidence/{file.name}"]
     with pytest.raises(ProblemsError):
         dossier(root, "fair")
+
+
+def test_what_gates_said_of_another_object_is_not_shown(root: Path) -> None:
+    digest = load_lock(root / "policies" / "fair").variants["default"]
+    reports = tuple(GateReport("fair", "default", each, results("7.2.13")) for each in (digest, DIGEST))
+    write_matrix(root, Matrix("c" * 40, reports))
+    found = dossier(root, "fair")
+    assert ([report.digest for report in found.gates], found.gates_commit) == ([digest], "c" * 40)
+    assert f"`{digest[:12]}` | passed stress |" in catalogue_page(root)
+    assert DIGEST[:12] not in catalogue_page(root)
 
 
 def test_an_unknown_policy_gets_the_nearest_name(root: Path) -> None:
