@@ -73,6 +73,10 @@ class _Channel:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up."""
         self._socket.close()
 
     def _send(self, execute: str, arguments: dict[str, Any], *, before: bytes = b"") -> None:

@@ -25,6 +25,7 @@ from fleetsched.lab.images import SUITE, guest_script
 from fleetsched.lab.kernels import find_kernel_image
 from fleetsched.lab.link import GuestLink
 from fleetsched.lab.monitor import Monitor, last_words
+from fleetsched.lab.pace import OnlyAwaited
 from fleetsched.lab.processes import wait_for_end
 from fleetsched.lab.shape import MachineSpec, machine_arguments, memory_files
 
@@ -79,7 +80,10 @@ class SavedMachine:
                 _leave_memory_alone(monitor)
                 monitor.command("migrate-incoming", uri=f"exec:cat {shlex.quote(str(self.folder / 'state'))}")
                 monitor.wait_for("query-migrate", "completed", "failed", timeout_s=_STEP_S)
-                monitor.command("cont")
+                if not self.spec.icount:
+                    monitor.command("cont")
+            if self.spec.icount:
+                link.pace = OnlyAwaited(folder)
         except BaseException:
             link.close()
             raise

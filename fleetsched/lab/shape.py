@@ -54,7 +54,8 @@ class MachineSpec:
         topology: `flat`; `smt`, two threads a core; `two-llc`, two sockets; `two-node`, two NUMA nodes.
         memory_mib: of all nodes together, beside what its files take, which are in memory, too.
         icount: the guest's clocks follow its instructions, so that they say the same however busy this
-            computer is. Under TCG only.
+            computer is. Under TCG only. It stands still, with all that was left running in it, while nobody
+            waits for it: in `run` or for an answer of the helper.
         packages: of Debian, beside those that every machine has.
     """
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -55,6 +56,13 @@ def test_policy_runs_and_a_reset_leaves_nothing_of_it(machine: Machine) -> None:
     assert int(machine.run(uptime, timeout_s=_ANSWER_S)) < before - 50
     with machine.helper() as helper:
         assert helper.status().trial is None
+
+
+def test_clock_by_instructions_stands_still_while_nobody_waits(machine: Machine) -> None:
+    uptime = "cut -d' ' -f1 /proc/uptime"
+    before = float(machine.run(uptime, timeout_s=_ANSWER_S))
+    time.sleep(2)
+    assert float(machine.run(uptime, timeout_s=_ANSWER_S)) - before < 1
 
 
 def test_helper_answers_again_after_a_policy_that_starved_everything(machine: Machine) -> None:
