@@ -2,7 +2,7 @@
 """The lab: real Debian virtual machines that stand in for a fleet.
 
 In: how many hosts, which kernel. Out: hosts that answer SSH on loopback, their inventory and host keys.
-`operations` calls it, and tests do. In machine.py: machines for gates and benchmarks, with the helper in them.
+`operations` calls it, and tests do; machine.py has machines for gates and benchmarks, and the helper in them.
 Nothing here knows of policies or plans.
 """
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from types import MappingProxyType
 
 from fleetsched.lab import debian, initramfs
 from fleetsched.lab.cache import cached, recipe_digest
@@ -32,7 +31,6 @@ PACKAGES = (
     "udev",
 )
 _SIZE = "3G"
-_NO_FILES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ def build_image(kernel: Kernel, say: Callable[[str], None]) -> Image:
     def build(target: Path) -> None:
         say(f"making the disk for kernel {kernel.release}")
         initramfs.write_initramfs(kernel, target / "initramfs")
-        write_disk((root / "root.tar", kernel.modules), target / "disk.qcow2", size=_SIZE)
+        _write_disk(root / "root.tar", kernel.modules, target / "disk.qcow2")
 
     folder = cached("images", key, build)
     return Image(key, kernel, folder / "initramfs", folder / "disk.qcow2")
@@ -85,38 +83,20 @@ def _build_root(say: Callable[[str], None]) -> Path:
     return cached("roots", recipe_digest([SUITE, PACKAGES, script]), build)
 
 
-def write_disk(
-    archives: Sequence[Path], target: Path, *, size: str, files: Mapping[str, str] = _NO_FILES
-) -> None:
-    """Make the disk of a machine without mounting anything.
+def _write_disk(root: Path, modules: Path, target: Path) -> None:
+    """Make the file system without mounting anything.
 
     Under `fakeroot` the steps share a record of owners, so that an ordinary user gets the same disk.
-
-    Args:
-        archives: tar archives, unpacked one over the other.
-        target: the qcow2 file to write.
-        size: of the file system, as mke2fs reads it.
-        files: programs to put in, by their path without the first slash.
-
-    Raises:
-        LabError: no space, or a tool is missing.
     """
     with tempfile.TemporaryDirectory(prefix="fleetsched-disk-", dir=target.parent) as temporary:
         tree, raw, owners = Path(temporary) / "root", Path(temporary) / "disk.raw", Path(temporary) / "owners"
         tree.mkdir()
         owners.touch()
         pretend = () if os.geteuid() == 0 else ("fakeroot", "-i", str(owners), "-s", str(owners), "--")
-        for archive in archives:
-            debian.unpack(archive, tree, prefix=pretend)
-        for name, content in files.items():
-            file = tree / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(content, encoding="utf-8")
-            file.chmod(0o755)
-        # Else the guest's kernel finishes the file system while something is measured there.
-        whole = ("-E", "lazy_itable_init=0,lazy_journal_init=0")
+        debian.unpack(root, tree, prefix=pretend)
+        debian.unpack(modules, tree, prefix=pretend)
         run(
-            [*pretend, "mke2fs", "-q", "-t", "ext4", *whole, "-L", "lab", "-d", str(tree), str(raw), size],
+            [*pretend, "mke2fs", "-q", "-t", "ext4", "-L", "lab", "-d", str(tree), str(raw), _SIZE],
             timeout_s=600,
             what="make the file system",
         )

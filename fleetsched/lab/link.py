@@ -20,6 +20,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from fleetsched.errors import UnreachableError
+from fleetsched.lab.pace import Pace
 from fleetsched.transport.interface import SEND_TIMEOUT_S, Channel, Completed, Connection
 
 LINK_SOCKET = "link.sock"
@@ -62,6 +63,7 @@ class GuestLink(Connection):
 
     def __init__(self, folder: Path, name: str) -> None:
         self.name = name
+        self.pace = Pace()  # told when somebody waits for the machine; closed with the link
         self._streams: dict[int, queue.SimpleQueue[_Frame]] = {}
         self._numbers = itertools.count(1)
         self._sending = threading.Lock()
@@ -100,7 +102,7 @@ class GuestLink(Connection):
         deadline = time.monotonic() + timeout_s
         channel = self.open(command)
         assert isinstance(channel, GuestChannel)
-        with channel:
+        with self.pace.awaited(), channel:
             channel.send(stdin)
             channel.end_input()
             return channel.wait(deadline)
@@ -111,10 +113,11 @@ class GuestLink(Connection):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._reader.join(SEND_TIMEOUT_S)
         self._socket.close()
+        self.pace.close()
 
     def send(self, number: int, kind: _Kind, data: bytes = b"") -> None:
         """Send one frame. For channels."""
-        with self._sending:
+        with self.pace.awaited(), self._sending:
             try:
                 self._socket.sendall(_HEADER.pack(number, kind, len(data)) + data)
             except BlockingIOError as error:
@@ -215,9 +218,9 @@ class GuestChannel(Channel):
 
     def _next(self, deadline: float) -> _Frame:
         try:
-            frame = self._frames.get(timeout=max(0.0, deadline - time.monotonic()))
+            frame = self._frames.get_nowait()
         except queue.Empty:
-            raise TimeoutError from None
+            frame = self._wait(deadline)
         if frame.kind is _Kind.EXIT:
             (self._code,) = struct.unpack(">I", frame.data)
         elif frame.kind is _Kind.LOST:
@@ -225,6 +228,13 @@ class GuestChannel(Channel):
             if not self._closed:
                 raise UnreachableError(f"{self._link.name}: the machine ended")
         return frame
+
+    def _wait(self, deadline: float) -> _Frame:
+        try:
+            with self._link.pace.awaited():
+                return self._frames.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            raise TimeoutError from None
 
 
 def _connect(folder: Path, name: str) -> socket.socket:

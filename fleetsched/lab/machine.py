@@ -51,7 +51,7 @@ class Machine:
     @property
     def kernel_release(self) -> str:
         """As `uname -r` says it."""
-        return self._saved.image.kernel.release
+        return self._saved.boot.release
 
     @property
     def accelerator(self) -> str:

@@ -1,37 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """Machines for gates and benchmarks that have booted, saved at the moment when the helper has just started.
 
-The memory is a file that every machine of this moment maps privately, so nothing is read that is not used and
-nothing is copied that is not written. Beside it lie the state of the devices and the disk.
+The memory, with the root file system in it, is a file that every machine of this moment maps privately:
+nothing is read that is not used, nothing is copied that is not written. Beside it lies the state of devices.
 """
 
 from __future__ import annotations
 
+import hashlib
 import shlex
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleetsched.errors import LabError, UnreachableError
+from fleetsched.errors import LabError, UnreachableError, UsageError
 from fleetsched.helper.build import find_helper
 from fleetsched.helper.wire import HELPER_PATH
 from fleetsched.lab import debian, initramfs, qemu
-from fleetsched.lab.accelerators import choose_accelerator, cpu_model
+from fleetsched.lab.accelerators import Bootable, choose_accelerator, cpu_model
 from fleetsched.lab.cache import cached, recipe_digest
 from fleetsched.lab.guard import Guard
-from fleetsched.lab.images import SUITE, Image, guest_script, write_disk
-from fleetsched.lab.kernels import Kernel, find_kernel
+from fleetsched.lab.images import SUITE, guest_script
+from fleetsched.lab.kernels import find_kernel_image
 from fleetsched.lab.link import GuestLink
 from fleetsched.lab.monitor import Monitor, last_words
+from fleetsched.lab.pace import OnlyAwaited
 from fleetsched.lab.processes import wait_for_end
 from fleetsched.lab.shape import MachineSpec, machine_arguments, memory_files
 
-# To load a policy, to look at it, to put a machine under stress; perl, for the agent, is in every Debian.
-PACKAGES = ("bpftool", "iproute2", "procps", "stress-ng")
+# To put a machine under stress and to look at it; perl, for the agent, is in every Debian.
+PACKAGES = ("iproute2", "procps", "stress-ng")
 
-_DISK_SIZE = "4G"
+_STEP_MIB = 64  # so that every number of NUMA nodes divides it
 _BOOT_S = 900.0  # 20 s under TCG on an idle machine
 _STEP_S = 300.0
 _SAVE_S = 300.0
@@ -54,13 +55,15 @@ class SavedMachine:
     Args:
         spec: the kind.
         accelerator: machines can only go on under the same one.
-        image: what it was booted from.
-        folder: with memory, state and disk.
+        boot: its kernel and its files.
+        root_mib: what its files take of its memory.
+        folder: with memory and state.
     """
 
     spec: MachineSpec
     accelerator: qemu.Accelerator
-    image: Image
+    boot: Bootable
+    root_mib: int
     folder: Path
 
     def start(self, folder: Path) -> GuestLink:
@@ -69,11 +72,7 @@ class SavedMachine:
         Raises:
             LabError: QEMU refused.
         """
-        _overlay(self.folder / "disk.qcow2", folder)
-        memory = memory_files(self.spec, self.folder)
-        qemu.start(
-            machine_arguments(self.spec, self.accelerator, self.image, folder, memory, restored=True), folder
-        )
+        qemu.start(self.arguments(folder, self.folder, restored=True), folder)
         # Before the state is loaded: the agent in it takes the port to be open at the other end.
         link = GuestLink(folder, _name(self.spec))
         try:
@@ -81,11 +80,21 @@ class SavedMachine:
                 _leave_memory_alone(monitor)
                 monitor.command("migrate-incoming", uri=f"exec:cat {shlex.quote(str(self.folder / 'state'))}")
                 monitor.wait_for("query-migrate", "completed", "failed", timeout_s=_STEP_S)
-                monitor.command("cont")
+                if not self.spec.icount:
+                    monitor.command("cont")
+            if self.spec.icount:
+                link.pace = OnlyAwaited(folder)
         except BaseException:
             link.close()
             raise
         return link
+
+    def arguments(self, folder: Path, memory: Path, *, restored: bool) -> list[str]:
+        """The command line of a machine in `folder` with its memory in the folder `memory`."""
+        files = memory_files(self.spec, memory)
+        return machine_arguments(
+            self.spec, self.accelerator, self.boot, folder, files, root_mib=self.root_mib, restored=restored
+        )
 
 
 def saved_machine(spec: MachineSpec, say: Callable[[str], None]) -> SavedMachine:
@@ -97,93 +106,76 @@ def saved_machine(spec: MachineSpec, say: Callable[[str], None]) -> SavedMachine
         BuildError: the helper cannot be built.
     """
     spec.check()
-    image = _image(find_kernel(spec.kernel, say), spec.packages, say)
-    accelerator = qemu.TCG if spec.icount else choose_accelerator(image, say)
+    kernel = find_kernel_image(spec.kernel, say)
+    root = _root(spec.packages, say)
+    root_mib = _STEP_MIB * -(-root.stat().st_size // (_STEP_MIB << 20))
+    if root_mib > spec.memory_mib:
+        raise UsageError(f"{spec.memory_mib} MiB of memory: its packages need at least {root_mib} MiB")
+    boot = Bootable(kernel.release, kernel.image, root)
+    accelerator = qemu.TCG if spec.icount else choose_accelerator(boot, say)
     helper = find_helper().read_bytes()
     supervisor = guest_script("machine-helper.sh")
     # Everything of the command line but the folders of this cache.
-    nowhere = Image("", Kernel("", Path("kernel"), Path("modules")), Path("initramfs"), Path("disk"))
-    shape = machine_arguments(
-        spec, accelerator, nowhere, Path("folder"), memory_files(spec, Path("folder")), restored=False
-    )
+    shape = SavedMachine(spec, accelerator, Bootable("", Path("kernel"), Path("root")), root_mib, Path())
     model = cpu_model() if accelerator == qemu.KVM else ""
-    key = recipe_digest([image.key, shape, qemu.version(), model, supervisor, _READY, helper.hex()])
+    recipe = [
+        *(kernel.release, root.parent.name, shape.arguments(Path("folder"), Path("memory"), restored=False)),
+        *(qemu.version(), model, supervisor, _READY, hashlib.sha256(helper).hexdigest()),
+    ]
+    programs = {HELPER_PATH: helper, _SUPERVISOR: supervisor.encode()}
 
     def build(target: Path) -> None:
-        say(f"booting a {spec.topology} machine with kernel {image.kernel.release} once ({accelerator.name})")
+        say(f"booting a {spec.topology} machine with kernel {kernel.release} once ({accelerator.name})")
         work = target / "work"
         work.mkdir()
         with Guard(work):
-            _boot_and_save(
-                spec,
-                accelerator,
-                image,
-                {HELPER_PATH: helper, _SUPERVISOR: supervisor.encode()},
-                work,
-                target,
-            )
-            shutil.move(qemu.disk_file(work), target / "disk.qcow2")
+            _boot_and_save(SavedMachine(spec, accelerator, boot, root_mib, target), programs, work)
 
-    return SavedMachine(spec, accelerator, image, cached("machines", key, build))
+    return SavedMachine(spec, accelerator, boot, root_mib, cached("machines", recipe_digest(recipe), build))
 
 
-def _image(kernel: Kernel, packages: tuple[str, ...], say: Callable[[str], None]) -> Image:
-    """What it boots: one disk for all kernels, since whatever a machine needs is built into them."""
+def _root(packages: tuple[str, ...], say: Callable[[str], None]) -> Path:
+    """The files of a machine, for all kernels: whatever it needs is built into them."""
     wanted = sorted({*PACKAGES, *packages})
     script = guest_script("machine-root.sh")
-    files = {
-        "sbin/init": guest_script("machine-init.sh"),
-        "usr/libexec/machine-agent": guest_script("machine-agent.pl"),
+    programs = {
+        "init": guest_script("machine-init.sh").encode(),
+        "usr/libexec/machine-agent": guest_script("machine-agent.pl").encode(),
     }
 
-    def build_root(target: Path) -> None:
+    def install(target: Path) -> None:
         say(f"installing Debian {SUITE} for machines with {', '.join(wanted)} (about a minute)")
         debian.bootstrap(SUITE, wanted, target / "root.tar", script=script)
 
-    root = cached("roots", recipe_digest([SUITE, wanted, script]), build_root)
-    disk = cached(
-        "machine-disks",
-        recipe_digest([root.name, files, _DISK_SIZE]),
-        lambda target: write_disk((root / "root.tar",), target / "disk.qcow2", size=_DISK_SIZE, files=files),
-    )
-    start = cached(
-        "initramfs",
-        recipe_digest([kernel.release, initramfs.recipe()]),
-        lambda target: initramfs.write_initramfs(kernel, target / "initramfs"),
-    )
-    key = recipe_digest([disk.name, start.name])
-    return Image(key, kernel, start / "initramfs", disk / "disk.qcow2")
+    tree = cached("roots", recipe_digest([SUITE, wanted, script]), install)
+    key = recipe_digest([tree.name, {name: content.decode() for name, content in programs.items()}])
+
+    def write(target: Path) -> None:
+        initramfs.write_root(tree / "root.tar", programs, target / "root.cpio")
+
+    return cached("machine-roots", key, write) / "root.cpio"
 
 
-def _boot_and_save(
-    spec: MachineSpec,
-    accelerator: qemu.Accelerator,
-    image: Image,
-    programs: dict[str, bytes],
-    work: Path,
-    target: Path,
-) -> None:
-    _overlay(image.disk, work)
-    memory = memory_files(spec, target)
-    qemu.start(machine_arguments(spec, accelerator, image, work, memory, restored=False), work)
-    with GuestLink(work, _name(spec)) as link:
+def _boot_and_save(machine: SavedMachine, programs: dict[str, bytes], work: Path) -> None:
+    name, target = _name(machine.spec), machine.folder
+    qemu.start(machine.arguments(work, target, restored=False), work)
+    with GuestLink(work, name) as link:
         try:
             link.wait_until_ready(_BOOT_S)
             for path, content in programs.items():
                 run_in(link, f"cat > {path}; chmod 0755 {path}", stdin=content, timeout_s=_STEP_S)
             release = run_in(link, _READY, timeout_s=_STEP_S).decode().strip()
         except (TimeoutError, UnreachableError, LabError) as error:
-            raise LabError(f"{_name(spec)} does not come up: {error}", remedy=last_words(work)) from error
-        if release != image.kernel.release:
-            raise LabError(f"{_name(spec)} runs {release}, expected {image.kernel.release}")
+            raise LabError(f"{name} does not come up: {error}", remedy=last_words(work)) from error
+        if release != machine.boot.release:
+            raise LabError(f"{name} runs {release}, expected {machine.boot.release}")
         # QEMU reports success before `cat` has written its last bytes: the file gets its name from the shell.
         unfinished, state = shlex.quote(str(target / "state.unfinished")), target / "state"
         with Monitor(work) as monitor:
             monitor.command("stop")
             _leave_memory_alone(monitor)
-            monitor.command(
-                "migrate", uri=f"exec:cat > {unfinished} && mv {unfinished} {shlex.quote(str(state))}"
-            )
+            uri = f"exec:cat > {unfinished} && mv {unfinished} {shlex.quote(str(state))}"
+            monitor.command("migrate", uri=uri)
             monitor.wait_for("query-migrate", "completed", "failed", timeout_s=_SAVE_S)
             monitor.quit()
     wait_for_end(work, timeout_s=_END_S)
@@ -234,10 +226,6 @@ def _leave_memory_alone(monitor: Monitor) -> None:
     monitor.command(
         "migrate-set-capabilities", capabilities=[{"capability": "x-ignore-shared", "state": True}]
     )
-
-
-def _overlay(backing: Path, folder: Path) -> None:
-    qemu.new_disk(backing, folder)
 
 
 def _name(spec: MachineSpec) -> str:

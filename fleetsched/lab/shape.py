@@ -9,13 +9,13 @@ from pathlib import Path
 
 from fleetsched.errors import UsageError
 from fleetsched.lab import qemu
-from fleetsched.lab.images import Image
+from fleetsched.lab.accelerators import Bootable
 from fleetsched.lab.link import LINK_SOCKET
 from fleetsched.lab.monitor import CONSOLE_LOG, QMP_SOCKET
 
-KERNEL_ARGUMENTS = "console=ttyS0 panic=-1 mitigations=off quiet rw"
+KERNEL_ARGUMENTS = "console=ttyS0 panic=-1 mitigations=off quiet"
 MAX_CPUS = 16
-MEMORY_MIB = (256, 8192)
+MEMORY_MIB = (512, 8192)
 
 # An instruction takes 4 ns of the guest's time; when all its CPUs sleep, the clock jumps to the next timer.
 _ICOUNT = ("-icount", "shift=2,sleep=off")
@@ -52,9 +52,10 @@ class MachineSpec:
         kernel: `6.18` for the newest 6.18 that Debian offers, `6.18.15` for that one.
         cpus: how many, at most 16; a multiple of 2 for every topology but `flat`.
         topology: `flat`; `smt`, two threads a core; `two-llc`, two sockets; `two-node`, two NUMA nodes.
-        memory_mib: of all nodes together.
+        memory_mib: of all nodes together, beside what its files take, which are in memory, too.
         icount: the guest's clocks follow its instructions, so that they say the same however busy this
-            computer is. Under TCG only.
+            computer is. Under TCG only. It stands still, with all that was left running in it, while nobody
+            waits for it: in `run` or for an answer of the helper.
         packages: of Debian, beside those that every machine has.
     """
 
@@ -93,10 +94,11 @@ def memory_files(spec: MachineSpec, folder: Path) -> list[Path]:
 def machine_arguments(
     spec: MachineSpec,
     accelerator: qemu.Accelerator,
-    image: Image,
+    boot: Bootable,
     folder: Path,
     memory: Sequence[Path],
     *,
+    root_mib: int,
     restored: bool,
 ) -> list[str]:
     """The whole command line of one machine.
@@ -104,9 +106,10 @@ def machine_arguments(
     Args:
         spec: what it looks like.
         accelerator: how its instructions run.
-        image: what it boots.
-        folder: where its disk is and its sockets and log go; by it the process is found.
+        boot: its kernel and its root file system.
+        folder: where its sockets and log go; by it the process is found.
         memory: the files of `memory_files`.
+        root_mib: what its files take of the memory.
         restored: whether it waits for a saved state instead of booting; its memory is then its own.
     """
     topology = spec.check()
@@ -117,14 +120,12 @@ def machine_arguments(
         *accelerator.arguments,
         *(_ICOUNT if spec.icount else ()),
         *("-smp", f"{spec.cpus},sockets={topology.sockets},cores={cores},threads={topology.threads}"),
-        *_memory_arguments(spec, topology, memory, restored),
-        *("-kernel", str(image.kernel.image), "-initrd", str(image.initramfs), "-append", KERNEL_ARGUMENTS),
+        *_memory_arguments(spec.memory_mib + root_mib, spec.cpus, memory, restored),
+        *("-kernel", str(boot.kernel), "-initrd", str(boot.initramfs), "-append", KERNEL_ARGUMENTS),
         *("-name", folder.name),
         *("-pidfile", str(folder / "pid"), "-daemonize"),
         # A guest that panics is at its end.
         "-no-reboot",
-        *("-drive", f"file={_escaped(qemu.disk_file(folder))},format=qcow2,if=none,id=disk,cache=unsafe"),
-        *("-device", "virtio-blk-pci,drive=disk"),
         # Relative to where QEMU starts, because an address of a socket takes 107 bytes at most.
         *(
             "-chardev",
@@ -145,23 +146,19 @@ def machine_arguments(
     ]
 
 
-def _memory_arguments(
-    spec: MachineSpec, topology: Topology, memory: Sequence[Path], restored: bool
-) -> list[str]:
+def _memory_arguments(mib: int, cpus: int, files: Sequence[Path], restored: bool) -> list[str]:
     """Memory in files: saved by mapping them shared, restored by mapping them private, without a copy."""
-    share = "off" if restored else "on"
-    each_mib, each_cpus = spec.memory_mib // topology.nodes, spec.cpus // topology.nodes
-    arguments = ["-m", str(spec.memory_mib)]
-    for node, file in enumerate(memory):
-        arguments += [
-            "-object",
-            f"memory-backend-file,id=memory{node},mem-path={_escaped(file)},size={each_mib}M,share={share}",
-        ]
-    if topology.nodes == 1:
+    nodes, share = len(files), "off" if restored else "on"
+    arguments = ["-m", str(mib)]
+    for node, file in enumerate(files):
+        backend = f"id=memory{node},mem-path={_escaped(file)},size={mib // nodes}M,share={share}"
+        arguments += ["-object", f"memory-backend-file,{backend}"]
+    if nodes == 1:
         return [*arguments, "-machine", "pc,memory-backend=memory0"]
-    for node in range(topology.nodes):
-        first = node * each_cpus
-        arguments += ["-numa", f"node,nodeid={node},memdev=memory{node},cpus={first}-{first + each_cpus - 1}"]
+    each = cpus // nodes
+    for node in range(nodes):
+        ids = f"{node * each}-{node * each + each - 1}"
+        arguments += ["-numa", f"node,nodeid={node},memdev=memory{node},cpus={ids}"]
     return [*arguments, "-machine", "pc"]
 
 

@@ -8,6 +8,13 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/r
 
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
+if grep -q fleetsched.probe /proc/cmdline; then
+    echo fleetsched-probe-ok
+    exit
+fi
+mount -t devtmpfs -o mode=755 devtmpfs /dev
+# It may be full up to here with half of the memory.
+mount -o remount,size=90% /
 mkdir -p /dev/pts /dev/shm
 mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
 mount -t tmpfs -o nosuid,nodev,mode=1777 tmpfs /dev/shm

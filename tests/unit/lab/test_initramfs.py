@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fleetsched.errors import LabError
-from fleetsched.lab.initramfs import cpio, load_order, write_initramfs
+from fleetsched.lab.initramfs import cpio, load_order, write_initramfs, write_root
 from fleetsched.lab.kernels import Kernel
 
 DEPENDENCIES = {
@@ -50,6 +50,48 @@ def test_cpio_writes_what_the_kernel_reads() -> None:
         b"00000000" b"00000000" b"00000000" b"00000000" b"0000000B" b"00000000" b"TRAILER!!!\0\0\0\0"
     )  # fmt: skip
     assert written == expected
+
+
+def test_root_of_a_machine_keeps_owners_links_and_times_and_leaves_devices_out(tmp_path: Path) -> None:
+    members = [
+        ("./", tarfile.DIRTYPE, "", b""),
+        ("./usr", tarfile.DIRTYPE, "", b""),
+        ("./usr/a", tarfile.REGTYPE, "", b"text"),
+        ("./usr/b", tarfile.LNKTYPE, "./usr/a", b""),
+        ("./bin", tarfile.SYMTYPE, "usr", b""),
+        ("./dev/null", tarfile.CHRTYPE, "", b""),
+    ]
+    with tarfile.open(tmp_path / "root.tar", "w") as archive:
+        for name, kind, link, content in members:
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname, info.size = kind, link, len(content)
+            info.mode, info.uid, info.gid, info.mtime = 0o640, 7, 8, 9
+            archive.addfile(info, io.BytesIO(content))
+    size = write_root(tmp_path / "root.tar", {"init": b"#!"}, tmp_path / "root.cpio")
+
+    assert size == (tmp_path / "root.cpio").stat().st_size
+    assert read_cpio((tmp_path / "root.cpio").read_bytes()) == [
+        ("usr", 0o040640, (7, 8), 9, (0, 0), b""),
+        ("usr/a", 0o100640, (7, 8), 9, (0, 0), b"text"),
+        ("usr/b", 0o100640, (7, 8), 9, (0, 0), b"text"),
+        ("bin", 0o120777, (7, 8), 9, (0, 0), b"usr"),
+        ("dev/console", 0o020600, (0, 0), 0, (5, 1), b""),
+        ("init", 0o100755, (0, 0), 0, (0, 0), b"#!"),
+    ]
+
+
+def read_cpio(archive: bytes) -> list[tuple[str, int, tuple[int, int], int, tuple[int, int], bytes]]:
+    """Name, mode, owner, time, device and content of every member."""
+    members, at = [], 0
+    while True:
+        fields = [int(archive[at + 6 + 8 * n : at + 14 + 8 * n], 16) for n in range(13)]
+        name_at, content_at = at + 110, -(-(at + 110 + fields[11]) // 4) * 4
+        name = archive[name_at : name_at + fields[11] - 1].decode()
+        if name == "TRAILER!!!":
+            return members
+        content = archive[content_at : content_at + fields[6]]
+        members.append((name, fields[1], (fields[2], fields[3]), fields[5], (fields[9], fields[10]), content))
+        at = -(-(content_at + fields[6]) // 4) * 4
 
 
 def kernel_with(tmp_path: Path, files: dict[str, bytes]) -> Kernel:

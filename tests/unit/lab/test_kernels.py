@@ -7,7 +7,7 @@ import pytest
 
 from fleetsched.errors import LabError, UsageError
 from fleetsched.lab import kernels
-from fleetsched.lab.kernels import Kernel, find_kernel, newest
+from fleetsched.lab.kernels import Kernel, KernelImage, find_kernel, find_kernel_image, newest
 
 OFFERED = [
     "6.18.9+deb13-cloud-amd64",
@@ -78,6 +78,18 @@ def test_unfinished_kernel_is_not_used(cache: Path) -> None:
 
 def test_kernels_that_refuse_every_scheduler_are_never_the_labs_own_choice() -> None:
     assert not {"7.1", "7.2"} & set(kernels.PREFERRED)
+
+
+def test_machine_takes_a_kernel_with_or_without_modules_from_the_cache(cache: Path) -> None:
+    bare = cache.parent / "kernel-images" / "7.3.4+deb13-cloud-amd64"
+    bare.mkdir(parents=True)
+    assert find_kernel_image("7.3", print) == KernelImage(bare.name, bare / "vmlinuz")
+    whole = cache / "7.0.13+deb13-cloud-amd64"
+    assert find_kernel_image("7.0", print) == KernelImage(whole.name, whole / "vmlinuz")
+
+
+def test_kernels_that_refuse_every_scheduler_are_not_in_the_matrix() -> None:
+    assert not {"7.1", "7.2"} & set(kernels.MATRIX)
 
 
 @pytest.mark.parametrize("wanted", ["seven", "7", "7.2-rc1", "7.2.12.1", ""])

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fleetsched.errors import LabError
-from fleetsched.lab.monitor import AGENT_SOCKET, CONSOLE_LOG, QMP_SOCKET, GuestAgent, Monitor
+from fleetsched.lab.monitor import AGENT_SOCKET, CONSOLE_LOG, QMP_SOCKET, GuestAgent, Monitor, last_words
 
 GREETING = {"QMP": {"version": {}, "capabilities": []}}
 
@@ -142,3 +142,11 @@ def test_machine_that_does_not_quit_is_an_error(tmp_path: Path) -> None:
         pytest.raises(LabError, match="lab-1: does not end when told to"),
     ):
         monitor.quit(timeout_s=0.2)
+
+
+def test_reason_of_a_panic_is_its_last_word(tmp_path: Path) -> None:
+    log = "[1.0] all is well\n[2.0] Kernel panic - not syncing: no init\n[2.1] RSP: 002b\n"
+    (tmp_path / CONSOLE_LOG).write_text(log)
+    assert last_words(tmp_path) == (
+        "The end of its console:\n  [1.0] all is well\n  [2.0] Kernel panic - not syncing: no init"
+    )
