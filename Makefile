@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test test-aarch64 test-fast test-faults check analyze fuzz helper wheel bench clean
+.PHONY: help setup demo test test-aarch64 test-fast test-faults check analyze fuzz helper wheel bench catalogue clean
 
 help:  ## list what can be done
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ wheel: setup  ## build dist/: the wheel, with the helpers of all architectures i
 
 bench: setup  ## run the benchmarks (not in CI)
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+catalogue: setup  ## write docs/catalogue.md from policies, their evidence and the results of gates
+	@$(BIN)/python scripts/catalogue.py
 
 clean:  ## remove what was built here (caches of the user stay)
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

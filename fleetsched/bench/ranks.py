@@ -8,6 +8,7 @@ ties would be wrong.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,14 +35,14 @@ class RankTest:
 
 def rank_test(first: Sequence[float], second: Sequence[float]) -> RankTest:
     """Compare two arms of one number or more each."""
-    from scipy.stats import rankdata
-
     pooled = [*first, *second]
     if min(pooled) == max(pooled):
         return RankTest(1.0, 1.0)
     if len(pooled) > _EXACT_UP_TO:
         return _approximate(first, second)
-    doubled = [round(2 * rank) for rank in rankdata(pooled)]  # ties share a mean, which may end in a half
+    ordered = sorted(pooled)
+    # Twice the rank: equal numbers share the mean of theirs, which may end in a half.
+    doubled = [bisect_left(ordered, value) + bisect_right(ordered, value) + 1 for value in pooled]
     return _exact(doubled, len(first))
 
 

@@ -32,17 +32,14 @@ from statistics import median
 
 from fleetsched.bench.ranks import dominance, holm, rank_test
 from fleetsched.model.evidence import CANDIDATE, Comparison, Finding, Measured
+from fleetsched.model.medians import CONFIDENCE, MIN_BLOCKS, median_interval
 
 ALPHA = 0.05
-CONFIDENCE = 0.95
 MIN_CHANGE = 0.03
 """Medians closer than this are not called different: so little can come from where things happen to lie
 in memory (Mytkowicz and others, 2009)."""
 MIN_EFFECT = 0.33
 """Cliff's delta from which Romano and others (2006) call an effect medium: two of three pairs."""
-MIN_BLOCKS = 6
-"""With fewer no interval of a median is one of 95 %: all numbers lie on one side of it in 2 / 2^n of
-cases."""
 _RESAMPLES = 4000
 
 
@@ -84,21 +81,6 @@ def precise_enough(samples: Mapping[str, Sequence[float]], width: float) -> bool
         width: of the interval, as a share of the median.
     """
     return all(_is_narrow(values, width) for values in samples.values())
-
-
-def median_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return an interval of at least 95 % for the median, whatever the distribution.
-
-    It is infinite for less than `MIN_BLOCKS` numbers.
-    """
-    ordered, count = sorted(values), len(values)
-    outside, below = 0.0, 0  # how likely at most `below - 1` of the numbers are on one side of the median
-    while outside + math.comb(count, below) / 2**count <= (1 - CONFIDENCE) / 2:
-        outside += math.comb(count, below) / 2**count
-        below += 1
-    if below == 0:
-        return -math.inf, math.inf
-    return ordered[below - 1], ordered[count - below]
 
 
 def _is_narrow(values: Sequence[float], width: float) -> bool:
@@ -199,7 +181,7 @@ def _interval(candidate: Sequence[float], other: Sequence[float], seed: Sequence
     count = len(candidate)
     if count < MIN_BLOCKS:
         return -math.inf, math.inf
-    # The old generator, because numpy promises that its numbers never change (NEP 19): evidence is recomputed.
+    # The old generator: numpy promises that its numbers never change (NEP 19), and evidence is recomputed.
     source = np.random.RandomState([part % 2**32 for part in seed])
     blocks = source.randint(0, count, (_RESAMPLES, count))
     ours, theirs = (np.median(np.asarray(values)[blocks], axis=1).tolist() for values in (candidate, other))

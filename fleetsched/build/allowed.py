@@ -91,6 +91,13 @@ MOST_MAPS = 64
 ASSUMED_CPUS = 128
 """CPUs of a host, for the memory of maps of which each CPU has its own."""
 
+ASSUMED_TASKS = 10_000
+"""Tasks of a host, for the memory of maps of which each task has its own."""
+
+MOST_SETTINGS = {"dispatch_max_batch": 1024, "exit_dump_len": 1 << 20}
+"""Numbers in the ops table for which the kernel takes memory at the attach: entries for each CPU, and bytes.
+Its own are 32 and 32768."""
+
 MOST_MEMORY = 64 << 20
 """Bytes of all maps and data of one object. A host has one object; a published leak reached 34 GB."""
 
@@ -230,6 +237,9 @@ def _ops(btf: Btf, elf: Any) -> Iterator[str]:
             and (value := int.from_bytes(data[item.value : item.value + 8], "little")) & ~FLAGS
         ):
             yield f"ops.flags {value:#x}: only the bits of {FLAGS:#x} may be set"
+        most = MOST_SETTINGS.get(item.name)
+        if most and (value := int.from_bytes(data[item.value : item.value + 4], "little")) > most:
+            yield f"ops.{item.name} {value}: at most {most}"
 
 
 def _memory(btf: Btf, sections: list[Any]) -> Iterator[str]:
@@ -251,7 +261,7 @@ def _memory(btf: Btf, sections: list[Any]) -> Iterator[str]:
         if (flags := _number(btf, members.get("map_flags"))) & ~MAP_FLAGS:
             yield f"map_flags {flags:#x} of map {_shown(name)}"
         entries = max(_number(btf, members.get("max_entries")), 1)
-        copies = ASSUMED_CPUS if MAP_TYPES[kind].startswith("percpu") else 1
+        copies = {"percpu array": ASSUMED_CPUS, "task storage": ASSUMED_TASKS}.get(MAP_TYPES[kind], 1)
         each = sum(_size(btf, members.get(part)) for part in ("key", "value"))
         total += entries * copies * (1 if MAP_TYPES[kind] == "ring buffer" else each)
     if total > MOST_MEMORY:

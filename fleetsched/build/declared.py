@@ -47,7 +47,7 @@ def check_object(info: ObjectInfo, policy: str, declared: Declared) -> None:
     if info.license != _REQUIRED_LICENSE:
         differences.append(f"its license is {info.license!r}, expected {_REQUIRED_LICENSE!r}")
     if not info.records_exit:
-        differences.append("it has no exit record: UEI_DEFINE(uei) and UEI_RECORD in ops.exit are missing")
+        differences.append("it has no exit record: UEI_DEFINE(uei) or UEI_RECORD in ops.exit is missing")
     for name, (type_, default) in declared.parameters.items():
         found = info.rodata.get(name)
         if found is None:

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
+from elftools.elf.relocation import RelocationSection
 
 from fleetsched.build.btf import Btf, Kind
 from fleetsched.errors import BuildError
@@ -20,7 +21,8 @@ _OPS_SECTIONS = (".struct_ops.link", ".struct_ops")
 _OPS_TYPE = "sched_ext_ops"
 _CODE = ("struct_ops", "struct_ops.s")
 _SUBPROGRAMS = ".text"
-_EXIT_RECORD = "uei"
+_EXIT_RECORD = frozenset({"uei", "uei_ring"})
+"""What UEI_DEFINE(uei) defines: the record, and the ring that wakes who waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class ObjectInfo:
         maps: type numbers (`enum bpf_map_type`) by name.
         rodata: the constants that a loader may set, by name.
         symbols: what the object wants of the kernel: names of kfuncs and variables, with their flavours.
-        records_exit: there is a `uei` in .data.
+        records_exit: there is a `uei` in .data, and ops.exit has to do with it and its ring.
     """
 
     ops_name: str
@@ -93,7 +95,7 @@ def _inspect(elf: Any) -> ObjectInfo:
             for symbol in sections[".symtab"].iter_symbols()
             if symbol["st_shndx"] == "SHN_UNDEF" and symbol.name
         ),
-        records_exit=_EXIT_RECORD in btf.variables(".data"),
+        records_exit="uei" in btf.variables(".data") and _used_by_exit(btf, elf, sections) >= _EXIT_RECORD,
     )
 
 
@@ -134,6 +136,25 @@ def _ops(btf: Btf, sections: Mapping[str, Any]) -> tuple[str, int]:
         _text(data[at + name.value : at + name.value + 128]) if name else "",
         int.from_bytes(data[at + timeout.value : at + timeout.value + 4], "little") if timeout else 0,
     )
+
+
+def _used_by_exit(btf: Btf, elf: Any, sections: Mapping[str, Any]) -> frozenset[str]:
+    """The names of what the callback in ops.exit refers to."""
+    for number in btf.variables(_OPS_SECTIONS[0]).values():
+        member = btf.resolve(number).item("exit")
+        for at, callback in _relocations(sections, _OPS_SECTIONS[0]):
+            if member and at == member.value and isinstance(callback["st_shndx"], int):
+                start, end = callback["st_value"], callback["st_value"] + callback["st_size"]
+                code = elf.get_section(callback["st_shndx"]).name
+                return frozenset(used.name for at, used in _relocations(sections, code) if start <= at < end)
+    return frozenset()
+
+
+def _relocations(sections: Mapping[str, Any], name: str) -> Iterator[tuple[int, Any]]:
+    """Where a section refers to symbols, and to which."""
+    found = sections.get(f".rel{name}")
+    for entry in found.iter_relocations() if isinstance(found, RelocationSection) else ():
+        yield entry["r_offset"], sections[".symtab"].get_symbol(entry["r_info_sym"])
 
 
 def _maps(btf: Btf) -> dict[str, int]:

@@ -30,6 +30,8 @@ _FILES = {
     "undo": ("rollback", "retry", "release"),
     "proposals": ("propose", "review"),
     "policy": ("policy",),
+    "report": ("report",),
+    "verify": ("verify",),
     "hosts": ("hosts",),
     "bootstrap": ("bootstrap",),
     "helper": ("helper",),

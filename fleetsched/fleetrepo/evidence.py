@@ -31,6 +31,7 @@ from fleetsched.model.evidence import (
     Finding,
     Measured,
 )
+from fleetsched.model.manifests import KERNEL_DEFAULT
 
 EVIDENCE_FOLDER = "evidence"
 _FORMAT = {"format": "fleetsched-evidence", "version": 1}
@@ -165,9 +166,8 @@ def _contradictions(document: Node) -> Iterator[Problem]:
         yield document.at("arms").problem("an arm is there twice")
     if CANDIDATE not in by_name:
         yield document.at("arms").problem("there is no candidate: evidence is about one")
-    elif by_name[CANDIDATE]["policy"] != value["policy"]:
-        got = shown(by_name[CANDIDATE]["policy"])
-        yield document.at("policy").problem(f"expected the candidate's, {got}")
+    elif (named := by_name[CANDIDATE]["policy"] or KERNEL_DEFAULT) != value["policy"]:
+        yield document.at("policy").problem(f"expected the candidate's, {shown(named)}")
     if tuple(value["labels"]) != (expected := _environment(value["environment"]).labels):
         yield document.at("labels").problem(
             f"expected {', '.join(expected) or 'none'}, as the environment has it"

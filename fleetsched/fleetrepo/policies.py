@@ -15,7 +15,7 @@ from fleetsched.fleetrepo import decode
 from fleetsched.fleetrepo.parameters import check_declared
 from fleetsched.fleetrepo.programs import check_program
 from fleetsched.fleetrepo.requirements import unmeetable
-from fleetsched.model.manifests import KERNEL_DEFAULT, Policy, PolicyLock
+from fleetsched.model.manifests import KERNEL_DEFAULT, LEAST_TIMEOUT_S, MOST_TIMEOUT_S, Policy, PolicyLock
 from fleetsched.model.metrics import FEATURES
 from fleetsched.model.suggest import suggestion
 
@@ -73,7 +73,7 @@ def read_policy(folder: Path, name: str) -> tuple[Policy | None, list[Problem]]:
     if document is None:
         return None, problems
     problems = [*check_declared(document), *_name_problems(document, folder), *secrets_in(document)]
-    problems += [*_unknown_features(document), *check_program(document)]
+    problems += [*_unknown_features(document), *_time_out_problems(document), *check_program(document)]
     problems += unmeetable(decode.requires(document.value["spec"].get("requires", {})), document)
     written = document.at("metadata", "name")
     if written.value == KERNEL_DEFAULT:
@@ -106,6 +106,14 @@ def _unknown_features(document: Node) -> list[Problem]:
         for name, place in names.items()
         if name not in FEATURES
     ]
+
+
+def _time_out_problems(document: Node) -> list[Problem]:
+    written = document.get("spec", "timeout")
+    if written is None or LEAST_TIMEOUT_S <= decode.duration(written.value) <= MOST_TIMEOUT_S:
+        return []
+    limits = f"{LEAST_TIMEOUT_S:.0f}s to {MOST_TIMEOUT_S:.0f}s"
+    return [written.problem(f"expected {limits}, what the kernel's watchdog takes, got {written.value}")]
 
 
 def _name_problems(document: Node, folder: Path) -> list[Problem]:

@@ -62,6 +62,15 @@ class _Channel:
             raise LabError(f"{folder.name}: the machine does not answer: {error.strerror}") from error
         finally:
             os.close(directory)
+        try:
+            self._greet(timeout_s)
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def _greet(self, timeout_s: float) -> None:
+        """Come to where questions are answered."""
+        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self
@@ -119,7 +128,9 @@ class Monitor(_Channel):
 
     def __init__(self, folder: Path, *, timeout_s: float = 30.0) -> None:
         super().__init__(folder, QMP_SOCKET, timeout_s=timeout_s)
-        self._receive(timeout_s)  # the greeting
+
+    def _greet(self, timeout_s: float) -> None:
+        self._receive(timeout_s)
         self.command("qmp_capabilities")
 
     def command(self, execute: str, *, timeout_s: float = 30.0, **arguments: Any) -> Any:
@@ -159,9 +170,8 @@ class GuestAgent(_Channel):
 
     def __init__(self, folder: Path, *, timeout_s: float) -> None:
         super().__init__(folder, AGENT_SOCKET, timeout_s=timeout_s)
-        self._synchronise(timeout_s)
 
-    def _synchronise(self, timeout_s: float) -> None:
+    def _greet(self, timeout_s: float) -> None:
         """Wait until the agent answers, and drop what it said to an earlier caller."""
         end = time.monotonic() + timeout_s
         number = 0

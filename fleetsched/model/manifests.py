@@ -20,6 +20,9 @@ KERNEL_DEFAULT = "kernel-default"
 DEFAULT_TIMEOUT_S = 5.0
 """A policy's watchdog time-out when its manifest gives none; the helper clamps to it at load."""
 
+LEAST_TIMEOUT_S, MOST_TIMEOUT_S = 1.0, 30.0
+"""A policy's watchdog time-out in seconds. The kernel refuses more (SCX_WATCHDOG_MAX_TIMEOUT) and reads 0 as 30."""
+
 ParameterType = Literal["bool", "u8", "u16", "u32", "u64", "s32", "s64"]
 
 _VERSION = re.compile(r"^(\d+)\.(\d+)(?:\.(\d+))?")

@@ -10,6 +10,7 @@ from fleetsched.fleetrepo.evidence import recorded
 from fleetsched.fleetrepo.policies import Catalogue, read_catalogue
 from fleetsched.model.dossier import Dossier
 from fleetsched.model.suggest import suggestion
+from fleetsched.views.catalogue import catalogue_markdown
 
 
 def dossier(root: Path, name: str) -> Dossier:
@@ -39,6 +40,15 @@ def dossiers(root: Path) -> list[Dossier]:
     if catalogue.problems:
         raise ProblemsError(catalogue.problems)
     return [_dossier(catalogue, name) for name in sorted(catalogue.policies)]
+
+
+def catalogue_page(root: Path) -> str:
+    """Write the page about a repository's policies, as `docs/catalogue.md` has it.
+
+    Raises:
+        ProblemsError: files are wrong.
+    """
+    return catalogue_markdown(dossiers(root))
 
 
 def _dossier(catalogue: Catalogue, name: str) -> Dossier:

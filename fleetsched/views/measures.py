@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 
+from fleetsched.model.dossier import Outcome
 from fleetsched.model.evidence import (
     INCUMBENT,
     KERNEL_DEFAULT_ARM,
@@ -32,6 +33,11 @@ def number(value: float) -> str:
         text = f"{value:,.{decimals}f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
     return f"{value:.3e}"
+
+
+def amount(value: float, unit: str) -> str:
+    """Write a number with its unit; `1` is that of counts and is not said."""
+    return number(value) if unit == "1" else f"{number(value)} {unit}"
 
 
 def percent(share: float) -> str:
@@ -96,3 +102,15 @@ def ended_text(evidence: Evidence) -> str:
         "budget": "until the time was used up",
         "repeats": "as many as were asked for",
     }[evidence.ended]
+
+
+def outcome_text(outcome: Outcome) -> str:
+    """Say in one line what was found, with its numbers and labels."""
+    comparison, evidence = outcome.comparison, outcome.evidence
+    ours, theirs = number(comparison.medians[0]), amount(comparison.medians[1], outcome.measured.unit)
+    labels = "".join(f", {label}" for label in evidence.environment.labels)
+    held = "" if outcome.guardrails_held else "; but not every guardrail was shown to hold"
+    return (
+        f"{comparison.metric} on {evidence.workload}, Linux {evidence.kernel}{labels}: "
+        f"{ours} against {theirs}, {percent(comparison.change)} ({interval(comparison)}){held}"
+    )

@@ -22,7 +22,7 @@ def policy_list_text(entries: Sequence[CatalogueEntry]) -> str:
         line
         for entry in entries
         for line in (
-            "  ".join((entry.policy.name.ljust(width), _needs(entry.policy), *_where(entry))),
+            "  ".join((entry.policy.name.ljust(width), needs_text(entry.policy), *_where(entry))),
             _wrap(entry.policy.summary, "    "),
         )
     )
@@ -35,8 +35,8 @@ def policy_text(entry: CatalogueEntry) -> str:
     facts = {
         "algorithm": policy.algorithm,
         "program": policy.program.path if policy.program else "",
-        "needs": _needs(policy),
-        "topology": _topology(policy),
+        "needs": needs_text(policy),
+        "topology": topology_text(policy),
         "cost": policy.cost,
         "watchdog": f"{policy.timeout_s:g} s",
         "variants": ", ".join(policy.variants),
@@ -76,12 +76,14 @@ def policy_records(entries: Sequence[CatalogueEntry]) -> Iterator[dict[str, Any]
         }
 
 
-def _needs(policy: Policy) -> str:
+def needs_text(policy: Policy) -> str:
+    """Say which hosts can run it."""
     kernel = f"kernel {_kernel(policy)}" if policy.requires.kernel else "any kernel with sched_ext"
     return f"{kernel}, {' or '.join(policy.requires.arch)}" if policy.requires.arch else kernel
 
 
-def _topology(policy: Policy) -> str:
+def topology_text(policy: Policy) -> str:
+    """Say what a host must have for it to be of use; empty = nothing in particular."""
     needs = " and ".join(_TOPOLOGY[need] for need in policy.topology.needs)
     return "; ".join(filter(None, (needs and f"made for {needs}", policy.topology.note)))
 

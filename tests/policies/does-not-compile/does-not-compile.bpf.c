@@ -2,7 +2,7 @@
 /*
  * does-not-compile: uses a name that nothing declares, in line 13
  *
- * For tests only.
+ * For tests only. The compile gate stops it.
  */
 #include <fleetsched/policy.bpf.h>
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleetsched.bench.statistics import compare, median_interval, precise_enough
+from fleetsched.bench.statistics import compare, precise_enough
 from fleetsched.model.evidence import Comparison, Finding, Measured
 
 BASE = (100.0, 103.0, 98.0, 101.0, 99.0, 102.0)
@@ -221,14 +221,6 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
     noisy = [measured([100 + number**2 for number in range(15)], [number % 7 + 90 for number in range(15)])]
     assert compare(noisy, seed=5) == compare(noisy, seed=5)
     assert compare(noisy, seed=5)[0].interval != compare(noisy, seed=6)[0].interval
-
-
-@pytest.mark.parametrize(
-    ("count", "expected"),
-    [(5, (-math.inf, math.inf)), (6, (1, 6)), (8, (1, 8)), (9, (2, 8)), (10, (2, 9)), (20, (6, 15))],
-)
-def test_the_interval_of_a_median_is_that_of_tables(count: int, expected: tuple[float, float]) -> None:
-    assert median_interval(list(range(count, 0, -1))) == expected
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,15 @@ from fleetsched.build.policy import compile_policy
 from fleetsched.errors import BuildError
 from fleetsched.fleetrepo.load import load_policy
 from fleetsched.operations.lock import lock
+from tests.policies.table import BAD, BEFORE_ANY_KERNEL
 
 PROJECT = Path(__file__).resolve().parents[3]
 CATALOGUE = sorted(file.parent for file in PROJECT.glob("policies/*/policy.yaml"))
-BROKEN = sorted(file.parent for file in PROJECT.glob("tests/policies/*/policy.yaml"))
+FOR_KERNELS = [row.folder for row in BAD if row.gate not in BEFORE_ANY_KERNEL]
+"""Broken policies that are wrong only for a kernel."""
+LOCKED = sorted(file.parent for file in PROJECT.glob("tests/policies/*/policy.lock.yaml"))
+"""Broken policies that other tests put into fleets."""
 DOES_NOT_COMPILE = "does-not-compile"
-COMPILING = [folder for folder in CATALOGUE + BROKEN if folder.name != DOES_NOT_COMPILE]
 SIZE_LIMIT = 26_000
 
 
@@ -29,16 +32,15 @@ def name(folder: Path) -> str:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A fleet repository with the broken policies that compile."""
-    ignored = shutil.ignore_patterns(DOES_NOT_COMPILE)
-    shutil.copytree(PROJECT / "tests" / "policies", tmp_path / "policies", ignore=ignored)
+    """A fleet repository with the broken policies that have a lock."""
+    for folder in LOCKED:
+        shutil.copytree(folder, tmp_path / "policies" / folder.name)
     return tmp_path
 
 
 def test_the_catalogue_is_complete() -> None:
     assert list(map(name, CATALOGUE)) == ["fair", "interactive", "throughput"]
-    assert list(map(name, BROKEN)) == [
-        DOES_NOT_COMPILE,
+    assert list(map(name, LOCKED)) == [
         "exits-late",
         "forbidden-cpu",
         "init-fails",
@@ -55,13 +57,11 @@ def test_locks_are_up_to_date() -> None:
 
 def test_locks_of_the_broken_policies_are_up_to_date(repository: Path) -> None:
     assert [result.lock.policy for result in lock(repository, [], check=True)] == [
-        folder.name for folder in BROKEN if folder.name != DOES_NOT_COMPILE
+        folder.name for folder in LOCKED
     ]
 
 
-@pytest.mark.parametrize(
-    "folder", [each for each in CATALOGUE + BROKEN if each.name != DOES_NOT_COMPILE], ids=name
-)
+@pytest.mark.parametrize("folder", CATALOGUE + FOR_KERNELS, ids=name)
 def test_objects_are_small_and_without_warnings(folder: Path, cache: Path) -> None:
     compiled = compile_policy(folder, {}, cache=cache)
     assert compiled.diagnostics == ()

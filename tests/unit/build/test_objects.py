@@ -161,12 +161,25 @@ def test_differences_from_the_manifest_are_named(
     assert caught.value.message == f"policy {policy!r}: {difference}"
 
 
-def test_an_object_without_an_exit_record_is_named(make_policy: MakePolicy, cache: Path) -> None:
-    source = MINIMAL.replace("UEI_DEFINE(uei);", "").replace("\tUEI_RECORD(uei, info);\n", "")
+RECORD = "\tUEI_RECORD(uei, info);\n"
+
+
+@pytest.mark.parametrize(
+    "taken_out",
+    [("UEI_DEFINE(uei);", RECORD), (RECORD,), (", .exit = (void *)small_exit",)],
+    ids=["neither declared nor written", "declared, never written", "no ops.exit to write it"],
+)
+def test_an_object_without_an_exit_record_is_named(
+    make_policy: MakePolicy, cache: Path, taken_out: tuple[str, ...]
+) -> None:
+    source = MINIMAL
+    for each in taken_out:
+        assert each in source
+        source = source.replace(each, "")
     with pytest.raises(BuildError) as caught:
         check_object(inspected(make_policy, cache, source), "small", DECLARED)
     assert caught.value.message == (
-        "policy 'small': it has no exit record: UEI_DEFINE(uei) and UEI_RECORD in ops.exit are missing"
+        "policy 'small': it has no exit record: UEI_DEFINE(uei) or UEI_RECORD in ops.exit is missing"
     )
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from fleetsched.build import render as render_module
+from fleetsched.build import sandbox
 from fleetsched.build.policy import compile_policy
 from fleetsched.build.render import render
 from fleetsched.errors import BuildError
@@ -22,6 +24,8 @@ static u64 nr_{{ name }};
 {% endfor %}
 int last;
 """
+
+ENDLESS = ": error: rendering the template takes more than 1 s"
 
 
 def message(folder: Path, inputs: dict[str, object]) -> str:
@@ -80,6 +84,60 @@ def test_variants_make_different_objects_with_equal_names(make_policy: MakePolic
 )
 def test_mistakes_of_templates_have_their_line(make_policy: MakePolicy, template: str, problem: str) -> None:
     assert message(make_policy(template, end=".j2"), {}) == f"policies/small/small.bpf.c.j2:{problem}"
+
+
+@pytest.mark.parametrize(
+    ("template", "problem"),
+    [
+        ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", ENDLESS),
+        ("{{ 9 ** (9 ** 9) }}", ENDLESS),
+        ("int x;\n{{ ('x' * 10 ** 10) | length }}", ":2: error: rendering takes more than 512 MiB"),
+        ("{% macro f() %}{{ f() }}{% endmacro %}\n{{ f() }}", ":1: error: maximum recursion depth exceeded"),
+        (f"{{{{ {'(' * 5000} }}}}", ":1: error: maximum recursion depth exceeded"),
+    ],
+)
+def test_a_template_takes_only_so_much(
+    make_policy: MakePolicy, monkeypatch: pytest.MonkeyPatch, template: str, problem: str
+) -> None:
+    monkeypatch.setitem(render_module.LIMITS, "cpu_s", 1)
+    assert message(make_policy(template, end=".j2"), {}).startswith(f"policies/small/small.bpf.c.j2{problem}")
+
+
+def test_a_template_sees_nothing_of_the_callers_environment(
+    make_policy: MakePolicy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "jinja2.py").write_text("raise SystemExit('not the one that is installed')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert render(make_policy("int x{{ 1 }};", end=".j2"), {}).endswith("int x1;")
+
+
+def test_a_template_that_gets_out_of_the_sandbox_opens_nothing(
+    make_policy: MakePolicy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As if Jinja's sandbox had a hole: the process has none of the rights that a template could want."""
+    holed = tmp_path / "sandbox.py"
+    own = Path(sandbox.__file__).read_text(encoding="utf-8")
+    holed.write_text(own.replace("    answer: dict[str, Any]\n", '    asked["inputs"]["open"] = open\n'))
+    assert holed.read_text(encoding="utf-8") != own
+    monkeypatch.setattr(render_module, "_SANDBOX", holed)
+    assert "Too many open files" in message(make_policy("{{ open('/etc/passwd').read() }}", end=".j2"), {})
+
+
+def test_a_source_is_no_link(make_policy: MakePolicy, tmp_path: Path) -> None:
+    folder = make_policy()
+    (folder / "small.bpf.c").rename(tmp_path / "elsewhere")
+    (folder / "small.bpf.c").symlink_to(tmp_path / "elsewhere")
+    assert message(folder, {}) == ("policies/small/small.bpf.c: error: a link is refused: a source is a file")
+
+
+def test_a_source_is_not_read_when_it_is_huge(make_policy: MakePolicy) -> None:
+    folder = make_policy()
+    with (folder / "small.bpf.c").open("wb") as file:
+        file.truncate(1 << 40)
+    assert message(folder, {}) == (
+        "policies/small/small.bpf.c: error: 1099511627776 bytes; at most 1048576 are read"
+    )
 
 
 def test_inputs_need_a_template(make_policy: MakePolicy) -> None:

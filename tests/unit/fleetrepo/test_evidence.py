@@ -13,6 +13,7 @@ import pytest
 
 from fleetsched.errors import ProblemsError
 from fleetsched.fleetrepo.evidence import evidence_from, evidence_text, recorded, write_evidence
+from fleetsched.model.evidence import Arm
 from tests.unit.experiments import DIGEST, EMULATED, evidence, metric
 
 FULL = evidence(distributions=True)
@@ -122,6 +123,11 @@ def changed(change: Any) -> list[str]:
 )
 def test_a_contradiction_is_named(change: Any, expected: str) -> None:
     assert any(expected in message for message in changed(change)), changed(change)
+
+
+def test_both_arms_may_be_the_kernels_own_scheduler() -> None:
+    made = replace(evidence(), policy="kernel-default", arms=(Arm("kernel-default"), Arm("candidate")))
+    assert evidence_from(evidence_text(made).encode(), "e.json") == (made, [])
 
 
 def test_a_mistake_has_its_line() -> None:

@@ -225,6 +225,18 @@ POLICY = "policies/fair/policy.yaml"
             "(twice its time-out)",
         ),
         (
+            POLICY,
+            "  summary",
+            "  timeout: 60s\n  summary",
+            f"{POLICY}:5:12: expected 1s to 30s, what the kernel's watchdog takes, got 60s",
+        ),
+        (
+            POLICY,
+            "  summary",
+            "  timeout: 0s\n  summary",
+            f"{POLICY}:5:12: expected 1s to 30s, what the kernel's watchdog takes, got 0s",
+        ),
+        (
             STRATEGY,
             "trialDeadline: 2m",
             "trialDeadline: 100s",

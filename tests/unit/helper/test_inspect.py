@@ -17,6 +17,7 @@ from fleetsched.build.policy import compile_policy
 from fleetsched.errors import BuildError
 from tests.conformance.runner import REFUSED as REFUSED_FOLDERS
 from tests.conformance.simulation import BEHAVIOURS
+from tests.policies.table import BAD, BEFORE_ANY_KERNEL
 from tests.unit.build.conftest import MINIMAL
 from tests.unit.build.hostile import (
     ARRAY,
@@ -32,12 +33,8 @@ from tests.unit.build.hostile import (
 from tests.unit.helper.conftest import HELPER
 
 PROJECT = HELPER.parents[1]
-POLICIES = sorted(
-    source.parent
-    for folder in ("policies", "tests/policies")
-    for source in (PROJECT / folder).glob("*/*.bpf.c*")
-    if source.parent.name != "does-not-compile"
-)
+CATALOGUE = sorted(source.parent for source in (PROJECT / "policies").glob("*/*.bpf.c*"))
+POLICIES = CATALOGUE + [row.folder for row in BAD if row.gate not in BEFORE_ANY_KERNEL]
 SEVERAL_MAPS = a_map(f"{ARRAY} __type(value, u64[4]); __uint(max_entries, 2);") + (
     "struct { __uint(type, BPF_MAP_TYPE_TASK_STORAGE); __uint(map_flags, BPF_F_NO_PREALLOC);"
     ' __type(key, int); __type(value, u64); } of_tasks SEC(".maps");\n'

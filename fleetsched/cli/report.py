@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`fleetsched report`: what is known of a policy, as a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fleetsched.cli.complete import complete_policy
+from fleetsched.cli.options import Repository, find_repository
+from fleetsched.cli.say import say
+from fleetsched.errors import InputError, UsageError
+from fleetsched.secrets import redact
+from fleetsched.shipped import shipped_root
+
+app = typer.Typer()
+
+
+@app.command()
+def report(
+    policy: Annotated[
+        str,
+        typer.Argument(
+            metavar="POLICY",
+            help="A policy of the fleet repository; outside of one, of the catalogue.",
+            autocompletion=complete_policy,
+        ),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the page there; default: POLICY.html here.")
+    ] = None,
+    repository: Repository = None,
+) -> None:
+    """Write what gates and measurements say of a policy as one HTML page that needs nothing else."""
+    from fleetsched.operations.evidence import dossier
+    from fleetsched.views.report import report_html
+
+    found = dossier(_root(repository), policy)
+    file = output or Path(f"{policy}.html")
+    try:
+        file.write_text(redact(report_html(found)), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{file} cannot be written: {error.strerror or error}") from error
+    say(f"wrote {file}")
+
+
+def _root(given: Path | None) -> Path:
+    """The fleet repository if there is one: what is known of the catalogue can be read anywhere."""
+    try:
+        return find_repository(given)
+    except UsageError:
+        if given is not None:
+            raise
+        return shipped_root()

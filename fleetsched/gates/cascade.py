@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gates in their order: policies in, a report a variant out.
+
+What fails before any machine starts none. A kernel is booted, or restored, once for all that are judged on
+it; nothing follows a failure on the same kernel, and the other kernels go on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fleetsched.build.declared import ops_name
+from fleetsched.errors import BuildError, HelperError, LabError, UnreachableError
+from fleetsched.gates.attach import attach
+from fleetsched.gates.cache import ResultCache
+from fleetsched.gates.compile import compile_variant
+from fleetsched.gates.course import CourseMachine, Seen, go
+from fleetsched.gates.inspect import inspect
+from fleetsched.gates.machines import LabMachines, Machines, Say
+from fleetsched.gates.outcome import Outcome, skipped
+from fleetsched.gates.schema import schema
+from fleetsched.gates.soak import soak
+from fleetsched.gates.stress import stress
+from fleetsched.gates.verify import verify
+from fleetsched.model.gate import Gate, GateReport, GateResult, GateVerdict
+from fleetsched.model.manifests import Policy
+
+ON_MACHINES = (Gate.VERIFY, Gate.ATTACH, Gate.STRESS, Gate.SOAK)
+LAST = Gate.STRESS
+"""Where the cascade ends unless somebody asks for more."""
+
+_ARCH = "x86_64"
+_ORDER = list(Gate)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked of the gates.
+
+    Attributes:
+        kernels: such as `6.18`.
+        until: the last gate.
+        variant: of each policy; None = all.
+        cached: whether an earlier verdict about exactly this counts.
+    """
+
+    kernels: tuple[str, ...]
+    until: Gate = LAST
+    variant: str | None = None
+    cached: bool = True
+
+    def asks(self, gate: Gate) -> bool:
+        """Whether this gate belongs to it."""
+        return _ORDER.index(gate) <= _ORDER.index(self.until)
+
+
+@dataclass(slots=True)
+class _Subject:
+    """One variant on its way through the gates."""
+
+    folder: Path
+    variant: str
+    policy: Policy | None = None
+    digest: str = ""
+    image: bytes = b""
+    results: list[GateResult] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.policy.name if self.policy else self.folder.name
+
+    def report(self) -> GateReport:
+        return GateReport(self.name, self.variant, self.digest, tuple(self.results))
+
+
+def run_gates(
+    folders: Sequence[Path],
+    wanted: Wanted,
+    say: Say,
+    *,
+    machines: Machines | None = None,
+    cache: ResultCache | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[GateReport]:
+    """Send policies through the gates.
+
+    Args:
+        folders: one a policy.
+        wanted: how far, on which kernels.
+        say: told what takes long.
+        machines: None = the lab's.
+        cache: of results on machines; None = the user's.
+        clock: seconds of this computer's time.
+
+    Returns:
+        A report a variant, in the order of `folders`. A gate that could not run says so in its result.
+    """
+    machines, cache = machines or LabMachines(), cache or ResultCache()
+    subjects = [subject for folder in folders for subject in _built(folder, wanted, clock)]
+    ready = [subject for subject in subjects if subject.image]
+    if ready and wanted.asks(Gate.VERIFY):
+        for kernel in wanted.kernels:
+            _Kernel(kernel, wanted, say, machines, cache, clock).judge(ready)
+    return [subject.report() for subject in subjects]
+
+
+def _built(folder: Path, wanted: Wanted, clock: Callable[[], float]) -> list[_Subject]:
+    """The variants of one policy after the gates that need no machine."""
+    began = clock()
+    policy, outcome = schema(folder)
+    result = outcome.result(Gate.SCHEMA, seconds=clock() - began)
+    names = [wanted.variant] if wanted.variant else list(policy.variants) if policy else ["default"]
+    subjects = [_Subject(folder, name, policy, results=[result]) for name in names]
+    for subject in subjects:
+        if policy is None or not outcome.passed:
+            continue
+        if policy.program is not None:
+            why = "a policy of `kind: program` is not built here: hosts have it, and judge it in a trial"
+            later = [gate for gate in Gate if gate is not Gate.SCHEMA and wanted.asks(gate)]
+            subject.results += [skipped(gate, why) for gate in later]
+        elif wanted.asks(Gate.COMPILE):
+            _build(subject, policy, wanted, clock)
+    return subjects
+
+
+def _build(subject: _Subject, policy: Policy, wanted: Wanted, clock: Callable[[], float]) -> None:
+    began = clock()
+    built, outcome = compile_variant(policy, subject.variant)
+    subject.results.append(outcome.result(Gate.COMPILE, seconds=clock() - began))
+    if built is None:
+        return
+    subject.digest = built.digest
+    if not wanted.asks(Gate.INSPECT):
+        return
+    began = clock()
+    info, outcome = inspect(built.image, policy)
+    subject.results.append(outcome.result(Gate.INSPECT, seconds=clock() - began))
+    if info is not None:
+        subject.image = built.image
+
+
+@dataclass(slots=True)
+class _Kernel:
+    """The gates on one kernel."""
+
+    kernel: str
+    wanted: Wanted
+    say: Say
+    machines: Machines
+    cache: ResultCache
+    clock: Callable[[], float]
+    release: str = ""
+    identity: str = ""
+
+    def judge(self, subjects: Sequence[_Subject]) -> None:
+        try:
+            self.release, self.identity = self.machines.identify(self.kernel, self.say)
+        except (LabError, BuildError) as error:
+            for subject in subjects:
+                subject.results.append(self._error(Gate.VERIFY, error, self.kernel))
+            return
+        left = [subject for subject in subjects if not self._answered(subject)]
+        if not left:
+            return
+        done: list[_Subject] = []
+        try:
+            with self.machines.open(self.kernel, self.say) as machine:
+                for subject in left:
+                    if done:
+                        machine.reset()
+                    self.say(f"{subject.name}/{subject.variant} on {self.release}")
+                    self._judge(subject, machine)
+                    done.append(subject)
+        except (LabError, BuildError) as error:
+            for subject in left[len(done) :]:
+                subject.results.append(self._error(Gate.VERIFY, error, self.release))
+
+    def _answered(self, subject: _Subject) -> bool:
+        """Whether nothing has to run: the kernel is not for it, or it was judged before."""
+        assert subject.policy is not None
+        unmet = subject.policy.requires.unmet(self.release, _ARCH)
+        if unmet:
+            subject.results.append(skipped(Gate.VERIFY, unmet, self.release))
+            return True
+        found: list[GateResult] = []
+        for gate in self._gates():
+            result = self.cache.get(gate, subject.digest, self.identity) if self.wanted.cached else None
+            if result is None:
+                return False
+            found.append(result)
+            if result.verdict is not GateVerdict.PASSED:
+                break
+        subject.results += found
+        return True
+
+    def _gates(self) -> list[Gate]:
+        return [gate for gate in ON_MACHINES if self.wanted.asks(gate)]
+
+    def _judge(self, subject: _Subject, machine: CourseMachine) -> None:
+        began = self.clock()
+        try:
+            seen = go(
+                machine,
+                subject.name,
+                subject.variant,
+                subject.image,
+                soak=self.wanted.asks(Gate.SOAK),
+                clock=self.clock,
+            )
+        except (LabError, HelperError, UnreachableError) as error:
+            subject.results.append(self._error(Gate.VERIFY, error, self.release, self.clock() - began))
+            return
+        for gate in self._gates():
+            outcome = _judges(gate, seen, subject.name)
+            result = outcome.result(gate, kernel=self.release, seconds=seen.seconds.get(gate, 0.0))
+            subject.results.append(result)
+            self.cache.put(result, subject.digest, self.identity)
+            if not outcome.passed:
+                break
+
+    def _error(self, gate: Gate, error: Exception, kernel: str, seconds: float = 0.0) -> GateResult:
+        return Outcome(error=str(error)).result(gate, kernel=kernel, seconds=seconds)
+
+
+def _judges(gate: Gate, seen: Seen, policy: str) -> Outcome:
+    if gate is Gate.VERIFY:
+        return verify(seen)
+    if gate is Gate.ATTACH:
+        return attach(seen, ops_name(policy))
+    return stress(seen) if gate is Gate.STRESS else soak(seen)

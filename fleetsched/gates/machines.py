@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The machines that gates use: which, and where they come from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from typing import Protocol
+
+from fleetsched.gates.course import CourseMachine
+from fleetsched.lab.shape import MachineSpec
+
+Say = Callable[[str], None]
+
+MATRIX = ("6.16", "6.18", "6.19", "7.0", "7.2", "7.3")
+"""The kernels that policies are held to."""
+
+DEFAULT_KERNELS = ("6.18",)
+
+
+class Machines(Protocol):
+    """A source of machines."""
+
+    def identify(self, kernel: str, say: Say) -> tuple[str, str]:
+        """The release of the newest such kernel, and a digest of all else that makes the machine.
+
+        Raises:
+            LabError: the kernel cannot be had.
+        """
+        ...
+
+    def open(self, kernel: str, say: Say) -> AbstractContextManager[CourseMachine]:
+        """A machine at the moment after its boot.
+
+        Raises:
+            LabError: there can be none.
+        """
+        ...
+
+
+class LabMachines:
+    """Machines of the lab, with two CPUs, whose clocks count instructions.
+
+    A watchdog of two seconds would otherwise condemn whoever is judged on a computer that is busy.
+    """
+
+    def identify(self, kernel: str, say: Say) -> tuple[str, str]:
+        """See `Machines`."""
+        from fleetsched.helper.build import find_helper
+        from fleetsched.lab import qemu, saved
+        from fleetsched.lab.images import guest_script
+        from fleetsched.lab.kernels import find_kernel
+
+        release = find_kernel(kernel, say).release
+        parts = [release, qemu.version(), repr(asdict(self._spec(kernel))), *saved.PACKAGES]
+        parts += [guest_script(f"machine-{name}") for name in ("init.sh", "agent.pl", "helper.sh", "root.sh")]
+        digest = hashlib.sha256("\0".join(parts).encode() + find_helper().read_bytes())
+        return release, digest.hexdigest()
+
+    def open(self, kernel: str, say: Say) -> AbstractContextManager[CourseMachine]:
+        """See `Machines`."""
+        from fleetsched.lab.machine import open_machine
+
+        return open_machine(self._spec(kernel), say)
+
+    def _spec(self, kernel: str) -> MachineSpec:
+        return MachineSpec(kernel=kernel, cpus=2, icount=True)

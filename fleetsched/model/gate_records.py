@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What gates said as JSON: for `verify --json`, for the file of a whole catalogue, for the cache, and back.
+
+The form is schemas/gate-report.json.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fleetsched.model.gate import Finding, Gate, GateReport, GateResult, GateVerdict
+
+Record = dict[str, Any]
+
+
+def result_record(result: GateResult, *, log: bool = True) -> Record:
+    """One result. `log`: with what the gate printed."""
+    return {
+        "gate": str(result.gate),
+        "verdict": str(result.verdict),
+        "kernel": result.kernel,
+        "seconds": round(result.seconds, 2),
+        "cached": result.cached,
+        "findings": [finding_record(each) for each in result.findings],
+        **({"log": result.log} if log else {}),
+    }
+
+
+def finding_record(finding: Finding) -> Record:
+    """One finding; what is empty is left out."""
+    fields = ("code", "message", "place", "remedy")
+    return {name: text for name in fields if (text := getattr(finding, name))}
+
+
+def report_record(report: GateReport, *, log: bool = True) -> Record:
+    """All that was said of one variant."""
+    return {
+        "policy": report.policy,
+        "variant": report.variant,
+        "digest": report.digest,
+        "verdict": str(report.verdict),
+        "results": [result_record(each, log=log) for each in report.results],
+    }
+
+
+def result_from(record: Mapping[str, Any]) -> GateResult:
+    """Read what `result_record` wrote.
+
+    Raises:
+        KeyError, ValueError, TypeError: it did not write this.
+    """
+    return GateResult(
+        gate=Gate(record["gate"]),
+        verdict=GateVerdict(record["verdict"]),
+        kernel=record["kernel"],
+        seconds=float(record["seconds"]),
+        findings=tuple(Finding(**each) for each in record["findings"]),
+        log=record.get("log", ""),
+        cached=bool(record["cached"]),
+    )
+
+
+def report_from(record: Mapping[str, Any]) -> GateReport:
+    """Read what `report_record` wrote.
+
+    Raises:
+        KeyError, ValueError, TypeError: it did not write this.
+    """
+    return GateReport(
+        policy=record["policy"],
+        variant=record["variant"],
+        digest=record["digest"],
+        results=tuple(map(result_from, record["results"])),
+    )

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * hides-by-splice: breaks a directive over two lines
+ *
+ * For tests only. Who reads line by line sees no #include. The compile gate stops it, before the compiler opens a
+ * file.
+ */
+#include <fleetsched/policy.bpf.h>
+#inc\
+lude "/etc/passwd"
+
+UEI_DEFINE(uei);
+
+void BPF_STRUCT_OPS(hides_by_splice_enqueue, struct task_struct *p, u64 enq_flags)
+{
+	scx_bpf_dsq_insert(p, SCX_DSQ_GLOBAL, SCX_SLICE_DFL, enq_flags);
+}
+
+void BPF_STRUCT_OPS(hides_by_splice_cpu_online, s32 cpu)
+{
+}
+
+void BPF_STRUCT_OPS(hides_by_splice_cpu_offline, s32 cpu)
+{
+}
+
+void BPF_STRUCT_OPS(hides_by_splice_exit, struct scx_exit_info *info)
+{
+	UEI_RECORD(uei, info);
+}
+
+FLEETSCHED_OPS_DEFINE(hides_by_splice,
+	.enqueue	= (void *)hides_by_splice_enqueue,
+	.cpu_online	= (void *)hides_by_splice_cpu_online,
+	.cpu_offline	= (void *)hides_by_splice_cpu_offline,
+	.exit		= (void *)hides_by_splice_exit);
