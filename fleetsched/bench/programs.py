@@ -15,7 +15,16 @@ from fleetsched.build.compiler import Compiler, find_compiler
 from fleetsched.errors import BuildError
 
 # Static, so that it runs on every host; musl, because the compiler brings its source along.
-_FLAGS = ("-static", "-O2", "-std=gnu11", "-Wall", "-Wextra", "-fno-sanitize=undefined", "-s")
+_FLAGS = (
+    "-static",
+    "-O2",
+    "-std=gnu11",
+    "-D_GNU_SOURCE",
+    "-Wall",
+    "-Wextra",
+    "-fno-sanitize=undefined",
+    "-s",
+)
 _LIBRARIES = ("-lm", "-lpthread")
 _TIME_LIMIT_S = 1200  # the first one compiles the C library, too: a minute on two idle cores
 _SHOWN_LINES = 8

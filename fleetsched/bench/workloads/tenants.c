@@ -2,8 +2,8 @@
 /*
  * Processes that compute in cgroups of different weight: `tenants FOLDER SECONDS WEIGHT:PROCESSES...`
  *
- * Every tenant should have the share of the CPUs that its weight is of all weights. Printed is by how much the shares of
- * all are off, in percent of all CPU time: half of the sum of what each has too much or too little.
+ * Every tenant should have the share of the CPUs that its weight is of all weights. Printed is how much of all CPU time
+ * went where it belongs, in percent: all but half of the sum of what each has too much or too little.
  */
 #include <fcntl.h>
 #include <math.h>
@@ -108,7 +108,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "the kernel does not say what the cgroups used\n");
 		return 1;
 	}
-	printf("{\"share_deviation\": %.3f, \"used_s\": %.3f", off, all_us / 1e6);
+	printf("{\"share_accuracy\": %.3f, \"used_s\": %.3f", 100 - off, all_us / 1e6);
 	for (int i = 0; i < tenants; i++)
 		printf(", \"share_%c\": %.2f", 'a' + i, 100 * before[i] / all_us);
 	printf("}\n");

@@ -326,7 +326,7 @@ POLICY = "policies/fair/policy.yaml"
             GOAL,
             "  rollout: careful\n",
             "  evaluation: {workloads: [schbench]}\n",
-            f'{GOAL}:7:28: no Workload "schbench"',
+            f'{GOAL}:7:28: no Workload "schbench"; did you mean "hackbench"?',
         ),
         (
             GOAL,
