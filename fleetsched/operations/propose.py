@@ -18,7 +18,6 @@ from fleetsched.fleetrepo.binding import bind
 from fleetsched.fleetrepo.branches import Branches
 from fleetsched.fleetrepo.export import exported
 from fleetsched.fleetrepo.load import default_inventory, load_fleet
-from fleetsched.fleetrepo.programs import renewal
 from fleetsched.forge.interface import Change, Forge
 from fleetsched.model.manifests import KERNEL_DEFAULT, Fleet, Policy, PolicyBinding, WorkloadGoal
 from fleetsched.model.plan import Observed
@@ -136,7 +135,7 @@ class _Work:
                 unusable[name] = f"it is not locked: `fleetsched lock {name}`"
         for name, policy in self.shipped.items():
             if policy.program and name not in self.fleet.policies:
-                unusable[name] = f"add and lock it first: `fleetsched policy add {name}`, `{renewal(policy)}`"
+                unusable[name] = f"it is not locked: begin with `fleetsched policy add {name}`"
         return rank(goal.name, goal.objective, policies, hosts, unusable=unusable)
 
     def propose(self, goal: WorkloadGoal, suitability: Suitability) -> Proposed:

@@ -24,10 +24,9 @@ def test_the_catalogue_can_be_read_outside_a_repository(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["policy", "list"]) == ExitCode.OK
-    assert capsys.readouterr().out.splitlines()[:2] == [
-        "fair         kernel >=6.12",
-        "    weighted virtual time over one queue; every task gets its share",
-    ]
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first.split() == ["fair", "kernel", ">=6.12"]
+    assert second == "    weighted virtual time over one queue; every task gets its share"
     assert main(["policy", "show", "fair"]) == ExitCode.OK
     assert "slice_us: 5000 us (u64, 250 to 20000)" in capsys.readouterr().out
     assert main(["policy", "add", "fair"]) == ExitCode.USAGE

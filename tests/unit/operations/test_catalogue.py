@@ -16,7 +16,15 @@ FAIR = ["policy.yaml", "fair.bpf.c", "policy.lock.yaml", "README.md"]
 
 def test_the_catalogue_has_the_shipped_policies() -> None:
     programs = ["bpfland", "cosmos", "flash", "lavd", "layered", "p2dq", "rusty", "tickless"]
-    ours = ["fair", "interactive", "pack", *(f"scx-{name}" for name in programs), "spread", "throughput", "vm"]
+    ours = [
+        "fair",
+        "interactive",
+        "pack",
+        *(f"scx-{name}" for name in programs),
+        "spread",
+        "throughput",
+        "vm",
+    ]
     assert sorted(catalogue()) == ours
 
 
