@@ -2,7 +2,8 @@
 """The lab: real Debian virtual machines that stand in for a fleet.
 
 In: how many hosts, which kernel. Out: hosts that answer SSH on loopback, their inventory and host keys.
-`operations` calls it, and tests do; nothing here knows of policies, plans or the helper.
+`operations` calls it, and tests do; machine.py has machines for gates and benchmarks, and the helper in them.
+Nothing here knows of policies or plans.
 """
 
 from __future__ import annotations

@@ -7,12 +7,12 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from fleetsched.errors import LabError
 from fleetsched.lab import qemu
 from fleetsched.lab.cache import cached, recipe_digest
-from fleetsched.lab.images import Image
 from fleetsched.lab.initramfs import PROBE_ANSWER, PROBE_WORD
 
 _DEVICE = Path("/dev/kvm")
@@ -20,8 +20,17 @@ _ANSWER = "works.json"
 _PROBE_S = 20.0  # under KVM a kernel needs one or two
 
 
-def choose_accelerator(image: Image, say: Callable[[str], None]) -> qemu.Accelerator:
-    """KVM where this image's kernel boots under it, else TCG.
+@dataclass(frozen=True, slots=True)
+class Bootable:
+    """A kernel with a first file system that answers the probe of initramfs.py."""
+
+    release: str
+    kernel: Path
+    initramfs: Path
+
+
+def choose_accelerator(boot: Bootable, say: Callable[[str], None]) -> qemu.Accelerator:
+    """KVM where this kernel boots under it, else TCG.
 
     A /dev/kvm that can be opened may still not boot a kernel, so nothing less than a boot is trusted. The
     answer is kept for this machine, processor, QEMU and kernel.
@@ -33,13 +42,13 @@ def choose_accelerator(image: Image, say: Callable[[str], None]) -> qemu.Acceler
 
     def probe(target: Path) -> None:
         say("trying whether KVM works here")
-        works = _boots(image, target / "console.log")
+        works = _boots(boot, target / "console.log")
         say(
             "KVM works" if works else "KVM does not boot a kernel here; guests run under TCG, which is slower"
         )
         (target / _ANSWER).write_text(json.dumps(works), encoding="utf-8")
 
-    key = recipe_digest([_machine_id(), cpu_model(), qemu.version(), image.kernel.release])
+    key = recipe_digest([_machine_id(), cpu_model(), qemu.version(), boot.release])
     works = json.loads((cached("kvm", key, probe) / _ANSWER).read_text(encoding="utf-8"))
     return qemu.KVM if works else qemu.TCG
 
@@ -51,11 +60,11 @@ def cpu_model() -> str:
     return " ".join(line for line in lines if line.startswith(wanted))
 
 
-def _boots(image: Image, console: Path) -> bool:
+def _boots(boot: Bootable, console: Path) -> bool:
     """Whether a guest comes as far as its first program under KVM."""
     arguments = f"{qemu.KERNEL_ARGUMENTS} {PROBE_WORD}"
     command = [
-        *qemu.boot_arguments(qemu.KVM, image.kernel.image, image.initramfs, arguments),
+        *qemu.boot_arguments(qemu.KVM, boot.kernel, boot.initramfs, arguments),
         *("-no-reboot", "-serial", f"file:{console}"),
     ]
     try:

@@ -18,11 +18,13 @@ from fleetsched.lab.debian import Archive, open_archive
 from fleetsched.lab.paths import cache_folder
 from fleetsched.lab.run import run
 
-# 6.18 is a long-term kernel and the best tried here. Never 7.1 or 7.2: Debian's 7.1.13 and 7.2.12 refuse
-# every scheduler, since their BTF shows the implicit argument of kfuncs.
+# 6.18 is a long-term kernel and the best tried here. Never 7.1 or 7.2: trixie-backports' 7.1.13, 7.2.11 and
+# 7.2.12 refuse every scheduler, since their BTF shows the implicit argument of kfuncs.
 PREFERRED = ("6.18", "6.19", "7.3", "7.0")
-# trixie itself offers 6.12, without sched_ext: a host that must be refused.
-_SUITES = ("trixie-backports", "trixie")
+# The kernels that every policy of the catalogue runs on. The 7.2 is sid's, whose BTF is as it should be.
+MATRIX = ("6.16", "6.18", "6.19", "7.0", "7.2.13", "7.3")
+# trixie itself offers 6.12, without sched_ext: a host that must be refused. sid keeps a version for weeks.
+_SUITES = ("trixie-backports", "trixie", "sid")
 _RELEASE = re.compile(r"(\d+)\.(\d+)\.(\d+)\+deb\d+-cloud-amd64")
 _PACKAGE = r"^linux-image-[0-9.]+\+deb[0-9]+-cloud-amd64$"
 
@@ -40,6 +42,14 @@ class Kernel:
     release: str
     image: Path
     modules: Path
+
+
+@dataclass(frozen=True, slots=True)
+class KernelImage:
+    """A kernel without its modules, for machines that need none: `release` as `uname -r` says it, `image`."""
+
+    release: str
+    image: Path
 
 
 def version_of(release: str) -> tuple[int, ...]:
@@ -66,8 +76,8 @@ def find_kernel(wanted: str | None, say: Callable[[str], None]) -> Kernel:
         UsageError: `wanted` is no version.
         LabError: the archive has no such kernel or does not answer.
     """
-    if wanted is not None and not re.fullmatch(r"\d+\.\d+(\.\d+)?", wanted):
-        raise UsageError(f"--kernel {wanted}: expected a version", remedy="For example: --kernel 7.3")
+    if wanted is not None:
+        _check(wanted)
     versions = (wanted,) if wanted else PREFERRED
     if here := _cached(versions[:1]):
         return here
@@ -80,14 +90,51 @@ def find_kernel(wanted: str | None, say: Callable[[str], None]) -> Kernel:
         raise
 
 
+def find_kernel_image(wanted: str, say: Callable[[str], None]) -> KernelImage:
+    """The kernel to boot, without its modules, which the archive drops first.
+
+    Args:
+        wanted: `7.3` for the newest 7.3, `7.3.4` for that one.
+        say: told before something is downloaded.
+
+    Raises:
+        UsageError: `wanted` is no version.
+        LabError: the archive has no such kernel or does not answer.
+    """
+    _check(wanted)
+    for kind in ("kernels", "kernel-images"):
+        folder = cache_folder() / kind
+        if release := newest(_names(folder), wanted):
+            return KernelImage(release, folder / release / "vmlinuz")
+    archive, release = _offered((wanted,))
+    say(f"downloading kernel {release}")
+    folder = cached("kernel-images", release, partial(_download_image, archive, release))
+    return KernelImage(release, folder / "vmlinuz")
+
+
+def _check(wanted: str) -> None:
+    if not re.fullmatch(r"\d+\.\d+(\.\d+)?", wanted):
+        raise UsageError(f"--kernel {wanted}: expected a version", remedy="For example: --kernel 7.3")
+
+
 def _cached(versions: tuple[str, ...]) -> Kernel | None:
     folder = cache_folder() / "kernels"
-    here = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-    releases = (newest(here, version) for version in versions)
+    releases = (newest(_names(folder), version) for version in versions)
     return next((_kernel(folder / release) for release in releases if release), None)
 
 
+def _names(folder: Path) -> list[str]:
+    return [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+
+
 def _fetch(versions: tuple[str, ...], say: Callable[[str], None]) -> Kernel:
+    archive, release = _offered(versions)
+    say(f"downloading kernel {release}")
+    return _kernel(cached("kernels", release, partial(_download, archive, release)))
+
+
+def _offered(versions: tuple[str, ...]) -> tuple[Archive, str]:
+    """The first archive with one of these versions, and the newest release there."""
     offered: list[str] = []
     for suite in _SUITES:
         lists = cache_folder() / "apt" / suite
@@ -97,9 +144,7 @@ def _fetch(versions: tuple[str, ...], say: Callable[[str], None]) -> Kernel:
             releases = [name.removeprefix("linux-image-") for name in archive.names(_PACKAGE)]
             for version in versions:
                 if release := newest(releases, version):
-                    say(f"downloading kernel {release}")
-                    build = partial(_download, archive, release)
-                    return _kernel(cached("kernels", release, build))
+                    return archive, release
             offered += releases
     numbers = sorted({version_of(release)[:2] for release in offered})
     raise LabError(
@@ -112,10 +157,26 @@ def _kernel(folder: Path) -> Kernel:
     return Kernel(folder.name, folder / "vmlinuz", folder / "modules.tar")
 
 
-def _download(archive: Archive, release: str, target: Path) -> None:
+def _download_image(archive: Archive, release: str, target: Path) -> None:
     root = target / "root"
     # From 6.19 on linux-image is empty and depends on three packages with the files.
-    split = archive.names(f"^linux-binary-{re.escape(release)}$")
+    name = "linux-binary" if _is_split(archive, release) else "linux-image"
+    archive.download([f"{name}-{release}"], root)
+    images = (root / f"usr/lib/modules/{release}/vmlinuz", root / f"boot/vmlinuz-{release}")
+    image = next(filter(Path.is_file, images), None)
+    if image is None:
+        raise LabError(f"the package {name}-{release} has no kernel in it")
+    image.rename(target / "vmlinuz")
+    shutil.rmtree(root)
+
+
+def _is_split(archive: Archive, release: str) -> bool:
+    return bool(archive.names(f"^linux-binary-{re.escape(release)}$"))
+
+
+def _download(archive: Archive, release: str, target: Path) -> None:
+    root = target / "root"
+    split = _is_split(archive, release)
     names = ("linux-binary", "linux-modules", "linux-base") if split else ("linux-image",)
     archive.download([f"{name}-{release}" for name in names], root)
     modules = root / "usr/lib/modules" / release

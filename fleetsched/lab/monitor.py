@@ -25,6 +25,7 @@ CONSOLE_LOG = "console.log"
 _DELIMITER = b"\xff"  # the agent starts its answer to guest-sync-delimited with it
 _POLL_S = 0.1
 _LAST_LINES = 8
+_PANIC = "Kernel panic - "
 # Colours and cursor movements of terminals, and bare control characters.
 _CONTROL = re.compile(r"\x1b\[[0-9;?!]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -34,6 +35,9 @@ def last_words(folder: Path) -> str:
     log = folder / CONSOLE_LOG
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     lines = [line.strip() for line in _CONTROL.sub("", text).splitlines() if line.strip()]
+    # Beneath its reason, a panic has pages of registers.
+    panic = next((number for number, line in enumerate(lines, 1) if _PANIC in line), len(lines))
+    lines = lines[:panic]
     return (
         "\n  ".join(["The end of its console:", *lines[-_LAST_LINES:]])
         if lines

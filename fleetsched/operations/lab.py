@@ -15,7 +15,7 @@ from types import FrameType
 
 from fleetsched.errors import InterruptedRunError, LabError, UsageError
 from fleetsched.lab import labs, state
-from fleetsched.lab.accelerators import choose_accelerator
+from fleetsched.lab.accelerators import Bootable, choose_accelerator
 from fleetsched.lab.images import build_image
 from fleetsched.lab.inventory import ssh_options
 from fleetsched.lab.kernels import find_kernel, newest
@@ -74,7 +74,8 @@ def up(request: UpRequest, say: Callable[[str], None]) -> tuple[Lab, bool]:
 
     def prepare() -> Template:
         image = build_image(find_kernel(request.kernel, say), say)
-        return build_template(image, choose_accelerator(image, say), say)
+        boot = Bootable(image.kernel.release, image.kernel.image, image.initramfs)
+        return build_template(image, choose_accelerator(boot, say), say)
 
     with _interruptible(f"lab {request.name} was not started, and nothing of it is left"):
         return labs.bring_up(request.name, request.hosts, prepare, target, say), True
