@@ -28,7 +28,8 @@ class LockResult:
 
     Attributes:
         lock: what its source compiles to now, or which program it is.
-        outcome: `written` = the file is new or changed; `not locked` = a program of which nobody gave a copy yet.
+        outcome: `written` = the file is new or changed; `not locked` = a program of which nobody gave a
+            copy yet.
     """
 
     lock: PolicyLock
@@ -76,8 +77,8 @@ def lock_program(repository: Path, name: str, file: Path, version: str) -> LockR
 def lock(repository: Path, names: Sequence[str], check: bool) -> list[LockResult]:
     """Compile policies, and write their locks or compare with them.
 
-    The lock of a program is only looked at: `lock_program` writes it. One that has none is an entry of a catalogue:
-    no host runs it, and only who asks for it by name hears that as an error.
+    The lock of a program is only looked at: `lock_program` writes it. One that has none is an entry of a
+    catalogue: no host runs it, and only who asks for it by name hears that as an error.
 
     Args:
         repository: the fleet repository's folder.

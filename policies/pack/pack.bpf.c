@@ -177,7 +177,7 @@ static void close_window(u64 now)
 {
 	u64 begun = window_ns, length = now - begun, busy, width = packed, less;
 
-	if (length < WINDOW_NS || __sync_val_compare_and_swap(&window_ns, begun, now) != begun)
+	if ((s64)length < (s64)WINDOW_NS || __sync_val_compare_and_swap(&window_ns, begun, now) != begun)
 		return;
 
 	busy = __sync_lock_test_and_set(&busy_ns, 0);
@@ -194,7 +194,7 @@ static void close_window(u64 now)
 		relaxed_ns = now;
 		return;
 	}
-	if (now - relaxed_ns >= clamp_u64(hold_ms, 0, 60000) * NSEC_PER_MSEC) {
+	if ((s64)(now - relaxed_ns) >= (s64)(clamp_u64(hold_ms, 0, 60000) * NSEC_PER_MSEC)) {
 		relaxed_ns = now;
 		__sync_val_compare_and_swap(&packed, width, less);
 	}
@@ -307,6 +307,15 @@ void BPF_STRUCT_OPS(pack_enqueue, struct task_struct *p, u64 enq_flags)
 }
 
 /*
+ * What the clock advances by itself until @now. Another CPU may have advanced it since @now was read: then by nothing, for
+ * the difference of the two would be taken for half a thousand years.
+ */
+static u64 own_advance(u64 now)
+{
+	return vtime_before(advanced_ns, now) ? (now - advanced_ns) / PACE : 0;
+}
+
+/*
  * Nobody starves: within a queue the order is that of `fair`, with a clock that never stands still. After PACE * (DEBT_NS
  * + CREDIT_NS), 0.65 s, everyone who enters a queue enters behind a task that waits. Those ahead of it run one slice each,
  * ROUND_NS on one CPU, twice that because a CPU of the set serves the two queues in turn: 1.1 s in all, however narrow
@@ -333,7 +342,7 @@ void BPF_STRUCT_OPS(pack_running, struct task_struct *p)
 	struct task_ctx *ctx = try_lookup_task_ctx(p);
 	struct cpu_ctx *running = try_lookup_cpu_ctx(scx_bpf_task_cpu(p));
 	u64 now = bpf_ktime_get_ns();
-	u64 clock = vtime_now + (now - advanced_ns) / PACE;
+	u64 clock = vtime_now + own_advance(now);
 
 	advanced_ns = now;
 	vtime_now = vtime_before(clock, p->scx.dsq_vtime) ? p->scx.dsq_vtime : clock;

@@ -337,7 +337,7 @@ static bool take_from_next(u32 own, struct cpu_ctx *ctx, u64 now)
 	if (next == own || !theirs)
 		return false;
 	if (theirs * ours->nr_cpus < (waiting + margin * ours->nr_cpus) * other->nr_cpus &&
-	    now - other->served_ns < PATIENCE_NS)
+	    vtime_before(now, other->served_ns + PATIENCE_NS))
 		return false;
 	return scx_bpf_dsq_move_to_local(next);
 }
@@ -378,7 +378,7 @@ void BPF_STRUCT_OPS(spread_dispatch, s32 cpu, struct task_struct *prev)
 		return;
 
 	/* All CPUs of the LLC would write this at each turn; a millisecond is exact enough. */
-	if (now - lookup_llc(own)->served_ns > NSEC_PER_MSEC)
+	if (vtime_before(lookup_llc(own)->served_ns + NSEC_PER_MSEC, now))
 		lookup_llc(own)->served_ns = now;
 
 	ctx->took = !ctx->took && take_from_next(own, ctx, now);
@@ -386,6 +386,15 @@ void BPF_STRUCT_OPS(spread_dispatch, s32 cpu, struct task_struct *prev)
 		return;
 	if (!take_from_any(own, ctx, true))
 		take_from_any(own, ctx, false);
+}
+
+/*
+ * What the clock advances by itself until @now. Another CPU may have advanced it since @now was read: then by nothing, for
+ * the difference of the two would be taken for half a thousand years.
+ */
+static u64 own_advance(u64 now, u64 advanced_ns)
+{
+	return vtime_before(advanced_ns, now) ? (now - advanced_ns) / PACE : 0;
 }
 
 void BPF_STRUCT_OPS(spread_running, struct task_struct *p)
@@ -404,7 +413,7 @@ void BPF_STRUCT_OPS(spread_running, struct task_struct *p)
 		return;
 
 	rebase(p, ctx, number);
-	clock = llc->vtime_now + (now - llc->advanced_ns) / PACE;
+	clock = llc->vtime_now + own_advance(now, llc->advanced_ns);
 	llc->advanced_ns = now;
 	llc->vtime_now = vtime_before(clock, p->scx.dsq_vtime) ? p->scx.dsq_vtime : clock;
 	ctx->started_ns = now;
