@@ -52,15 +52,18 @@ def show(name: Name, repository: Repository = None) -> None:
 @app.command()
 def add(name: Name, repository: Repository = None) -> None:
     """Copy a policy into the fleet repository: manifest, source, lock and README."""
-    from fleetsched.operations.catalogue import add_policy
+    from fleetsched.fleetrepo.programs import renewal
+    from fleetsched.operations.catalogue import add_policy, find_policy
 
     root = find_repository(repository)
     if not (root / MARKER).is_file():
         raise UsageError(f"{root} is no fleet repository: it has no {MARKER}")
-    written = add_policy(root, name)
+    policy, written = find_policy(name), add_policy(root, name)
     for path in written:
         say(f"wrote {path}")
-    if written:
+    if written and policy.program:
+        say(f"next: lock it with a copy of the hosts' program: `{renewal(policy)}`")
+    elif written:
         say(f"next: bind it in a goal, `policy: {{name: {name}}}`, then `fleetsched validate`")
     else:
         say(f"{root / 'policies' / name} is there already, the same as the catalogue's")

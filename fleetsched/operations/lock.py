@@ -14,6 +14,7 @@ from typing import Literal
 
 from fleetsched.errors import BuildError, InputError, Problem, ProblemsError
 from fleetsched.fleetrepo.load import load_lock, load_policy
+from fleetsched.fleetrepo.policies import LOCK_FILE
 from fleetsched.fleetrepo.programs import lock_mismatch, renewal
 from fleetsched.model.manifests import LockedProgram, Policy, PolicyLock
 from fleetsched.model.suggest import suggestion
@@ -27,13 +28,16 @@ class LockResult:
 
     Attributes:
         lock: what its source compiles to now, or which program it is.
-        outcome: `written` = the file is new or changed.
+        outcome: `written` = the file is new or changed; `not locked` = a program of which nobody gave a
+            copy yet.
     """
 
     lock: PolicyLock
-    outcome: Literal["written", "unchanged"]
+    outcome: Literal["written", "unchanged", "not locked"]
 
     def __str__(self) -> str:
+        if self.lock.program and not self.lock.variants:
+            return f"{self.lock.policy}: {self.lock.program.path} of the hosts ({self.outcome})"
         objects = ", ".join(f"{name} {digest[:12]}" for name, digest in self.lock.variants.items())
         return f"{self.lock.policy}: {objects} ({self.outcome})"
 
@@ -73,7 +77,8 @@ def lock_program(repository: Path, name: str, file: Path, version: str) -> LockR
 def lock(repository: Path, names: Sequence[str], check: bool) -> list[LockResult]:
     """Compile policies, and write their locks or compare with them.
 
-    The lock of a program is only looked at: `lock_program` writes it.
+    The lock of a program is only looked at: `lock_program` writes it. One that has none is an entry of a
+    catalogue: no host runs it, and only who asks for it by name hears that as an error.
 
     Args:
         repository: the fleet repository's folder.
@@ -90,7 +95,11 @@ def lock(repository: Path, names: Sequence[str], check: bool) -> list[LockResult
     results, failures = [], []
     for policy in policies:
         try:
-            results.append(_lock_one(policy, check))
+            if policy.program and not names and not (policy.folder / LOCK_FILE).exists():
+                nothing = PolicyLock(policy.name, {}, program=LockedProgram(policy.program.path, ""))
+                results.append(LockResult(nothing, "not locked"))
+            else:
+                results.append(_lock_one(policy, check))
         except BuildError as error:
             failures.append(error)
     if failures:

@@ -133,6 +133,9 @@ class _Work:
             lock = self.fleet.locks.get(name)
             if lock is None or default not in lock.variants:
                 unusable[name] = f"it is not locked: `fleetsched lock {name}`"
+        for name, policy in self.shipped.items():
+            if policy.program and name not in self.fleet.policies:
+                unusable[name] = f"it is not locked: begin with `fleetsched policy add {name}`"
         return rank(goal.name, goal.objective, policies, hosts, unusable=unusable)
 
     def propose(self, goal: WorkloadGoal, suitability: Suitability) -> Proposed:

@@ -18,6 +18,9 @@
  *
  * B. The deadline, both parts together, lies between `credit_us` behind the queue's clock and DEBT_NS ahead of it, and
  *    the clock never stands still. See interactive_running() for why this bounds every wait.
+ *
+ * C. A CPU is interrupted once in PREEMPT_EVERY_NS in the long run, and some times in a row. That is enough for people,
+ *    timers and requests, and it bounds what tasks that do nothing but wake each other can cost.
  */
 #include <fleetsched/policy.bpf.h>
 
@@ -40,6 +43,8 @@ enum {
 #define SLICE_MIN_NS (250 * NSEC_PER_USEC)
 #define SLICE_MAX_NS (20 * NSEC_PER_MSEC)
 #define CREDIT_MAX_NS (20 * NSEC_PER_MSEC)
+#define PREEMPT_EVERY_NS (2 * NSEC_PER_MSEC)
+#define PREEMPT_AHEAD_NS (8 * PREEMPT_EVERY_NS) /* as many at once, after a quiet time */
 #define BURST_MAX_NS (50 * NSEC_PER_MSEC) /* longer bursts are all the same: computations */
 
 UEI_DEFINE(uei);
@@ -68,6 +73,7 @@ struct {
 struct cpu_ctx {
 	u64 deadline;	/* of the task that runs */
 	u64 started_ns; /* when it started */
+	u64 quiet_ns;	/* until when this CPU's interruptions are paid for: note C */
 };
 
 struct {
@@ -148,13 +154,16 @@ s32 BPF_STRUCT_OPS(interactive_select_cpu, struct task_struct *p, s32 prev_cpu, 
 static void maybe_preempt(s32 cpu, u64 deadline)
 {
 	struct cpu_ctx *running = try_lookup_cpu_ctx(cpu);
+	u64 now = bpf_ktime_get_ns();
 
-	if (!preempt_us || !running)
+	if (!preempt_us || !running || vtime_before(now + PREEMPT_AHEAD_NS, running->quiet_ns))
 		return;
 
-	if (vtime_before(deadline + preempt_us * NSEC_PER_USEC,
-			 running->deadline + (bpf_ktime_get_ns() - running->started_ns)))
+	if (vtime_before(deadline + preempt_us * NSEC_PER_USEC, running->deadline + (now - running->started_ns))) {
+		running->quiet_ns = PREEMPT_EVERY_NS +
+				    (vtime_before(running->quiet_ns, now) ? now : running->quiet_ns);
 		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
+	}
 }
 
 void BPF_STRUCT_OPS(interactive_enqueue, struct task_struct *p, u64 enq_flags)
@@ -175,6 +184,15 @@ void BPF_STRUCT_OPS(interactive_dispatch, s32 cpu, struct task_struct *prev)
 }
 
 /*
+ * What the clock advances by itself until @now. Another CPU may have advanced it since @now was read: then by nothing, for
+ * the difference of the two would be taken for half a thousand years.
+ */
+static u64 own_advance(u64 now)
+{
+	return vtime_before(advanced_ns, now) ? (now - advanced_ns) / PACE : 0;
+}
+
+/*
  * Nobody starves: a task enters the queue at most DEBT_NS ahead of the clock, and the clock advances by at least 1/PACE
  * of real time whatever runs. After PACE * (DEBT_NS + credit), at most 1.2 s, everyone who enters the queue enters behind
  * it, however short its bursts. It then waits for those who were before it, one slice each: ROUND_NS on one CPU for up
@@ -186,7 +204,7 @@ void BPF_STRUCT_OPS(interactive_running, struct task_struct *p)
 	struct task_ctx *ctx = try_lookup_task_ctx(p);
 	struct cpu_ctx *running = try_lookup_cpu_ctx(scx_bpf_task_cpu(p));
 	u64 now = bpf_ktime_get_ns();
-	u64 clock = vtime_now + (now - advanced_ns) / PACE;
+	u64 clock = vtime_now + own_advance(now);
 
 	if (!ctx || !running)
 		return;

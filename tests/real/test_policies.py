@@ -21,7 +21,9 @@ from tests.real.conftest import PROJECT, RealLab, wait_until
 
 pytestmark = pytest.mark.lab
 
-CATALOGUE = ("policies/fair", "policies/interactive", "policies/throughput")
+CATALOGUE = tuple(
+    f"policies/{name}" for name in ("fair", "interactive", "pack", "spread", "throughput", "vm")
+)
 BROKEN = "tests/policies"
 CHURN = (
     "stress-ng --quiet --timeout 20 --cpu 4 --fork 2 --switch 2 --pipe 2 --nanosleep 2"
@@ -179,7 +181,9 @@ def test_headers_agree_with_the_running_kernel(host: Host) -> None:
         image = compile_policy(PROJECT / policy, {}).image
         ours = Btf(ELFFile(io.BytesIO(image)).get_section_by_name(".BTF").data())
         for record in ours.types:
-            theirs = kernel.find(record.name, record.kind) if record.name else None
+            # The loader drops "___" and what follows: two of our types may stand for one of the kernel's.
+            name = record.name.split("___")[0]
+            theirs = kernel.find(name, record.kind) if name else None
             if theirs is None or record.kind not in (Kind.STRUCT, Kind.ENUM, Kind.ENUM64):
                 continue
             for item in record.items:

@@ -99,9 +99,7 @@ def test_all_arms_of_a_block_get_the_same_seed_and_every_block_another() -> None
 
 
 def test_it_ends_when_the_objectives_are_known_well_enough() -> None:
-    found = run(
-        FakeTarget({"kernel-default": 2.0, "candidate": 1.0}), experiment(repeats=100, width=0.2)
-    )
+    found = run(FakeTarget({"kernel-default": 2.0, "candidate": 1.0}), experiment(repeats=100, width=0.2))
 
     assert found.ended == "precise"
     assert 6 <= len(found.order) < 100
@@ -126,9 +124,7 @@ def test_an_ejected_policy_ends_the_experiment(block: int, when: str) -> None:
     with pytest.raises(EndedError) as raised:
         run(target, experiment())
 
-    assert str(raised.value) == (
-        f"candidate fair: fair@f1f1f1f1 did not stay: runnable task stall ({when})"
-    )
+    assert str(raised.value) == (f"candidate fair: fair@f1f1f1f1 did not stay: runnable task stall ({when})")
     assert (raised.value.code, raised.value.arm.name, raised.value.block) == ("ejected", "candidate", block)
 
 

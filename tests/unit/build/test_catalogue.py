@@ -13,11 +13,13 @@ from fleetsched.build.objects import inspect_object
 from fleetsched.build.policy import compile_policy
 from fleetsched.errors import BuildError
 from fleetsched.fleetrepo.load import load_policy
+from fleetsched.model.metrics import FEATURES
 from fleetsched.operations.lock import lock
 from tests.policies.table import BAD, BEFORE_ANY_KERNEL
 
 PROJECT = Path(__file__).resolve().parents[3]
-CATALOGUE = sorted(file.parent for file in PROJECT.glob("policies/*/policy.yaml"))
+CATALOGUE = sorted(file.parent for file in PROJECT.glob("policies/*/*.bpf.c"))
+PROGRAMS = sorted(file.parent for file in PROJECT.glob("policies/scx-*/policy.yaml"))
 FOR_KERNELS = [row.folder for row in BAD if row.gate not in BEFORE_ANY_KERNEL]
 """Broken policies that are wrong only for a kernel."""
 LOCKED = sorted(file.parent for file in PROJECT.glob("tests/policies/*/policy.lock.yaml"))
@@ -46,7 +48,20 @@ def test_the_catalogue_is_complete() -> None:
         "fair",
         "interactive",
         "isolate",
+        "pack",
+        "spread",
         "throughput",
+        "vm",
+    ]
+    assert list(map(name, PROGRAMS)) == [
+        "scx-bpfland",
+        "scx-cosmos",
+        "scx-flash",
+        "scx-lavd",
+        "scx-layered",
+        "scx-p2dq",
+        "scx-rusty",
+        "scx-tickless",
     ]
     assert list(map(name, LOCKED)) == [
         "exits-late",
@@ -60,7 +75,11 @@ def test_the_catalogue_is_complete() -> None:
 
 
 def test_locks_are_up_to_date() -> None:
-    assert [result.outcome for result in lock(PROJECT, [], check=True)] == ["unchanged"] * len(CATALOGUE)
+    outcomes = {result.lock.policy: result.outcome for result in lock(PROJECT, [], check=True)}
+    assert outcomes == {
+        **{name(each): "unchanged" for each in CATALOGUE},
+        **{name(each): "not locked" for each in PROGRAMS},
+    }
 
 
 def test_locks_of_the_broken_policies_are_up_to_date(repository: Path) -> None:
@@ -82,13 +101,36 @@ def test_policies_survive_hotplug(folder: Path, cache: Path) -> None:
     assert {f"{folder.name}_cpu_online", f"{folder.name}_cpu_offline"} <= set(programs)
 
 
-@pytest.mark.parametrize("folder", CATALOGUE, ids=name)
-def test_readmes_explain_every_parameter_and_why_nothing_starves(folder: Path) -> None:
+@pytest.mark.parametrize("folder", CATALOGUE + PROGRAMS, ids=name)
+def test_readmes_explain_every_parameter(folder: Path) -> None:
     text = (folder / "README.md").read_text()
     documented = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|", text, re.MULTILINE))
     declared = load_policy(folder).parameters
     assert documented == {parameter: str(each.default) for parameter, each in declared.items()}
-    assert "**Nothing starves.**" in text
+
+
+@pytest.mark.parametrize("folder", CATALOGUE + PROGRAMS, ids=name)
+def test_manifests_say_what_a_policy_costs_and_how_it_fails(folder: Path) -> None:
+    policy = load_policy(folder)
+    assert policy.algorithm
+    assert policy.cost
+    assert policy.failure_modes
+    assert policy.suitability.keys() <= FEATURES.keys()
+    assert all(each.minimum is not None and each.doc for each in policy.parameters.values())
+
+
+@pytest.mark.parametrize("folder", PROGRAMS, ids=name)
+def test_readmes_of_programs_say_since_when_each_option_is_there(folder: Path) -> None:
+    text = (folder / "README.md").read_text()
+    program = load_policy(folder).program
+    assert program is not None
+    for option in (each for each in program.args if each.startswith("--") and each != "--run-example"):
+        assert re.search(rf"`{option}`, from v\d+\.\d+\.\d+: ", text), option
+
+
+@pytest.mark.parametrize("folder", CATALOGUE, ids=name)
+def test_readmes_say_why_nothing_starves(folder: Path) -> None:
+    assert "**Nothing starves.**" in (folder / "README.md").read_text()
 
 
 @pytest.mark.parametrize("folder", CATALOGUE, ids=name)

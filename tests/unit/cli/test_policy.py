@@ -53,10 +53,8 @@ def test_an_added_policy_is_listed_as_the_repositorys(
     (folder / "fair.bpf.c").write_text("mine\n")
     assert main(["policy", "list", "--json"]) == ExitCode.OK
     _, *records = map(json.loads, capsys.readouterr().out.splitlines())
-    assert {record["name"]: record["repository"] for record in records} == {
-        **dict.fromkeys(CATALOGUE, "absent"),
-        "fair": "differs",
-    }
+    found = {record["name"]: record["repository"] for record in records}
+    assert (found.pop("fair"), set(found.values())) == ("differs", {"absent"})
     assert main(["policy", "add", "fair"]) == ExitCode.ERROR
 
 

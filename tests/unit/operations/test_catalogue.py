@@ -15,7 +15,17 @@ FAIR = ["policy.yaml", "fair.bpf.c", "policy.lock.yaml", "README.md"]
 
 
 def test_the_catalogue_has_the_shipped_policies() -> None:
-    assert sorted(catalogue()) == ["fair", "interactive", "throughput"]
+    programs = ["bpfland", "cosmos", "flash", "lavd", "layered", "p2dq", "rusty", "tickless"]
+    ours = [
+        "fair",
+        "interactive",
+        "pack",
+        *(f"scx-{name}" for name in programs),
+        "spread",
+        "throughput",
+        "vm",
+    ]
+    assert sorted(catalogue()) == ours
 
 
 def test_an_added_policy_is_whole_and_the_same(tmp_path: Path) -> None:

@@ -44,6 +44,14 @@ def add_rusty(root: Path) -> Path:
     return copy
 
 
+def test_a_program_that_nobody_locked_is_said_and_no_error(tmp_path: Path) -> None:
+    add_rusty(tmp_path / "fleet")
+
+    (seen,) = lock(tmp_path / "fleet", [], check=True)
+
+    assert str(seen) == "rusty: /usr/bin/scx_rusty of the hosts (not locked)"
+
+
 def test_a_program_is_locked_by_a_copy_and_in_its_owners_words(tmp_path: Path) -> None:
     copy = add_rusty(tmp_path / "fleet")
 
@@ -61,7 +69,7 @@ def test_a_program_is_locked_by_a_copy_and_in_its_owners_words(tmp_path: Path) -
 def test_without_a_copy_a_program_cannot_be_locked(tmp_path: Path) -> None:
     add_rusty(tmp_path / "fleet")
     with pytest.raises(BuildError) as caught:
-        lock(tmp_path / "fleet", [], check=False)
+        lock(tmp_path / "fleet", ["rusty"], check=False)
     assert str(caught.value) == (
         "policy 'rusty': policy rusty is not locked; a program is not built here\n"
         "  give a copy of the hosts' program: fleetsched lock rusty --program FILE --program-version VERSION"
