@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test test-aarch64 test-fast test-faults check analyze fuzz helper wheel bench catalogue clean
+.PHONY: help setup demo test test-aarch64 test-fast test-faults test-matrix check analyze fuzz helper wheel bench catalogue clean
 
 help:  ## list what can be done
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,10 @@ test: check  ## check, plus the installed wheel and the tests on real parts: ker
 test-faults: setup  ## the fault table on real kernels, written to docs/safety.md (not in CI)
 	$(PYTEST) -q --tb=short tests/faults
 	$(PYTEST) tests/real -m faults
+
+test-matrix: setup  ## every policy through all gates on all kernels, into policies/matrix.json (not in CI)
+	$(BIN)/python scripts/matrix.py
+	@$(MAKE) --no-print-directory catalogue
 
 test-aarch64: setup  ## the helper for aarch64 on an emulated arm64 machine (not in CI)
 	@scripts/setup qemu-system-arm

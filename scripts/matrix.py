@@ -17,7 +17,7 @@ from pathlib import Path
 from fleetsched.fleetrepo.load import load_policy
 from fleetsched.fleetrepo.matrix import Matrix, write_matrix
 from fleetsched.gates.cascade import Wanted, run_gates
-from fleetsched.gates.machines import MATRIX
+from fleetsched.lab.kernels import MATRIX
 from fleetsched.model.gate import GateReport, GateVerdict
 from fleetsched.views.verify import verify_text
 

@@ -14,9 +14,6 @@ from fleetsched.lab.shape import MachineSpec
 
 Say = Callable[[str], None]
 
-MATRIX = ("6.16", "6.18", "6.19", "7.0", "7.2", "7.3")
-"""The kernels that policies are held to."""
-
 DEFAULT_KERNELS = ("6.18",)
 
 
@@ -51,9 +48,9 @@ class LabMachines:
         from fleetsched.helper.build import find_helper
         from fleetsched.lab import qemu, saved
         from fleetsched.lab.images import guest_script
-        from fleetsched.lab.kernels import find_kernel
+        from fleetsched.lab.kernels import find_kernel_image
 
-        release = find_kernel(kernel, say).release
+        release = find_kernel_image(kernel, say).release
         parts = [release, qemu.version(), repr(asdict(self._spec(kernel))), *saved.PACKAGES]
         parts += [guest_script(f"machine-{name}") for name in ("init.sh", "agent.pl", "helper.sh", "root.sh")]
         digest = hashlib.sha256("\0".join(parts).encode() + find_helper().read_bytes())

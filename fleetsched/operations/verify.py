@@ -61,7 +61,8 @@ def exit_code(reports: Sequence[GateReport]) -> ExitCode:
 
 
 def _kernels(text: str | None) -> tuple[str, ...]:
-    from fleetsched.gates.machines import DEFAULT_KERNELS, MATRIX
+    from fleetsched.gates.machines import DEFAULT_KERNELS
+    from fleetsched.lab.kernels import MATRIX
 
     if text is None:
         return DEFAULT_KERNELS

@@ -12,7 +12,7 @@ from fleetsched.errors import InputError
 from fleetsched.fleetrepo.load import load_lock
 from fleetsched.fleetrepo.matrix import MATRIX_FILE, Matrix, complaints, read_matrix, write_matrix
 from fleetsched.gates.cascade import LAST
-from fleetsched.gates.machines import MATRIX
+from fleetsched.lab.kernels import MATRIX
 from fleetsched.model.gate import Finding, Gate, GateReport, GateResult, GateVerdict
 from fleetsched.model.manifests import LockedProgram, PolicyLock
 
