@@ -27,10 +27,8 @@ def test_the_catalogue_can_be_read_outside_a_repository(
     monkeypatch.chdir(tmp_path)
     assert main(["policy", "list"]) == ExitCode.OK
     listed = capsys.readouterr().out.splitlines()
-    at = listed.index("fair         kernel >=6.12")
-    assert listed[at + 1 : at + 2] == [
-        "    weighted virtual time over one queue; every task gets its share",
-    ]
+    at = next(number for number, line in enumerate(listed) if line.split() == ["fair", "kernel", ">=6.12"])
+    assert listed[at + 1] == "    weighted virtual time over one queue; every task gets its share"
     assert main(["policy", "show", "fair"]) == ExitCode.OK
     assert "slice_us: 5000 us (u64, 250 to 20000)" in capsys.readouterr().out
     assert main(["policy", "add", "fair"]) == ExitCode.USAGE

@@ -17,8 +17,12 @@ FAIR = ["policy.yaml", "fair.bpf.c", "policy.lock.yaml", "README.md"]
 def test_the_catalogue_has_the_shipped_policies() -> None:
     programs = ["bpfland", "cosmos", "flash", "lavd", "layered", "p2dq", "rusty", "tickless"]
     ours = [
+        "batch",
+        "cgroupfair",
+        "deadline",
         "fair",
         "interactive",
+        "isolate",
         "pack",
         *(f"scx-{name}" for name in programs),
         "spread",
