@@ -16,7 +16,9 @@ demo: setup  ## watch the main job on a lab of three real virtual machines (KEEP
 	@$(BIN)/python scripts/demo.py
 
 test: check  ## check, plus the installed wheel and the tests on real parts: kernels, virtual machines, sshd
-	$(PYTEST) tests/packaging tests/real -m "not faults and not aarch64" --durations=15
+	$(PYTEST) -n auto --dist loadfile tests/real -m "not lab and not faults and not aarch64"
+	$(PYTEST) tests/packaging --durations=5
+	$(PYTEST) tests/real -m "lab and not faults and not aarch64" --durations=15
 
 test-faults: setup  ## the fault table on real kernels, written to docs/safety.md (not in CI)
 	$(PYTEST) -q --tb=short tests/faults

@@ -54,6 +54,10 @@ _MEANINGS = {
         "say otherwise for this user there, in a block `Match User {user}`",
     ),
     "sudoers-refused": ("{host}: visudo does not take {detail}", "look at `visudo -c` there"),
+    "busy": (
+        "{host}: another bootstrap is at work there: {detail}",
+        "wait until that one has ended; ten minutes after it began it no longer counts",
+    ),
     "write-failed": (
         "{host}: {detail} cannot be changed",
         "is the disk full, the file system read-only, or the file protected? What was made so far is written "
@@ -63,8 +67,13 @@ _MEANINGS = {
 
 
 class Mode(StrEnum):
-    """What the script is asked to do; `look` and `look-remove` change nothing."""
+    """What the script is asked to do; `look` and `look-remove` change nothing.
 
+    Between `claim` and `release` no other owner can claim the host.
+    """
+
+    CLAIM = "claim"
+    RELEASE = "release"
     LOOK = "look"
     MAKE = "make"
     LOOK_REMOVE = "look-remove"
@@ -105,7 +114,7 @@ class Report:
     install: bool = False
 
 
-def run_access(connection: Connection, host: str, mode: Mode, access: Access) -> Report:
+def run_access(connection: Connection, host: str, mode: Mode, access: Access, *, owner: str = "") -> Report:
     """Look at the host, or change it.
 
     Args:
@@ -113,6 +122,7 @@ def run_access(connection: Connection, host: str, mode: Mode, access: Access) ->
         host: its name, for messages.
         mode: what to do.
         access: what is wanted there; only its `user` counts when something is taken away.
+        owner: who claims or releases the host, in words for whoever is refused meanwhile.
 
     Raises:
         HelperError: the codes above, or `access-failed`. Whatever failed, each file is complete, and what
@@ -121,7 +131,7 @@ def run_access(connection: Connection, host: str, mode: Mode, access: Access) ->
         UnreachableError: the connection was lost, or its key is restricted.
         TimeoutError: the host did not finish within four minutes.
     """
-    completed = connection.run(access_command(mode, access), timeout_s=_TIMEOUT_S)
+    completed = connection.run(access_command(mode, access, owner), timeout_s=_TIMEOUT_S)
     lines = [line.partition("\t") for line in completed.stdout.decode("utf-8", "replace").splitlines()]
     for word, _, rest in lines:
         if word == "refused":
@@ -175,7 +185,7 @@ def try_access(connection: Connection, host: str, access: Access) -> str:
     )
 
 
-def access_command(mode: str, access: Access) -> tuple[str, ...]:
+def access_command(mode: str, access: Access, owner: str = "") -> tuple[str, ...]:
     """Return the command that does it."""
     script = resources.files("fleetsched.helper").joinpath("access.sh").read_text(encoding="utf-8")
     return (
@@ -188,6 +198,7 @@ def access_command(mode: str, access: Access) -> tuple[str, ...]:
         "\n".join(access.keys),
         access.signers,
         access.group,
+        owner,
     )
 
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Gives the fleet's SSH key its way to the helper of this host, or takes all of that away. Started as root by
 # fleetsched as
-#   sh -c THIS_FILE fleetsched-access MODE USER KEYS SIGNERS GROUP
+#   sh -c THIS_FILE fleetsched-access MODE USER KEYS SIGNERS GROUP OWNER
 # MODE: look (say what `make` would do), make, try (go the way; the greeting is on standard input),
-# look-remove (say what `remove` would do), remove. KEYS: public keys, one a line. SIGNERS, GROUP: texts of two files.
+# look-remove (say what `remove` would do), remove; claim (before a change) and release (after it): no other OWNER claims
+# the host in between. KEYS: public keys, one a line. SIGNERS, GROUP: texts of two files.
 # Each line of output is a word, a tab, and what it is about. A refusal is the last one: refused, its code, details.
 # What is made is written down in the manifest beforehand, so that `remove` also undoes what was interrupted.
 set -u
@@ -12,7 +13,7 @@ PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 export PATH LC_ALL
 cd /
 
-mode=$1 user=$2 keys=$3 signers=$4 group=$5
+mode=$1 user=$2 keys=$3 signers=$4 group=$5 owner=$6
 etc=/etc/fleetsched
 manifest=$etc/bootstrap
 home=$etc/home
@@ -20,6 +21,8 @@ binary=/usr/libexec/fleetsched-host
 service=fleetsched-host.service
 unit=/etc/systemd/system/$service
 state=/var/lib/fleetsched
+claim=/run/fleetsched-bootstrap
+claim_s=600 # longer than a whole bootstrap of one host takes; then a controller that went away no longer counts
 
 say() {
 	printf '%s\t%s\n' "$1" "$2"
@@ -260,12 +263,39 @@ remove() {
 	[ $made_etc = no ] || undo folder $etc
 }
 
+# Runs a function while no other script of ours does. The folder is locked, so that the file itself can go.
+alone() {
+	command -v flock >/dev/null 2>&1 || fail no-tool flock
+	exec 9</run && flock -w 30 9 || fail write-failed /run
+	"$@"
+	exec 9<&-
+}
+
+# A claim's file has two lines: the second of uptime at which it ends, and whose it is.
+take_claim() {
+	read -r now _ </proc/uptime
+	until=0 other=
+	if [ -f $claim ]; then
+		{ read -r until; IFS= read -r other; } <$claim
+	fi
+	[ "${until:-0}" -le "${now%.*}" ] || [ "$other" = "$owner" ] || fail busy "$other"
+	printf '%s\n%s\n' $((${now%.*} + claim_s)) "$owner" >$claim || fail write-failed $claim
+}
+
+drop_claim() {
+	if [ "$(sed -n 2p $claim 2>/dev/null)" = "$owner" ]; then
+		rm -f $claim
+	fi
+}
+
 [ "$(id -u)" = 0 ] || fail not-root "$(id -un)"
 [ -d /run/systemd/system ] || fail no-systemd
 sudo=$(command -v sudo)
 [ "$mode" != try ] || exec runuser -u "$user" -- "$sudo" -n $binary rpc
 say arch "$(uname -m)"
 case $mode in
+claim) alone take_claim ;;
+release) alone drop_claim ;;
 look | make) make ;;
 look-remove | remove) remove ;;
 esac

@@ -219,24 +219,42 @@ def _guarded(access: FleetAccess, prospect: Prospect) -> Done:
 
 def _make(connection: Connection, prospect: Prospect, access: FleetAccess) -> Done:
     host, wanted = prospect.wish.host.name, prospect.wish.access
-    if prospect.changes:
-        run_access(connection, host, Mode.MAKE, wanted)
-    if prospect.install:
-        files = access.helper_files(prospect.arch)
-        install(connection, host, files.binary, files.unit)
+    changes = bool(prospect.changes or prospect.install)
+    if changes:
+        with _claimed(connection, host, wanted):
+            # Another bootstrap may have been there since the look.
+            if run_access(connection, host, Mode.MAKE, wanted).install:
+                files = access.helper_files(prospect.arch)
+                install(connection, host, files.binary, files.unit)
     version = try_access(connection, host, wanted)
-    changed = "" if prospect.changes or prospect.install else "nothing was changed: "
+    changed = "" if changes else "nothing was changed: "
     return Done(host, f"{changed}the key reaches helper {version} as {wanted.user}")
 
 
 def _remove(connection: Connection, prospect: Prospect) -> Done:
-    host = prospect.wish.host.name
+    host, wanted = prospect.wish.host.name, prospect.wish.access
     if not prospect.changes:
         return Done(host, "nothing was changed: bootstrap made nothing here")
-    with _detached(connection, host):
-        report = run_access(connection, host, Mode.REMOVE, prospect.wish.access)
+    with _claimed(connection, host, wanted), _detached(connection, host):
+        report = run_access(connection, host, Mode.REMOVE, wanted)
     left = tuple(change.what for change in report.changes if change.verb == "left")
     return Done(host, "all that bootstrap made is gone", left)
+
+
+@contextmanager
+def _claimed(connection: Connection, host: str, access: Access) -> Iterator[None]:
+    """Keep other bootstraps from changing the host inside."""
+    owner = _owner()
+    run_access(connection, host, Mode.CLAIM, access, owner=owner)
+    try:
+        yield
+    finally:
+        with suppress(HostError, TimeoutError):  # lost with the connection; then it runs out by itself
+            run_access(connection, host, Mode.RELEASE, access, owner=owner)
+
+
+def _owner() -> str:
+    return f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()})"
 
 
 @contextmanager
@@ -256,8 +274,7 @@ def _detached(connection: Connection, host: str) -> Iterator[None]:
         yield
         return
     with helper:
-        owner = f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()}), {_WHY}"
-        token = helper.lease(owner, _LEASE_S).token
+        token = helper.lease(f"{_owner()}, {_WHY}", _LEASE_S).token
         if helper.stop(_WHY, token).running:
             raise HostError(f"{host}: the helper did not let its policy go; nothing was taken away")
         yield

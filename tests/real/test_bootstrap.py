@@ -367,6 +367,30 @@ def test_removing_it_restores_the_host_exactly(bootstrapped: FleetHost) -> None:
     assert again.splitlines()[-1] == f"{name}: nothing was changed: bootstrap made nothing here"
 
 
+def test_two_bootstraps_of_one_host_do_not_meet(host: FleetHost) -> None:
+    """The second one is told whose the first one is; a claim whose owner went away runs out."""
+    access = Access("fleetsched")
+
+    def ask(mode: Mode, owner: str) -> None:
+        run_access(host.root, host.fleet.name, mode, access, owner=owner)
+
+    try:
+        ask(Mode.CLAIM, "ann@desk (pid 7)")
+        ask(Mode.CLAIM, "ann@desk (pid 7)")
+        ask(Mode.RELEASE, "bob@desk (pid 8)")
+        told = host.bootstrap("--key", f"{host.key}.pub", "--yes", expect=4)
+        assert "another bootstrap is at work there: ann@desk (pid 7)" in told
+        assert host.shell("ls /etc/fleetsched", check=False).endswith("No such file or directory\n")
+        host.shell("sed -i 1s/.*/1/ /run/fleetsched-bootstrap")
+        ask(Mode.CLAIM, "bob@desk (pid 8)")
+        ask(Mode.RELEASE, "bob@desk (pid 8)")
+    finally:
+        host.shell("rm /run/fleetsched-bootstrap", check=False)
+    ask(Mode.RELEASE, "bob@desk (pid 8)")
+    ask(Mode.CLAIM, "ann@desk (pid 7)")
+    ask(Mode.RELEASE, "ann@desk (pid 7)")
+
+
 @pytest.mark.parametrize(
     ("before", "user", "code", "detail", "after"),
     [

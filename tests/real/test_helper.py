@@ -6,138 +6,37 @@ Points in time are the host's own: its kernel's log, and the history that the he
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fleetsched.build.policy import compile_policy
 from fleetsched.errors import HelperError
 from fleetsched.helper import build
-from fleetsched.helper.build import build_helper, find_unit
-from fleetsched.helper.client import HelperClient, WatchEnd
-from fleetsched.helper.install import install
-from fleetsched.helper.session import NoHelper, open_helper
-from fleetsched.inventory.read import read_inventory
-from fleetsched.model.assignment import Assignment
-from fleetsched.model.state import HistoryEntry, Status
-from fleetsched.transport.interface import Connection
-from fleetsched.transport.ssh import SshTransport
-from fleetsched.transport.ssh_options import SshDefaults
+from fleetsched.helper.build import build_helper
+from fleetsched.helper.client import WatchEnd
 from tests.conformance.runner import cases, run_case
 from tests.real.conftest import PROJECT, RealLab, wait_until
-from tests.real.test_helper_conformance import _REMOVE, LabAdapter
+from tests.real.managed import NOW, PID, ManagedHost, managed_host, watch
+from tests.real.test_helper_conformance import LabAdapter
 
 pytestmark = [pytest.mark.lab, pytest.mark.faults]
 
-_CONFIRM_S = 11.0  # twice the policies' timeout_ms of 5000, and a second
 _POLICIES = {
     "fair": "policies/fair",
     "stall": "tests/policies/stall",
     "exits-late": "tests/policies/exits-late",
 }
-_NOW = "cut -d' ' -f1 /proc/uptime"
-_PID = "$(systemctl show --property=MainPID --value fleetsched-host.service)"
-
-
-@dataclass
-class ManagedHost:
-    """One host with its helper; `start` brings it to where each test begins."""
-
-    connection: Connection
-    objects: dict[str, bytes]
-    digests: dict[str, str] = field(default_factory=dict)
-
-    def client(self) -> HelperClient:
-        client = open_helper(self.connection, "host")
-        assert not isinstance(client, NoHelper)
-        return client
-
-    def shell(self, command: str, stdin: bytes = b"") -> str:
-        completed = self.connection.run(["sh", "-c", command], stdin=stdin, timeout_s=180)
-        assert completed.exit_code == 0, (command, completed)
-        return completed.stdout.decode()
-
-    def uptime_s(self) -> float:
-        return float(self.shell(_NOW))
-
-    def assignment(self, policy: str, **parameters: int) -> Assignment:
-        return Assignment.of(policy, "default", self.digests[policy], parameters)
-
-    def start(self) -> None:
-        """Nothing attached, nothing remembered, every object staged."""
-        self.shell(
-            "systemctl stop fleetsched-host.service && rm -rf /var/lib/fleetsched /etc/fleetsched"
-            " && systemctl start fleetsched-host.service && dmesg --clear"
-        )
-        with self.client() as client:
-            for name, image in self.objects.items():
-                self.digests[name] = hashlib.sha256(image).hexdigest()
-                client.stage(self.digests[name], image)
-
-    def confirm(self, assignment: Assignment) -> Status:
-        with self.client() as client:
-            tried = client.try_(assignment, deadline_s=60, run="run-1", revision="abc")
-            watch(client, _CONFIRM_S)
-            return client.confirm(tried.trial.id)
-
-    def status(self) -> Status:
-        with self.client() as client:
-            return client.status()
-
-    def history(self) -> tuple[HistoryEntry, ...]:
-        with self.client() as client:
-            return client.history()
-
-    def wait_for(self, event: str, *, after: float = 0.0, within_s: float = 60) -> HistoryEntry:
-        """The first entry of this kind that is newer than `after` (seconds of uptime)."""
-
-        def first() -> HistoryEntry | None:
-            try:
-                entries = self.history()
-            except HelperError:  # it is just being started again
-                return None
-            return next((e for e in entries if e.event == event and e.boottime_ms > after * 1000), None)
-
-        entry = wait_until(first, within_s=within_s, what=f"{event} in the history")
-        assert isinstance(entry, HistoryEntry)
-        return entry
-
-    def disabled_at(self, name: str) -> list[tuple[float, str]]:
-        """When (seconds of uptime) and why the kernel let go of this scheduler, by its log.
-
-        The log's own clock stands still while the host sleeps; a line of now tells how far it is behind.
-        """
-        *_, uptime, now = (
-            self.shell(f"echo now > /dev/kmsg; {_NOW}; dmesg | grep ' now$' | tail -n 1").strip().split("\n")
-        )
-        behind = float(uptime) - float(now.strip("[ ").partition("]")[0])
-        pattern = rf'\[ *([\d.]+)\] sched_ext: BPF scheduler "{name}" disabled \((.*)\)'
-        return [(float(time) + behind, why) for time, why in re.findall(pattern, self.shell("dmesg"))]
-
-
-def watch(client: HelperClient, for_s: float, checks: tuple[str, ...] = ()) -> WatchEnd:
-    """Look on until the time is over or the trial ends."""
-    *_, end = client.watch(interval_s=max(for_s, 1.0), for_s=for_s, checks=checks)
-    assert isinstance(end, WatchEnd)
-    return end
 
 
 @pytest.fixture(scope="module")
 def installed(lab: RealLab) -> Iterator[ManagedHost]:
-    host = read_inventory([lab.inventory], lab.inventory.parent).inventory.hosts[lab.hosts[-1]]
-    transport = SshTransport(SshDefaults(config_file=Path("/nonexistent")))
-    objects = {name: compile_policy(PROJECT / folder, {}).image for name, folder in _POLICIES.items()}
-    with transport.connect(host) as connection:
-        install(connection, host.name, build_helper().read_bytes(), find_unit().read_bytes())
-        managed = ManagedHost(connection, objects)
+    with managed_host(lab, _POLICIES) as managed:
         yield managed
-        managed.shell(_REMOVE + "rm -rf /etc/fleetsched")
 
 
 @pytest.fixture
@@ -149,7 +48,7 @@ def host(installed: ManagedHost) -> ManagedHost:
 def test_a_killed_helper_gives_the_host_back_at_once_and_then_returns(host: ManagedHost) -> None:
     host.confirm(host.assignment("fair"))
 
-    killed = float(host.shell(f"{_NOW}; kill -KILL {_PID}"))
+    killed = float(host.shell(f"{NOW}; kill -KILL {PID}"))
 
     host.wait_for("reattached", after=killed)
     ((ended, why),) = host.disabled_at("fair")
@@ -168,7 +67,7 @@ def test_a_helper_killed_in_a_trial_loses_it_and_goes_back_to_the_last_known_goo
     with host.client() as client:
         client.try_(host.assignment("fair", slice_us=7000), deadline_s=60, run="run-2", revision="abd")
 
-    killed = float(host.shell(f"{_NOW}; kill -KILL {_PID}"))
+    killed = float(host.shell(f"{NOW}; kill -KILL {PID}"))
 
     host.wait_for("reattached", after=killed)
     status = host.status()
@@ -184,14 +83,14 @@ def test_a_stopped_helper_does_not_keep_a_trial_beyond_its_deadline(host: Manage
         tried = client.try_(host.assignment("fair", slice_us=7000), deadline_s=4, run="run-2", revision="abd")
     began = tried.trial.started_ms / 1000
 
-    host.shell(f"kill -STOP {_PID}")
+    host.shell(f"kill -STOP {PID}")
     ended, why = wait_until(
         # The last known good, of the same name, ended just before the trial began.
         lambda: [end for end in host.disabled_at("fair") if end[0] > began + 1],
         within_s=60,
         what="the lease ends the trial",
     )[0]
-    continued = float(host.shell(f"kill -CONT {_PID}; {_NOW}"))
+    continued = float(host.shell(f"kill -CONT {PID}; {NOW}"))
 
     assert why == "unregistered from BPF"
     assert 3.5 < ended - began < 6.5  # two clocks of the kernel
@@ -206,11 +105,11 @@ def test_a_stopped_helper_does_not_keep_a_trial_beyond_its_deadline(host: Manage
 def test_a_helper_stopped_for_long_lets_go_of_what_was_confirmed_and_takes_it_back(host: ManagedHost) -> None:
     host.confirm(host.assignment("fair"))
 
-    stopped = float(host.shell(f"{_NOW}; kill -STOP {_PID}"))
+    stopped = float(host.shell(f"{NOW}; kill -STOP {PID}"))
     ended, why = wait_until(lambda: host.disabled_at("fair"), within_s=120, what="the lease ends the policy")[
         0
     ]
-    host.shell(f"kill -CONT {_PID}")
+    host.shell(f"kill -CONT {PID}")
 
     assert (why, 14 < ended - stopped < 33) == ("unregistered from BPF", True)
     host.wait_for("reattached", after=stopped)
@@ -313,7 +212,7 @@ def test_checks_are_roots_own_and_have_ten_seconds(host: ManagedHost) -> None:
 
 def test_no_thread_of_the_helper_is_a_task_of_the_policy(host: ManagedHost) -> None:
     host.confirm(host.assignment("fair"))
-    threads = host.shell(f"ps -L -o cls=,rtprio= -p {_PID}").split("\n")
+    threads = host.shell(f"ps -L -o cls=,rtprio= -p {PID}").split("\n")
     assert sorted(line.split() for line in threads if line) == [["FF", "1"], ["FF", "90"]]
 
 

@@ -25,6 +25,7 @@ from tests.conformance.runner import REFUSED, Adapter, Unavailable, cases, run_c
 from tests.conformance.signing import GROUP, allowed_signers
 from tests.programs import build_scheduler
 from tests.real.conftest import PROJECT, RealLab
+from tests.real.managed import REMOVE
 
 pytestmark = pytest.mark.lab
 
@@ -38,13 +39,6 @@ _PROGRAM_FOLDER = "/usr/libexec/fleetsched-test"
 _PROGRAMS = {"program", "program-absent", "program-changed", "program-fails", "program-open"}
 _UNTIL_DISABLED = "timeout 60 sh -c 'until grep -q disabled /sys/kernel/sched_ext/state; do sleep 0.1; done'"
 _HELPER_BACK_S = 60.0
-
-# Leaves the host as if no helper had ever been on it, for the tests that come after.
-_REMOVE = """
-systemctl disable --now fleetsched-host.service
-rm -rf /usr/libexec/fleetsched-host /etc/systemd/system/fleetsched-host.service /var/lib/fleetsched
-systemctl daemon-reload
-"""
 
 
 class LabAdapter(Adapter):
@@ -154,7 +148,7 @@ def adapter(connection: Connection, files: tuple[bytes, bytes]) -> Iterator[LabA
     install(connection, "host", *files)
     adapter = LabAdapter(connection)
     yield adapter
-    adapter.shell(_REMOVE)
+    adapter.shell(REMOVE)
 
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case["name"])

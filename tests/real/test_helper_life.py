@@ -6,21 +6,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from fleetsched.build.policy import compile_policy
 from fleetsched.errors import HelperError
-from fleetsched.helper.build import build_helper, find_unit
-from fleetsched.helper.install import install
-from fleetsched.inventory.read import read_inventory
 from fleetsched.model.state import HistoryEntry
-from fleetsched.transport.ssh import SshTransport
-from fleetsched.transport.ssh_options import SshDefaults
-from tests.real.conftest import PROJECT, RealLab, wait_until
-from tests.real.test_helper import _PID, ManagedHost, watch
-from tests.real.test_helper_conformance import _REMOVE
+from tests.real.conftest import RealLab, wait_until
+from tests.real.managed import PID, ManagedHost, managed_host, watch
 
 pytestmark = [pytest.mark.lab, pytest.mark.faults]
 
@@ -34,7 +26,7 @@ _TRACE = "/sys/kernel/tracing"
 
 # Every system call of the helper's threads for a minute, by number, without a tracer that would stop them.
 _COUNT_CALLS = f"""
-cd {_TRACE} && echo > trace && ls /proc/{_PID}/task > set_event_pid
+cd {_TRACE} && echo > trace && ls /proc/{PID}/task > set_event_pid
 echo 1 > events/raw_syscalls/sys_enter/enable && sleep 60; echo 0 > events/raw_syscalls/sys_enter/enable
 echo > set_event_pid; sed -n 's/.*sys_enter: NR \\([0-9]*\\) .*/\\1/p' trace
 """
@@ -42,14 +34,8 @@ echo > set_event_pid; sed -n 's/.*sys_enter: NR \\([0-9]*\\) .*/\\1/p' trace
 
 @pytest.fixture(scope="module")
 def installed(lab: RealLab) -> Iterator[ManagedHost]:
-    host = read_inventory([lab.inventory], lab.inventory.parent).inventory.hosts[lab.hosts[-1]]
-    transport = SshTransport(SshDefaults(config_file=Path("/nonexistent")))
-    objects = {name: compile_policy(PROJECT / folder, {}).image for name, folder in _POLICIES.items()}
-    with transport.connect(host) as connection:
-        install(connection, host.name, build_helper().read_bytes(), find_unit().read_bytes())
-        managed = ManagedHost(connection, objects)
+    with managed_host(lab, _POLICIES, f"echo 1 > {_CPU};") as managed:
         yield managed
-        managed.shell(f"echo 1 > {_CPU};" + _REMOVE + "rm -rf /etc/fleetsched")
 
 
 @pytest.fixture
@@ -73,7 +59,7 @@ def reattached(host: ManagedHost, times: int) -> list[HistoryEntry]:
 
 def memory_kib(host: ManagedHost) -> dict[str, int]:
     """VmRSS and VmHWM of the helper."""
-    status = host.shell(f"cat /proc/{_PID}/status")
+    status = host.shell(f"cat /proc/{PID}/status")
     return {name: int(kib) for name, kib in re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB", status, re.MULTILINE)}
 
 

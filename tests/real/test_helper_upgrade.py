@@ -37,7 +37,7 @@ from fleetsched.transport.interface import Connection
 from fleetsched.transport.ssh import SshTransport
 from fleetsched.transport.ssh_options import SshDefaults
 from tests.real.conftest import PROJECT, RealLab, wait_until
-from tests.real.test_helper_conformance import _REMOVE
+from tests.real.managed import REMOVE
 from tests.real.upgrades import BABBLES, build_variant
 
 pytestmark = pytest.mark.lab
@@ -135,7 +135,7 @@ def fleet(lab: RealLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fl
             connection = stack.enter_context(ssh.connect(inventory.hosts[name]))
             install(connection, name, now, unit)
             host = UpgradedHost(name, connection)
-            stack.callback(host.shell, _REMOVE)
+            stack.callback(host.shell, REMOVE)
             host.confirm(policy, image)
             hosts.append(host)
         yield Fleet(hosts, access, policy, now, root.parent / "runs")

@@ -21,7 +21,7 @@ from fleetsched.transport.interface import Connection
 from fleetsched.transport.ssh import SshTransport
 from fleetsched.transport.ssh_options import SshDefaults
 from tests.real.conftest import RealLab, wait_until
-from tests.real.test_helper_conformance import _REMOVE
+from tests.real.managed import REMOVE
 
 pytestmark = pytest.mark.lab
 
@@ -43,7 +43,7 @@ def connection(lab: RealLab) -> Iterator[Connection]:
     with SshTransport(SshDefaults(config_file=Path("/nonexistent"))).connect(host) as connection:
         install(connection, host.name, build_helper().read_bytes(), find_unit().read_bytes())
         yield connection
-        shell(connection, f"{_STOP_HOGS}; {_REMOVE}")
+        shell(connection, f"{_STOP_HOGS}; {REMOVE}")
 
 
 def shell(connection: Connection, command: str) -> str:

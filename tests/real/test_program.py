@@ -9,30 +9,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from fleetsched.build.policy import compile_policy
 from fleetsched.errors import HelperError
-from fleetsched.helper.build import build_helper, find_unit
-from fleetsched.helper.install import install
-from fleetsched.inventory.read import read_inventory
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.program import Program
 from fleetsched.model.state import ExitRecord
-from fleetsched.transport.ssh import SshTransport
-from fleetsched.transport.ssh_options import SshDefaults
 from tests.programs import build_scheduler
 from tests.real.conftest import PROJECT, RealLab, wait_until
-from tests.real.test_helper import _CONFIRM_S, _PID, ManagedHost, watch
-from tests.real.test_helper_conformance import _REMOVE
+from tests.real.managed import CONFIRM_S, PID, ManagedHost, managed_host, watch
 
 pytestmark = pytest.mark.lab
 
 _FOLDER = "/usr/libexec/fleetsched-test"
 _PROGRAM = f"{_FOLDER}/program"
 _CHILD = "$(pgrep -x program)"
+_POLICIES = {"fair": "policies/fair", "stall": "tests/policies/stall"}
 _GROUP = "/sys/fs/cgroup/system.slice/fleetsched-host.service/program"
 
 
@@ -79,23 +73,19 @@ def nothing_is_left(host: ManagedHost) -> bool:
 @pytest.fixture(scope="module")
 def host(lab: RealLab) -> Iterator[ManagedHost]:
     """A host with its helper, where `program` number 1 was confirmed: what all else goes back to."""
-    found = read_inventory([lab.inventory], lab.inventory.parent).inventory.hosts[lab.hosts[-1]]
-    folders = {"fair": PROJECT / "policies" / "fair", "stall": PROJECT / "tests" / "policies" / "stall"}
-    with SshTransport(SshDefaults(config_file=Path("/nonexistent"))).connect(found) as connection:
-        install(connection, found.name, build_helper().read_bytes(), find_unit().read_bytes())
-        host = ManagedHost(connection, {"fair": compile_policy(folders["fair"], {}).image})
+    clean_up = f"rm -rf {_FOLDER};"
+    with managed_host(lab, {"fair": _POLICIES["fair"]}, clean_up) as host:
         host.start()
         host.shell(f"mkdir -p {_FOLDER} && cat > {_PROGRAM} && chmod 755 {_PROGRAM}", build_scheduler())
-        for name, folder in folders.items():
-            host.shell(f"cat > {_FOLDER}/{name}.bpf.o", compile_policy(folder, {}).image)
+        for name, folder in _POLICIES.items():
+            host.shell(f"cat > {_FOLDER}/{name}.bpf.o", compile_policy(PROJECT / folder, {}).image)
         with host.client() as client:
             tried = client.try_(
                 numbered(1), deadline_s=60, run="run-1", revision="abc", program=program("--slice-us", "7")
             )
-            watch(client, _CONFIRM_S)
+            watch(client, CONFIRM_S)
             client.confirm(tried.trial.id)
         yield host
-        host.shell(_REMOVE + f"rm -rf {_FOLDER} /etc/fleetsched")
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +118,7 @@ def test_a_program_is_an_ordinary_task_in_bounds_of_its_own(host: ManagedHost) -
 
 def test_a_killed_helper_takes_its_program_along_and_comes_back_with_it(host: ManagedHost) -> None:
     before = host.shell(f"echo {_CHILD}")
-    killed = float(host.shell(f"cut -d' ' -f1 /proc/uptime; kill -KILL {_PID}"))
+    killed = float(host.shell(f"cut -d' ' -f1 /proc/uptime; kill -KILL {PID}"))
 
     host.wait_for("reattached", after=killed)
 

@@ -14,7 +14,7 @@ from fleetsched.transport.ssh import SshTransport
 from fleetsched.transport.ssh_options import SshDefaults
 from tests.programs import build_scheduler
 from tests.real.conftest import PROJECT, RealLab
-from tests.real.test_helper_conformance import _REMOVE
+from tests.real.managed import REMOVE
 from tests.real.test_main_job import FleetRepository
 
 pytestmark = pytest.mark.lab
@@ -47,7 +47,7 @@ def hosts(lab: RealLab) -> Iterator[RealLab]:
                 assert connection.run(["sh", "-c", put], stdin=content, timeout_s=120).exit_code == 0
     yield lab
     for name in lab.hosts:
-        lab.ssh(name, f"{_REMOVE}\nrm -rf {_FOLDER}")
+        lab.ssh(name, f"{REMOVE}\nrm -rf {_FOLDER}")
 
 
 def test_apply_brings_an_installed_program_to_a_group(hosts: RealLab, tmp_path: Path) -> None:

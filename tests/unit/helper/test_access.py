@@ -17,7 +17,7 @@ ACCESS = Access("fleetsched", ("ssh-ed25519 AAAA one", "ssh-ed25519 BBBB two"), 
 
 
 def test_the_command_carries_all_that_is_wanted() -> None:
-    name, dash_c, script, *arguments = access_command(Mode.MAKE, ACCESS)
+    name, dash_c, script, *arguments = access_command(Mode.MAKE, ACCESS, "ann@desk (pid 7)")
     assert (name, dash_c) == ("sh", "-c")
     assert arguments == [
         "fleetsched-access",
@@ -26,6 +26,7 @@ def test_the_command_carries_all_that_is_wanted() -> None:
         "ssh-ed25519 AAAA one\nssh-ed25519 BBBB two",
         "ann ssh-ed25519 CCCC",
         "web",
+        "ann@desk (pid 7)",
     ]
     subprocess.run(["sh", "-n", "-c", script], check=True)
 

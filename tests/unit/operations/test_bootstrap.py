@@ -117,6 +117,7 @@ class Administered(Transport):
 class AdministeredConnection(Connection):
     def __init__(self, hosts: Administered, simulated: Connection) -> None:
         self._hosts, self._simulated = hosts, simulated
+        self._free = {"claim": SAME, "release": SAME}
 
     def open(self, command: Sequence[str]) -> Channel:
         self._hosts.done.append("open")
@@ -129,7 +130,7 @@ class AdministeredConnection(Connection):
             return self._simulated.run(command, stdin=stdin, timeout_s=timeout_s)
         mode = command[4]
         self._hosts.done.append(mode)
-        said = self._hosts.script[mode]
+        said = (self._free | self._hosts.script)[mode]
         return Completed(1 if "refused" in said else 0, said.encode(), b"")
 
     def close(self) -> None:
@@ -159,7 +160,7 @@ def run(
 def test_a_new_host_gets_its_way_its_helper_and_a_trial_of_the_way(controller: Controller, key: Path) -> None:
     script = {"look": f"{NEW}note\tsshd limits who may log in\n", "make": NEW, "try": HELLO}
     assert run(controller, script, wanted(controller, key, "lab-1")) == (
-        ["look", "make", "install", "try"],
+        ["look", "claim", "make", "install", "release", "try"],
         ["lab-1:\n  + user fleetsched\n  ! sshd limits who may log in"],
         ["lab-1: the key reaches helper 0.1.0 as fleetsched"],
     )
@@ -190,7 +191,7 @@ def test_taking_it_away_gives_the_host_back_to_the_kernel_first(controller: Cont
     said = "arch\tx86_64\nremove\tuser fleetsched\n"
     script = {"look-remove": said, "remove": f"{said}left\t/etc/fleetsched: off \n"}
     assert run(controller, script, removals(controller.access(), ["lab-1"], private_key=None)) == (
-        ["look-remove", "open", "remove"],
+        ["look-remove", "claim", "open", "remove", "release"],
         ["lab-1:\n  - user fleetsched"],
         ["lab-1: all that bootstrap made is gone\n  stays, because it is not empty: /etc/fleetsched: off "],
     )
@@ -206,9 +207,43 @@ def test_nothing_is_taken_away_while_another_run_has_the_host(controller: Contro
     done, _, told = run(
         controller, {"look-remove": said}, removals(controller.access(), ["lab-1"], private_key=None)
     )
-    assert done == ["look-remove", "open"]
+    assert done == ["look-remove", "claim", "open", "release"]
     assert told[0].startswith("lab-1: the lease is held by ann@desk for another 60 s")
     assert host.kernel.ops == "fair"
+
+
+BUSY = (
+    "lab-1: another bootstrap is at work there: ann@desk (pid 7)\n"
+    "  do: wait until that one has ended; ten minutes after it began it no longer counts"
+)
+
+
+def test_two_bootstraps_of_one_host_do_not_meet(controller: Controller, key: Path) -> None:
+    busy = "arch\tx86_64\nrefused\tbusy\tann@desk (pid 7)\n"
+    giving = run(controller, {"look": NEW, "claim": busy}, wanted(controller, key, "lab-1"))
+    assert (giving[0], giving[2]) == (["look", "claim"], [BUSY])
+    said = "arch\tx86_64\nremove\tuser fleetsched\n"
+    taking = run(
+        controller,
+        {"look-remove": said, "claim": busy},
+        removals(controller.access(), ["lab-1"], private_key=None),
+    )
+    assert (taking[0], taking[2]) == (["look-remove", "claim"], [BUSY])
+
+
+def test_a_bootstrap_that_fails_lets_others_in(controller: Controller, key: Path) -> None:
+    script = {"look": NEW, "make": "arch\tx86_64\nrefused\twrite-failed\t/etc/passwd\n"}
+    done, _, told = run(controller, script, wanted(controller, key, "lab-1"))
+    assert done == ["look", "claim", "make", "release"]
+    assert told[0].startswith("lab-1: /etc/passwd cannot be changed")
+
+
+def test_what_another_bootstrap_has_installed_since_the_look_is_not_installed_again(
+    controller: Controller, key: Path
+) -> None:
+    script = {"look": NEW, "make": SAME, "try": HELLO}
+    done, _, _ = run(controller, script, wanted(controller, key, "lab-1"))
+    assert done == ["look", "claim", "make", "release", "try"]
 
 
 def test_a_host_that_was_not_bootstrapped_stays_as_it_is(controller: Controller) -> None:
