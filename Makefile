@@ -18,7 +18,7 @@ demo: setup  ## watch the main job on a lab of three real virtual machines (KEEP
 test: check  ## check, plus the installed wheel and the tests on real parts: kernels, virtual machines, sshd
 	$(PYTEST) -n auto --dist loadfile tests/real -m "not lab and not faults and not aarch64"
 	$(PYTEST) tests/packaging --durations=5
-	$(PYTEST) tests/real -m "lab and not faults and not aarch64" --durations=15
+	$(PYTEST) tests/real -m "lab and not faults and not matrix and not aarch64" --durations=15
 
 test-faults: setup  ## the fault table on real kernels, written to docs/safety.md (not in CI)
 	$(PYTEST) -q --tb=short tests/faults
@@ -27,6 +27,7 @@ test-faults: setup  ## the fault table on real kernels, written to docs/safety.m
 test-matrix: setup  ## every policy through all gates on all kernels, into policies/matrix.json (not in CI)
 	$(BIN)/python scripts/matrix.py
 	@$(MAKE) --no-print-directory catalogue
+	$(PYTEST) tests/real -m matrix
 
 test-aarch64: setup  ## the helper for aarch64 on an emulated arm64 machine (not in CI)
 	@scripts/setup qemu-system-arm

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ ARCHITECTURES = ("aarch64", "x86_64")
 """Those that a wheel has, as `uname -m` says them."""
 
 _FORMAT = 1
+_INCLUDE = re.compile(r"^#include <(fleetsched/[a-z_.]+)>", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +54,25 @@ class Manifest:
 
 def source_digest(sources: Path) -> str:
     """Return the SHA-256 of everything in the folder `bpf` that a helper is built from, 64 hex digits."""
-    files = [*sorted((sources / "helper").glob("*")), *sorted((sources / "include").rglob("*.h"))]
+    files = [*sorted((sources / "helper").glob("*")), *_headers(sources)]
     digest = hashlib.sha256()
     for file in filter(Path.is_file, files):
         name = file.relative_to(sources).as_posix().encode()
         data = file.read_bytes()
         digest.update(b"%d %d " % (len(name), len(data)) + name + data)
     return digest.hexdigest()
+
+
+def _headers(sources: Path) -> list[Path]:
+    """The headers that the helper's programs include, and what these include; policies have more."""
+    found: set[Path] = set()
+    waiting = list((sources / "helper").glob("*.bpf.c"))
+    while waiting:
+        named = _INCLUDE.findall(waiting.pop().read_text(encoding="utf-8"))
+        new = {header for name in named if (header := sources / "include" / name).is_file()} - found
+        found |= new
+        waiting += new
+    return sorted(found)
 
 
 def read_manifest(folder: Path) -> Manifest:
