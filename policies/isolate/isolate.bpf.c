@@ -71,6 +71,7 @@ struct task_ctx {
 	u64 waits_ns;	/* since when it waits; being interrupted at once does not count as a run */
 	u64 ran_ns;	/* since then */
 	u32 side;
+	bool is_runnable;
 };
 
 struct {
@@ -247,8 +248,23 @@ static u64 waited_ns(u64 queue)
 	return waited;
 }
 
+/* What @p ran since it was last asked counts, for it and for the CPU's house. */
+static void account(struct task_struct *p, struct task_ctx *ctx, struct cpu_ctx *here, s32 cpu)
+{
+	u64 now = bpf_ktime_get_ns(), ran = now - ctx->started_ns;
+
+	ctx->started_ns = now;
+	ctx->vtime += ran * 100 / p->scx.weight;
+	ctx->ran_ns += ran;
+	if (ctx->side == house_of(cpu))
+		here->house_ns = clamp_u64(here->house_ns + ran, 0, HOUSE_SHARE * SLICE_MAX_NS);
+	else
+		here->house_ns -= clamp_u64(HOUSE_SHARE * ran, 0, here->house_ns);
+}
+
 /*
- * Tasks that may not run on this CPU are passed over by the kernel and stay for the others.
+ * Tasks that may not run on this CPU are passed over by the kernel and stay for the others. The kernel asks before it
+ * queues the task that ran, @prev: when that is at home and none of its side waits, guests are not asked in instead of it.
  *
  * Nobody starves: at home, a task enters its queue at most DEBT_NS ahead of the clock, and the clock advances by at least
  * 1/PACE of real time while any task of the side runs. After PACE * (DEBT_NS + CREDIT_NS), 250 ms, everyone who enters,
@@ -261,15 +277,21 @@ static u64 waited_ns(u64 queue)
  */
 void BPF_STRUCT_OPS(isolate_dispatch, s32 cpu, struct task_struct *prev)
 {
+	struct task_ctx *ctx = prev ? try_lookup_task_ctx(prev) : NULL;
 	struct cpu_ctx *here = try_lookup_cpu_ctx(cpu);
 	u32 house = house_of(cpu), guests = house == OWNERS ? OTHERS : OWNERS;
+	bool goes_on;
 
 	if (!here)
 		return;
 
+	goes_on = ctx && ctx->is_runnable && ctx->side == house;
+	if (goes_on)
+		account(prev, ctx, here, cpu);
+
 	here->is_turn = here->house_ns >= HOUSE_SHARE * queued_slice_ns(guests) && waited_ns(guests) >= PATIENCE_NS &&
 			scx_bpf_dsq_move_to_local(guests);
-	if (here->is_turn || scx_bpf_dsq_move_to_local(house))
+	if (here->is_turn || scx_bpf_dsq_move_to_local(house) || goes_on)
 		return;
 
 	scx_bpf_dsq_move_to_local(guests);
@@ -300,19 +322,28 @@ void BPF_STRUCT_OPS(isolate_stopping, struct task_struct *p, bool runnable)
 	s32 cpu = scx_bpf_task_cpu(p);
 	struct task_ctx *ctx = try_lookup_task_ctx(p);
 	struct cpu_ctx *here = try_lookup_cpu_ctx(cpu);
-	u64 ran;
 
 	if (!ctx || !here)
 		return;
 
-	ran = bpf_ktime_get_ns() - ctx->started_ns;
-	ctx->vtime += ran * 100 / p->scx.weight;
-	ctx->ran_ns += ran;
-	if (ctx->side == house_of(cpu))
-		here->house_ns = clamp_u64(here->house_ns + ran, 0, HOUSE_SHARE * SLICE_MAX_NS);
-	else
-		here->house_ns -= clamp_u64(HOUSE_SHARE * ran, 0, here->house_ns);
+	account(p, ctx, here, cpu);
 	here->is_lent = false;
+}
+
+void BPF_STRUCT_OPS(isolate_runnable, struct task_struct *p, u64 enq_flags)
+{
+	struct task_ctx *ctx = try_lookup_task_ctx(p);
+
+	if (ctx)
+		ctx->is_runnable = true;
+}
+
+void BPF_STRUCT_OPS(isolate_quiescent, struct task_struct *p, u64 deq_flags)
+{
+	struct task_ctx *ctx = try_lookup_task_ctx(p);
+
+	if (ctx)
+		ctx->is_runnable = false;
 }
 
 void BPF_STRUCT_OPS(isolate_enable, struct task_struct *p)
@@ -378,8 +409,10 @@ FLEETSCHED_OPS_DEFINE(isolate,
 	.select_cpu	= (void *)isolate_select_cpu,
 	.enqueue	= (void *)isolate_enqueue,
 	.dispatch	= (void *)isolate_dispatch,
+	.runnable	= (void *)isolate_runnable,
 	.running	= (void *)isolate_running,
 	.stopping	= (void *)isolate_stopping,
+	.quiescent	= (void *)isolate_quiescent,
 	.enable		= (void *)isolate_enable,
 	.init_task	= (void *)isolate_init_task,
 	.cpu_online	= (void *)isolate_cpu_online,
