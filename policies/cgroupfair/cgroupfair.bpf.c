@@ -384,6 +384,15 @@ void BPF_STRUCT_OPS(cgroupfair_enqueue, struct task_struct *p, u64 enq_flags)
 }
 
 /*
+ * What the clock advances by itself until @now. Another CPU may have advanced it since @now was read: then by nothing, for
+ * the difference of the two would be taken for half a thousand years.
+ */
+static u64 own_advance(u64 now)
+{
+	return vtime_before(advanced_ns, now) ? (now - advanced_ns) / PACE : 0;
+}
+
+/*
  * Nobody starves: a turn starts at most DEBT_NS ahead of the clock, and the clock advances by at least 1/PACE of real
  * time whatever runs. After PACE * (DEBT_NS + credit), at most 1.1 s, everyone who enters the queue enters behind it, and
  * who runs is no longer kept on instead of it. It then waits for those who were before it, one slice each: ROUND_NS on
@@ -392,7 +401,7 @@ void BPF_STRUCT_OPS(cgroupfair_enqueue, struct task_struct *p, u64 enq_flags)
  */
 static void begin(struct task_ctx *ctx, struct cpu_ctx *here, u64 now)
 {
-	u64 clock = vtime_now + (now - advanced_ns) / PACE;
+	u64 clock = vtime_now + own_advance(now);
 
 	advanced_ns = now;
 	vtime_now = vtime_before(clock, ctx->start) ? ctx->start : clock;

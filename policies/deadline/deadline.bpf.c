@@ -249,12 +249,21 @@ void BPF_STRUCT_OPS(deadline_dispatch, s32 cpu, struct task_struct *prev)
 		scx_bpf_dsq_move_to_local(COMPUTATIONS);
 }
 
+/*
+ * What the clock advances by itself until @now. Another CPU may have advanced it since @now was read: then by nothing, for
+ * the difference of the two would be taken for half a thousand years.
+ */
+static u64 own_advance(u64 now)
+{
+	return vtime_before(advanced_ns, now) ? (now - advanced_ns) / PACE : 0;
+}
+
 void BPF_STRUCT_OPS(deadline_running, struct task_struct *p)
 {
 	struct task_ctx *ctx = try_lookup_task_ctx(p);
 	struct cpu_ctx *here = try_lookup_cpu_ctx(scx_bpf_task_cpu(p));
 	u64 now = bpf_ktime_get_ns();
-	u64 clock = vtime_now + (now - advanced_ns) / PACE;
+	u64 clock = vtime_now + own_advance(now);
 
 	if (!ctx || !here)
 		return;

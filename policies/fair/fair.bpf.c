@@ -105,6 +105,15 @@ void BPF_STRUCT_OPS(fair_dispatch, s32 cpu, struct task_struct *prev)
 }
 
 /*
+ * What the clock advances by itself until @now. Another CPU may have advanced it since @now was read: then by nothing, for
+ * the difference of the two would be taken for half a thousand years.
+ */
+static u64 own_advance(u64 now)
+{
+	return vtime_before(advanced_ns, now) ? (now - advanced_ns) / PACE : 0;
+}
+
+/*
  * Nobody starves: a task enters the queue at most DEBT_NS ahead of the clock, and the clock advances by at least 1/PACE
  * of real time whatever runs. After PACE * (DEBT_NS + credit), at most 1.2 s, everyone who enters the queue enters behind
  * it. It then waits for those who were before it, one slice each: ROUND_NS on one CPU for up to 800 tasks. That is less
@@ -114,7 +123,7 @@ void BPF_STRUCT_OPS(fair_running, struct task_struct *p)
 {
 	struct task_ctx *ctx = bpf_task_storage_get(&task_ctxs, p, NULL, 0);
 	u64 now = bpf_ktime_get_ns();
-	u64 clock = vtime_now + (now - advanced_ns) / PACE;
+	u64 clock = vtime_now + own_advance(now);
 
 	advanced_ns = now;
 	vtime_now = vtime_before(clock, p->scx.dsq_vtime) ? p->scx.dsq_vtime : clock;

@@ -297,6 +297,15 @@ void BPF_STRUCT_OPS(isolate_dispatch, s32 cpu, struct task_struct *prev)
 	scx_bpf_dsq_move_to_local(guests);
 }
 
+/*
+ * What the clock advances by itself until @now. Another CPU may have advanced it since @now was read: then by nothing, for
+ * the difference of the two would be taken for half a thousand years.
+ */
+static u64 own_advance(u32 side, u64 now)
+{
+	return vtime_before(advanced_ns[side], now) ? (now - advanced_ns[side]) / PACE : 0;
+}
+
 void BPF_STRUCT_OPS(isolate_running, struct task_struct *p)
 {
 	s32 cpu = scx_bpf_task_cpu(p);
@@ -309,7 +318,7 @@ void BPF_STRUCT_OPS(isolate_running, struct task_struct *p)
 		return;
 
 	side = ctx->side == OWNERS ? OWNERS : OTHERS;
-	clock = vtime_now[side] + (now - advanced_ns[side]) / PACE;
+	clock = vtime_now[side] + own_advance(side, now);
 	advanced_ns[side] = now;
 	vtime_now[side] = vtime_before(clock, ctx->vtime) ? ctx->vtime : clock;
 	ctx->started_ns = now;
