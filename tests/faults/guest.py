@@ -30,7 +30,9 @@ _SCRIPT_S = 180.0
 _POLL_S = 0.3
 _CONNECTIONS, _SESSIONS = 5, 10
 _LIBRARY = Path(__file__).with_name("host.sh").read_text(encoding="utf-8")
-_LOOK = """ask '{"id":1,"verb":"status"}' '{"id":2,"verb":"history","limit":200}'"""
+_LOOK = """ask '{"id":1,"verb":"status"}' '{"id":2,"verb":"history","limit":200}'
+echo "programs $({ cat $group/program/cgroup.procs; pgrep -x program; } 2>/dev/null | wc -l)"
+"""
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,18 @@ class Guest:
 
     def look(self) -> Look | None:
         """Status and history, or None while the helper does not answer."""
-        found = answers(self.run(_LOOK))
+        output = self.run(_LOOK)
+        found = answers(output)
         if len(found) != 2 or not all(answer["ok"] for answer in found):
             return None
-        status, history = (answer["result"] for answer in found)
-        return Look(Status.from_wire(status), tuple(map(HistoryEntry.from_wire, history["entries"])))
+        state, history = (answer["result"] for answer in found)
+        status = Status.from_wire(state)
+        held = status.running and status.running.assignment.digest == self.words["PROGRAM_DIGEST"]
+        return Look(
+            status,
+            tuple(map(HistoryEntry.from_wire, history["entries"])),
+            stray_program=not held and "programs 0" not in output.splitlines(),
+        )
 
     def save(self, moment: str) -> None:
         snapshots.save(self.folder, moment)

@@ -12,10 +12,17 @@ from tests.faults.rows import Outcome, Row
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A host at one moment, as it tells it itself."""
+    """A host at one moment, as it tells it itself.
+
+    Attributes:
+        status: the helper's.
+        history: the helper's.
+        stray_program: there are processes of a scheduler program, and its scheduler is not what runs.
+    """
 
     status: Status
     history: tuple[HistoryEntry, ...]
+    stray_program: bool = False
 
     @property
     def news(self) -> frozenset[HistoryEntry]:
@@ -136,6 +143,8 @@ def _loss(before: Look, after: Look, seen: Outcome) -> str:
         return "something runs that is neither confirmed nor on trial"
     if seen.runs == "trial" and after.status.trial and after.status.trial.deadline_in_ms <= 0:
         return "a trial runs beyond its deadline"
+    if after.stray_program:
+        return "a scheduler program goes on that is not what runs"
     had = before.status.last_known_good
     if had and seen.record == "none" and not new:
         return "the last known good is gone, and nothing says why"

@@ -66,7 +66,7 @@ def helper_digest() -> str:
 def rows_digest() -> str:
     """Of the table's files and the scripts' functions."""
     digest = hashlib.sha256()
-    for file in [*sorted(TABLE.glob("*.yaml")), TABLE.with_name("host.sh")]:
+    for file in [*sorted(TABLE.glob("*.yaml")), *sorted(TABLE.parent.glob("*.sh"))]:
         digest.update(file.read_bytes())
     return digest.hexdigest()
 

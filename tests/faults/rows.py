@@ -23,10 +23,12 @@ MOMENTS = {
     "baked": "trial, about to be confirmed",
     "failing": "confirmed, fails soon",
     "stalling": "confirmed, stalls soon",
+    "program-trial": "trial of a program",
+    "program-confirmed": "program confirmed",
 }
 """What a host can be brought to (states.py), and how the table calls it."""
 
-ON_TRIAL = frozenset({"first-trial", "trial", "baked"})
+ON_TRIAL = frozenset({"first-trial", "trial", "baked", "program-trial"})
 """Moments in which a trial is on."""
 
 RUNS = {
@@ -70,7 +72,8 @@ class Row:
         moment: a key of MOMENTS.
         when: the moment more exactly, in words; empty for MOMENTS' own.
         kernel: one of KERNELS.
-        script: what is run on the host; a shell script that has host.sh's functions.
+        script: what is run on the host; a shell script that has host.sh's functions, and begins with those
+            of the row's own library.
         machine: done from outside after the script: `reset` cuts the power, `sessions` opens fifty over SSH.
         outcomes: one of these must come true.
         within_s: for this long it is waited for.
@@ -118,7 +121,7 @@ def rows() -> tuple[Row, ...]:
 
 def _expanded(entry: Mapping[str, Any]) -> list[Row]:
     """One row for each kernel and each of the moments under `at`."""
-    unknown = set(entry) - {"fault", "do", "machine", "kernels", "at", "within_s"}
+    unknown = set(entry) - {"fault", "uses", "do", "machine", "kernels", "at", "within_s"}
     assert not unknown, (entry["fault"], unknown)
     return [
         _row(entry, kernel, moment, case)
@@ -134,13 +137,14 @@ def _row(entry: Mapping[str, Any], kernel: str, moment: str, case: Mapping[str, 
     assert kernel in KERNELS, kernel
     both = {**entry, **case}
     assert both.get("machine", "") in ("", "reset", "sessions"), both
+    library = TABLE.with_name(both["uses"]).read_text(encoding="utf-8") if "uses" in both else ""
     then: Sequence[Mapping[str, Any]] = case["then"] if isinstance(case["then"], list) else [case["then"]]
     return Row(
         fault=both["fault"],
         moment=moment,
         when=both.get("when", ""),
         kernel=kernel,
-        script=both.get("do", ""),
+        script=library + both.get("do", ""),
         machine=both.get("machine", ""),
         outcomes=tuple(map(_outcome, then)),
         within_s=float(both.get("within_s", 90)),

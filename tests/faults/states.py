@@ -20,6 +20,7 @@ from fleetsched.transport.ssh_options import SshDefaults
 from tests.faults.guest import Guest, answers
 from tests.faults.judge import Look
 from tests.faults.rows import ON_TRIAL
+from tests.programs import build_scheduler
 
 PROJECT = Path(__file__).resolve().parents[2]
 _POLICIES = {
@@ -31,6 +32,7 @@ _POLICIES = {
 }
 _BAKED_MS = 10_500  # twice the policies' timeout_ms, and a little
 _LATE_MS = 25_000
+_PROGRAMS = "/usr/libexec/fleetsched-test"
 _ATTEMPTS = 3
 
 # From which moment each is reached, and how.
@@ -42,14 +44,20 @@ _WAYS: dict[str, tuple[str, str]] = {
     "staging": ("confirmed", "quietly half_an_object; until_connected 1"),
     "failing": ("idle", f'try "$EXITS_LATE" 60000; bake {_BAKED_MS}; confirm'),
     "stalling": ("idle", f'try "$STALLS_LATE" 60000; bake {_BAKED_MS}; confirm'),
+    "program-trial": ("confirmed", "try_program tried 15000 fair"),
+    "program-confirmed": ("idle", f"try_program confirmed 60000 fair; bake {_BAKED_MS}; confirm"),
 }
+_LIBRARY = Path(__file__).with_name("program.sh").read_text(encoding="utf-8")
 
 
 def prepare(lab: Lab) -> Guest:
     """Put the helper and all objects on the lab's one host, and keep the moment `idle`."""
     (machine,) = lab.machines
     objects = {name: compile_policy(folder, {}).image for name, folder in _POLICIES.items()}
-    digests = {name: hashlib.sha256(image).hexdigest() for name, image in objects.items()}
+    program = build_scheduler()
+    digests = {
+        name: hashlib.sha256(image).hexdigest() for name, image in {**objects, "program": program}.items()
+    }
     host = read_inventory([lab.folder / "inventory.yaml"], lab.folder).inventory.hosts[machine.name]
     with SshTransport(SshDefaults(config_file=Path("/nonexistent"))).connect(host) as connection:
         install(connection, host.name, build_helper().read_bytes(), find_unit().read_bytes())
@@ -59,6 +67,14 @@ def prepare(lab: Lab) -> Guest:
             for name, image in objects.items():
                 client.stage(digests[name], image)
         connection.run(["sh", "-c", "cat > /root/foreign.o"], stdin=objects["fair"], timeout_s=60)
+        files = {"program": program} | {
+            f"{name}.o": objects[name] for name in ("fair", "stall", "no-hotplug")
+        }
+        connection.run(["mkdir", _PROGRAMS], timeout_s=60)
+        for name, content in files.items():
+            write = f"cat > {_PROGRAMS}/{name} && chmod 755 {_PROGRAMS}/{name}"
+            connection.run(["sh", "-c", write], stdin=content, timeout_s=60)
+        connection.run(["sync"], timeout_s=60)  # as a package manager does it; the power will be cut
     guest = Guest(lab, _words(digests))
     guest.run("true")
     guest.save("idle")
@@ -77,7 +93,7 @@ def reach(guest: Guest, moments: Collection[str], say: Callable[[str], None]) ->
         say(f"reaching: {moment}")
         for _ in range(_ATTEMPTS):
             guest.restore(before)
-            refused = [answer for answer in answers(guest.run(way)) if not answer["ok"]]
+            refused = [answer for answer in answers(guest.run(_LIBRARY + way)) if not answer["ok"]]
             guest.save(moment)
             look = guest.look()
             if not refused and is_at(moment, look):
@@ -115,4 +131,5 @@ def _words(digests: dict[str, str]) -> dict[str, str]:
         "EXITS_LATE": wire("exits-late", after_ms=_LATE_MS),
         "STALLS_LATE": wire("stalls-late", after_ms=_LATE_MS),
         "FAIR_DIGEST": digests["fair"],
+        "PROGRAM_DIGEST": digests["program"],
     }

@@ -8,6 +8,7 @@
  *   --leak MIB       take so much memory after a second
  *   --restart S      detach and attach again after so many seconds, as resident loaders do
  *   --ignore-term    do not end on SIGTERM
+ *   --child          have a child that holds the scheduler, too, and goes on until it is killed
  *   --fail           say why and end before anything is loaded
  */
 #include <bpf/libbpf.h>
@@ -50,6 +51,15 @@ static struct bpf_link *attach(const char *file)
 	return link;
 }
 
+static void have_a_child(void)
+{
+	if (fork())
+		return;
+	signal(SIGTERM, SIG_IGN);
+	for (;;)
+		pause();
+}
+
 static bool is_enabled(void)
 {
 	char state[16] = "";
@@ -79,6 +89,7 @@ int main(int argc, char **argv)
 {
 	const char *object = NULL;
 	long exit_after = -1, leaked = 0, restart = -1;
+	bool child = false;
 	struct bpf_link *link;
 
 	signal(SIGTERM, on_term);
@@ -87,6 +98,10 @@ int main(int argc, char **argv)
 
 		if (!strcmp(name, "--ignore-term")) {
 			signal(SIGTERM, SIG_IGN);
+			continue;
+		}
+		if (!strcmp(name, "--child")) {
+			child = true;
 			continue;
 		}
 		if (!strcmp(name, "--fail"))
@@ -108,6 +123,8 @@ int main(int argc, char **argv)
 	if (!object)
 		die("no --object");
 	link = attach(object);
+	if (child)
+		have_a_child();
 	printf("test scheduler: attached\n");
 	fflush(stdout);
 	for (long tenths = 0; !told_to_end; tenths++) {

@@ -110,6 +110,12 @@ def test_what_counts_as_lost_whatever_the_row_expects(before: Status, after: Sta
     assert (result.verdict, result.loss) == ("LOSS", loss)
 
 
+def test_a_program_that_outlives_its_scheduler_counts_as_lost() -> None:
+    before, after = Look(CONFIRMED, ()), Look(CONFIRMED, (), stray_program=True)
+    result = judge(row(Outcome("good", untouched=True)), before, after, {"fault": 50_000}, [])
+    assert (result.verdict, result.loss) == ("LOSS", "a scheduler program goes on that is not what runs")
+
+
 def test_a_trial_that_was_confirmed_is_the_new_record() -> None:
     after = replace(
         TRIAL,
