@@ -210,6 +210,6 @@ def test_release_tells_what_it_does_and_is_done_once(shell: Shell) -> None:
     file.write_text(file.read_text().replace("  hosts: lab #", "  hosts: lab:!lab-2 #"))
 
     code, out, _ = shell.run("release", "lab-2", "--yes")
-    assert (code, out.splitlines()[0]) == (0, "lab-2: fair@f1db4e72 -> the kernel's scheduler")
+    assert (code, out.splitlines()[0]) == (0, "lab-2: fair@e1dd2653 -> the kernel's scheduler")
     assert shell.run("release", "lab-2")[:2] == (0, "lab-2 is not managed: nothing was changed\n")
     assert shell.run("release", "lab-1")[0] == 8

@@ -35,6 +35,7 @@ def toolchain(tmp_path: Path) -> Toolchain:
     for file, text in {
         sources / "helper/main.c": "int main(void) { return 0; }\n",
         sources / "helper/Makefile": "all:\n",
+        sources / "helper/lease.bpf.c": "#include <fleetsched/bpf.bpf.h>\n",
         sources / "include/fleetsched/bpf.bpf.h": "#define SEC(name)\n",
     }.items():
         file.parent.mkdir(parents=True, exist_ok=True)
