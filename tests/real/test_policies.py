@@ -17,6 +17,10 @@ from elftools.elf.elffile import ELFFile
 from fleetsched.build.btf import Btf, Kind
 from fleetsched.build.declared import ops_name
 from fleetsched.build.policy import compile_policy
+from fleetsched.inventory.read import read_inventory
+from fleetsched.transport.interface import Connection
+from fleetsched.transport.ssh import SshTransport
+from fleetsched.transport.ssh_options import SshDefaults
 from tests.real.conftest import PROJECT, RealLab, wait_until
 
 pytestmark = pytest.mark.lab
@@ -42,13 +46,14 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Host:
-    """A host on which no helper holds a policy."""
+    """A host on which no helper holds a policy; by one connection, because each costs seconds."""
 
-    lab: RealLab
-    name: str
+    connection: Connection
 
-    def run(self, command: str, *, check: bool = True) -> str:
-        return self.lab.ssh(self.name, command, check=check)
+    def run(self, command: str, *, stdin: bytes = b"", check: bool = True) -> str:
+        done = self.connection.run(["sh", "-c", command], stdin=stdin, timeout_s=120)
+        assert not check or done.exit_code == 0, (command, done)
+        return done.stdout.decode()
 
     def kernel(self) -> Kernel:
         said = self.run("cd /sys/kernel/sched_ext; cat enable_seq state; cat root/ops 2>/dev/null || echo")
@@ -57,8 +62,8 @@ class Host:
 
     def attach(self, policy: Path) -> str:
         """Load and attach with bpftool; return what it printed."""
-        image = base64.b64encode(compile_policy(policy, {}).image).decode()
-        self.run(f"mkdir -p /tmp/o; echo {image} | base64 -d > /tmp/o/{policy.name}.bpf.o")
+        image = compile_policy(policy, {}).image
+        self.run(f"mkdir -p /tmp/o; cat > /tmp/o/{policy.name}.bpf.o", stdin=image)
         self.run(f"dmesg -C; mkdir -p {self._pins(policy)}")
         return self.run(
             f"bpftool struct_ops register /tmp/o/{policy.name}.bpf.o {self._pins(policy)} 2>&1", check=False
@@ -95,11 +100,13 @@ class Host:
 @pytest.fixture(scope="module")
 def host(lab: RealLab) -> Iterator[Host]:
     """The last host, its helper stopped for as long as these tests run."""
-    found = Host(lab, lab.hosts[-1])
-    found.run("systemctl stop fleetsched-host.service", check=False)
-    wait_until(lambda: found.kernel().state == "disabled", within_s=30, what="the helper lets go")
-    yield found
-    found.run("systemctl start fleetsched-host.service", check=False)
+    host = read_inventory([lab.inventory], lab.inventory.parent).inventory.hosts[lab.hosts[-1]]
+    with SshTransport(SshDefaults(config_file=Path("/nonexistent"))).connect(host) as connection:
+        found = Host(connection)
+        found.run("systemctl stop fleetsched-host.service", check=False)
+        wait_until(lambda: found.kernel().state == "disabled", within_s=30, what="the helper lets go")
+        yield found
+        found.run("systemctl start fleetsched-host.service", check=False)
 
 
 @pytest.fixture
