@@ -30,7 +30,7 @@ from fleetsched.model.evidence import (
     Measured,
     kernel_version,
 )
-from fleetsched.model.manifests import KERNEL_DEFAULT
+from fleetsched.model.goal import KERNEL_DEFAULT
 
 RECORDED = Path(__file__).resolve().parent.parent / "tests" / "data" / "aa"
 _RUN_S = 600.0

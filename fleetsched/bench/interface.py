@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from fleetsched.model.evidence import Arm, Environment
-from fleetsched.model.manifests import Workload
 from fleetsched.model.observation import Observation
+from fleetsched.model.workload import Workload
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,8 @@ from fleetsched.helper.client import HelperClient
 from fleetsched.lab.machine import Machine, MachineSpec, open_machine
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.evidence import Arm, Environment
-from fleetsched.model.manifests import Workload
 from fleetsched.model.observation import Observation
+from fleetsched.model.workload import Workload
 
 EJECTED = "ejected"
 """Code of the error when the kernel ended the policy that is measured."""

@@ -17,8 +17,8 @@ from fleetsched.bench.metrics import measured_keys, unit_and_better
 from fleetsched.bench.statistics import compare, precise_enough
 from fleetsched.errors import HelperError, WorkloadError
 from fleetsched.model.evidence import Arm, Distribution, Environment, Evidence, Measured
-from fleetsched.model.manifests import Workload
 from fleetsched.model.observation import merge
+from fleetsched.model.workload import Workload
 
 WARM_UPS = 1
 MIN_REPEATS = 6

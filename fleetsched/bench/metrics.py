@@ -11,9 +11,9 @@ from typing import Any
 
 from fleetsched.bench.script import CGROUP
 from fleetsched.errors import WorkloadError
-from fleetsched.model.manifests import Workload, WorkloadMetric
 from fleetsched.model.metrics import METRICS, Direction
 from fleetsched.model.observation import Key, Observation, merge, percentile_us
+from fleetsched.model.workload import Workload, WorkloadMetric
 
 OBSERVED = tuple(name for name, metric in METRICS.items() if metric.source == "observer")
 """What the observer's counts give for every workload."""

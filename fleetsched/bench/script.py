@@ -18,7 +18,7 @@ from typing import Any
 
 from fleetsched.errors import WorkloadError
 from fleetsched.helper.wire import HELPER_PATH, PROTOCOL
-from fleetsched.model.manifests import Workload
+from fleetsched.model.workload import Workload
 
 CGROUP = "fleetsched-bench"
 """Below the cgroup mount; every run's commands are in its `run`, and may make others beside that."""

@@ -15,7 +15,7 @@ from fleetsched.build.include import read_headers
 from fleetsched.build.policy import compile_policy
 from fleetsched.build.render import source_file
 from fleetsched.errors import BuildError
-from fleetsched.model.manifests import PolicyLock
+from fleetsched.model.lock import PolicyLock
 
 LOCK_FILE = "policy.lock.yaml"
 _COMMENT = "# Written by `fleetsched lock`; not for editing.\n"

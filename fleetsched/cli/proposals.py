@@ -26,7 +26,7 @@ from fleetsched.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from fleetsched.model.controller import Trust
-    from fleetsched.model.manifests import Fleet
+    from fleetsched.model.fleet import Fleet
     from fleetsched.model.plan import Plan
     from fleetsched.operations.propose import Proposed
     from fleetsched.operations.review_check import Planner

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fleetsched.errors import Problem
-from fleetsched.model.manifests import Position
+from fleetsched.model.position import Position
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ import yaml
 from fleetsched.documents.node import Node, Opaque, shown
 from fleetsched.documents.scalars import KNOWN_TAGS, PLAIN, construct, resolve
 from fleetsched.errors import Problem
-from fleetsched.model.manifests import Position
+from fleetsched.model.position import Position
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import yaml
 from fleetsched.documents.node import Node
 from fleetsched.documents.reader import read_bytes
 from fleetsched.errors import InputError
-from fleetsched.model.manifests import Position
+from fleetsched.model.position import Position
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BOM = b"\xef\xbb\xbf"

@@ -17,7 +17,7 @@ from fleetsched.documents.reader import read_file
 from fleetsched.errors import InputError, Problem, ProblemsError
 from fleetsched.fleetrepo import decode
 from fleetsched.model.controller import Controller
-from fleetsched.model.manifests import Position
+from fleetsched.model.position import Position
 
 VARIABLE = "FLEETSCHED_CONFIG"
 _SYSTEM = Path("/etc/fleetsched/config.yaml")

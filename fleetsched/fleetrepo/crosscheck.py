@@ -13,8 +13,10 @@ from fleetsched.fleetrepo.measured import goal_problems, known_metrics, workload
 from fleetsched.fleetrepo.parameters import check_value
 from fleetsched.fleetrepo.programs import lock_mismatch, renewal
 from fleetsched.fleetrepo.requirements import contradictory, unmeetable
+from fleetsched.model.fleet import Fleet
+from fleetsched.model.goal import KERNEL_DEFAULT, WorkloadGoal
 from fleetsched.model.health import first_look_s
-from fleetsched.model.manifests import KERNEL_DEFAULT, Fleet, RolloutStrategy, WorkloadGoal
+from fleetsched.model.strategy import RolloutStrategy
 from fleetsched.model.suggest import suggestion
 
 # Between the end of a bake and the confirmation of a host: questions to it, and a busy controller.

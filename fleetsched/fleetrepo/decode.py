@@ -10,37 +10,27 @@ from typing import Any
 
 from fleetsched.documents.node import Node
 from fleetsched.model.controller import Controller, SecretReference, Sign, Ssh, Trust
-from fleetsched.model.manifests import (
+from fleetsched.model.goal import Evaluation, Guardrail, Objective, PolicyBinding, WorkloadGoal
+from fleetsched.model.group import HostGroup
+from fleetsched.model.lock import LockedProgram, PolicyLock
+from fleetsched.model.policy import DEFAULT_TIMEOUT_S, Parameter, Policy, Provenance, Topology
+from fleetsched.model.program import Program
+from fleetsched.model.requires import Requires
+from fleetsched.model.strategy import (
     BUILT_IN_STRATEGY,
-    DEFAULT_TIMEOUT_S,
     Count,
-    Evaluation,
     FailureBudget,
-    Guardrail,
     HealthCheck,
     HostCheck,
-    HostGroup,
-    LockedProgram,
-    Objective,
-    Parameter,
     Percent,
-    Policy,
-    PolicyBinding,
-    PolicyLock,
     PressureCheck,
-    Provenance,
-    Requires,
     RolloutStrategy,
     RunQueueCheck,
     SchedulerCheck,
     Step,
-    Tasks,
-    Topology,
-    Workload,
-    WorkloadGoal,
-    WorkloadMetric,
 )
-from fleetsched.model.program import Program
+from fleetsched.model.tasks import Tasks
+from fleetsched.model.workload import Workload, WorkloadMetric
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _CONDITION = re.compile(r" *(>=|<=|==|<|>) *([0-9.]+) *")

@@ -31,7 +31,7 @@ from fleetsched.model.evidence import (
     Finding,
     Measured,
 )
-from fleetsched.model.manifests import KERNEL_DEFAULT
+from fleetsched.model.goal import KERNEL_DEFAULT
 
 EVIDENCE_FOLDER = "evidence"
 _FORMAT = {"format": "fleetsched-evidence", "version": 1}

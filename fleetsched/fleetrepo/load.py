@@ -18,7 +18,10 @@ from fleetsched.fleetrepo.manifests import read_manifests
 from fleetsched.fleetrepo.policies import LOCK_FILE, POLICY_FILE, read_catalogue, read_lock, read_policy
 from fleetsched.fleetrepo.workloads import read_programs, shipped_workloads
 from fleetsched.inventory.read import read_inventory
-from fleetsched.model.manifests import BUILT_IN_STRATEGY, Fleet, Policy, PolicyLock, ProposalLimits
+from fleetsched.model.fleet import Fleet, ProposalLimits
+from fleetsched.model.lock import PolicyLock
+from fleetsched.model.policy import Policy
+from fleetsched.model.strategy import BUILT_IN_STRATEGY
 from fleetsched.model.suggest import suggestion
 
 MARKER = "fleetsched.yaml"

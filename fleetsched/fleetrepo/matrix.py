@@ -12,7 +12,7 @@ from pathlib import Path
 from fleetsched.errors import InputError
 from fleetsched.model.gate import Gate, GateReport, GateVerdict
 from fleetsched.model.gate_records import FORMAT, VERSION, report_from, report_record
-from fleetsched.model.manifests import PolicyLock
+from fleetsched.model.lock import PolicyLock
 
 MATRIX_FILE = "policies/matrix.json"
 

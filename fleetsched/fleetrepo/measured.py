@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from fleetsched.documents.node import Node, shown
 from fleetsched.errors import Problem
-from fleetsched.model.manifests import PLACEHOLDERS, Position, Workload, WorkloadGoal
+from fleetsched.model.goal import WorkloadGoal
 from fleetsched.model.metrics import METRICS, Direction
+from fleetsched.model.position import Position
 from fleetsched.model.suggest import suggestion
+from fleetsched.model.workload import PLACEHOLDERS, Workload
 
 _PLACEHOLDER = re.compile(r"\{\{.*?\}\}")
 _KNOWN = re.compile(r"\{\{ *(" + "|".join(PLACEHOLDERS) + r") *\}\}")

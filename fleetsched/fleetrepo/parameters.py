@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from fleetsched.documents.node import Node
 from fleetsched.errors import Problem
-from fleetsched.model.manifests import Parameter
+from fleetsched.model.policy import Parameter
 
 _RANGES = {"bool": (0, 1)} | {
     f"{sign}{bits}": (0, 2**bits - 1) if sign == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)

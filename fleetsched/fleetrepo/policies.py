@@ -15,8 +15,10 @@ from fleetsched.fleetrepo import decode
 from fleetsched.fleetrepo.parameters import check_declared
 from fleetsched.fleetrepo.programs import check_program
 from fleetsched.fleetrepo.requirements import unmeetable
-from fleetsched.model.manifests import KERNEL_DEFAULT, LEAST_TIMEOUT_S, MOST_TIMEOUT_S, Policy, PolicyLock
+from fleetsched.model.goal import KERNEL_DEFAULT
+from fleetsched.model.lock import PolicyLock
 from fleetsched.model.metrics import FEATURES
+from fleetsched.model.policy import LEAST_TIMEOUT_S, MOST_TIMEOUT_S, Policy
 from fleetsched.model.suggest import suggestion
 
 POLICY_FILE = "policy.yaml"

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from fleetsched.documents.node import Node, shown
 from fleetsched.errors import Problem
-from fleetsched.model.manifests import Policy, PolicyLock
+from fleetsched.model.lock import PolicyLock
+from fleetsched.model.policy import Policy
 from fleetsched.model.program import REFERENCE
 from fleetsched.model.suggest import suggestion
 

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 from fleetsched.documents.node import Node, shown
 from fleetsched.errors import Problem
-from fleetsched.model.manifests import HostGroup, Policy, Requires
+from fleetsched.model.group import HostGroup
+from fleetsched.model.policy import Policy
+from fleetsched.model.requires import Requires
 
 # Debian's and Go's names, which people write; `uname -m` prints others.
 _OTHER_NAMES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64", "ppc64el": "ppc64le"}

@@ -14,7 +14,7 @@ from fleetsched.documents.reader import read_file
 from fleetsched.errors import Problem, ProblemsError
 from fleetsched.fleetrepo import decode
 from fleetsched.fleetrepo.measured import known_metrics, workload_problems
-from fleetsched.model.manifests import Workload
+from fleetsched.model.workload import Workload
 
 MOST_SOURCE_BYTES = 1 << 20
 

@@ -18,7 +18,7 @@ from fleetsched.documents.node import Node, shown
 from fleetsched.errors import FleetschedError, InputError, Problem, RefusedError
 from fleetsched.fleetrepo.branches import Branches, Update
 from fleetsched.forge.interface import Change, Forge, Listing
-from fleetsched.model.manifests import Position
+from fleetsched.model.position import Position
 from fleetsched.model.proposal import BRANCHES, GOAL_NAME, Approval, Proposal, State
 from fleetsched.secrets import redact
 

@@ -26,7 +26,7 @@ from fleetsched.gates.soak import soak
 from fleetsched.gates.stress import stress
 from fleetsched.gates.verify import verify
 from fleetsched.model.gate import Gate, GateReport, GateResult, GateVerdict
-from fleetsched.model.manifests import Policy
+from fleetsched.model.policy import Policy
 
 ON_MACHINES = (Gate.VERIFY, Gate.ATTACH, Gate.STRESS, Gate.SOAK)
 LAST = Gate.STRESS

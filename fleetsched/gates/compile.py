@@ -12,7 +12,7 @@ from fleetsched.build.policy import compile_policy
 from fleetsched.errors import BuildError
 from fleetsched.gates.outcome import Outcome
 from fleetsched.model.gate import Finding
-from fleetsched.model.manifests import Policy
+from fleetsched.model.policy import Policy
 
 _PLACED = re.compile(r"(?P<place>[^\s:]+(?::\d+){0,2}): (?:fatal )?error: (?P<text>.*)")
 _REFUSED = re.compile(r"refused|may be included|are compiled")

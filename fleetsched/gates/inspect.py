@@ -12,7 +12,7 @@ from fleetsched.build.objects import ObjectInfo
 from fleetsched.errors import BuildError
 from fleetsched.gates.outcome import Outcome
 from fleetsched.model.gate import Finding
-from fleetsched.model.manifests import Policy
+from fleetsched.model.policy import Policy
 
 # What the judges of objects say, first match first.
 _CODES = {

@@ -10,7 +10,7 @@ from fleetsched.errors import ProblemsError
 from fleetsched.fleetrepo.load import load_policy
 from fleetsched.gates.outcome import Outcome
 from fleetsched.model.gate import Finding
-from fleetsched.model.manifests import Policy
+from fleetsched.model.policy import Policy
 
 README = "README.md"
 

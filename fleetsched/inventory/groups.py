@@ -10,7 +10,7 @@ from fleetsched.inventory.connection import Findings
 from fleetsched.inventory.names import group_mistake, host_mistake
 from fleetsched.inventory.ranges import expand, split_port
 from fleetsched.inventory.tree import Tree
-from fleetsched.model.manifests import Position
+from fleetsched.model.position import Position
 from fleetsched.model.suggest import suggestion
 
 _GROUP_FIELDS = ("hosts", "vars", "children")

@@ -18,7 +18,7 @@ from fleetsched.inventory.connection import Findings
 from fleetsched.inventory.groups import GroupReader
 from fleetsched.inventory.names import group_mistake
 from fleetsched.inventory.tree import Tree
-from fleetsched.model.manifests import Position
+from fleetsched.model.position import Position
 
 _SECTION = re.compile(r"\[([^:\]\s]+)(?::(\w+))?\]\s*(?:#.*)?")
 _PLAIN_TEXT = re.compile(r"(?!(?:True|False|None)$)[A-Za-z_][\w./-]*|[0-9]+(?:\.[0-9]+){2,}", re.ASCII)

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from fleetsched.documents.node import Node, Opaque, shown
 from fleetsched.documents.reader import Limits, Reading
 from fleetsched.errors import Problem
-from fleetsched.model.manifests import Position
+from fleetsched.model.position import Position
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*+"')

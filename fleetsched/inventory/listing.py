@@ -10,7 +10,7 @@ from fleetsched.documents.node import Node, shown
 from fleetsched.inventory.connection import Findings
 from fleetsched.inventory.names import group_mistake, host_mistake
 from fleetsched.inventory.tree import Tree
-from fleetsched.model.manifests import Position
+from fleetsched.model.position import Position
 
 META = "_meta"
 _FIELDS = ("hosts", "vars", "children")

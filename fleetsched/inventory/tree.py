@@ -13,7 +13,7 @@ from fleetsched.documents.node import Node, shown
 from fleetsched.inventory import connection
 from fleetsched.inventory.connection import Findings
 from fleetsched.model.inventory import Host, Inventory
-from fleetsched.model.manifests import Position
+from fleetsched.model.position import Position
 
 _CIRCLE = "groups are children of each other in a circle"
 

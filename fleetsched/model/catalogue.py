@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fleetsched.model.manifests import Policy
+from fleetsched.model.policy import Policy
 
 
 class Presence(StrEnum):

@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from graphlib import TopologicalSorter
 
+from fleetsched.model.fleet import Fleet
+from fleetsched.model.goal import WorkloadGoal
 from fleetsched.model.health import wants_run_queue
-from fleetsched.model.manifests import Fleet, Requires, WorkloadGoal
 from fleetsched.model.plan import Claim, Desired
+from fleetsched.model.requires import Requires
 
 
 def desired_of(fleet: Fleet) -> dict[str, Desired]:

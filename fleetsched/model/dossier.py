@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from fleetsched.model.evidence import KERNEL_DEFAULT_ARM, Comparison, Evidence, Finding, Measured
 from fleetsched.model.gate import GateReport
-from fleetsched.model.manifests import Policy, PolicyLock
+from fleetsched.model.lock import PolicyLock
+from fleetsched.model.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from fleetsched.model.manifests import HealthCheck, HostCheck, PressureCheck, RunQueueCheck
 from fleetsched.model.observation import Latency
 from fleetsched.model.state import Sample, Trial
+from fleetsched.model.strategy import HealthCheck, HostCheck, PressureCheck, RunQueueCheck
 
 FAULT_EVENTS = frozenset(
     {

@@ -16,8 +16,8 @@ from fleetsched import __version__
 from fleetsched.errors import ExitCode
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.helper import Compared, HelperBuild, compare
-from fleetsched.model.manifests import Requires
 from fleetsched.model.program import Program
+from fleetsched.model.requires import Requires
 from fleetsched.model.state import Facts, Held, Notice, Record, Status
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from fleetsched.errors import ExitCode
-from fleetsched.model.manifests import Count, FailureBudget, Percent, RolloutStrategy, Step
+from fleetsched.model.strategy import Count, FailureBudget, Percent, RolloutStrategy, Step
 
 
 class Phase(StrEnum):

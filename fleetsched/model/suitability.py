@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from fleetsched.model.manifests import KERNEL_DEFAULT, Objective, Policy
+from fleetsched.model.goal import KERNEL_DEFAULT, Objective
 from fleetsched.model.metrics import FEATURES, METRICS, Nature
+from fleetsched.model.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ from itertools import groupby
 from pathlib import Path
 
 from fleetsched.errors import ExitCode, RefusedError
+from fleetsched.model.fleet import Fleet
 from fleetsched.model.inventory import Host
-from fleetsched.model.manifests import BUILT_IN_STRATEGY, FailureBudget, Fleet, Percent, RolloutStrategy
 from fleetsched.model.plan import CHANGING, Action, HostPlan, Plan
 from fleetsched.model.rollout import Done, Phase, decide
 from fleetsched.model.run import Applied, HostResult, Outlook
+from fleetsched.model.strategy import BUILT_IN_STRATEGY, FailureBudget, Percent, RolloutStrategy
 from fleetsched.operations.fleet import FleetAccess, may_skip_review
 from fleetsched.operations.objects import build_objects
 from fleetsched.operations.plan import Planned

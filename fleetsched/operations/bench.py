@@ -15,8 +15,10 @@ from fleetsched.fleetrepo.evidence import write_evidence
 from fleetsched.fleetrepo.load import MARKER, load_fleet, load_policy
 from fleetsched.fleetrepo.workloads import shipped_workloads
 from fleetsched.model.evidence import CANDIDATE, INCUMBENT, KERNEL_DEFAULT_ARM, Arm, Evidence
-from fleetsched.model.manifests import KERNEL_DEFAULT, Policy, Workload
+from fleetsched.model.goal import KERNEL_DEFAULT
+from fleetsched.model.policy import Policy
 from fleetsched.model.suggest import suggestion
+from fleetsched.model.workload import Workload
 from fleetsched.shipped import shipped_root
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from fleetsched.helper.access import Access, Mode, run_access, try_access
 from fleetsched.helper.install import install
 from fleetsched.helper.session import NoHelper, open_helper
 from fleetsched.model.access import Change, public_keys
+from fleetsched.model.fleet import Fleet
 from fleetsched.model.inventory import Host
-from fleetsched.model.manifests import Fleet
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.release import destination
 from fleetsched.transport.interface import Connection

@@ -11,7 +11,7 @@ from pathlib import Path
 from fleetsched.errors import InputError, ProblemsError
 from fleetsched.fleetrepo.policies import LOCK_FILE, POLICY_FILE, read_catalogue
 from fleetsched.model.catalogue import CatalogueEntry, Presence
-from fleetsched.model.manifests import Policy
+from fleetsched.model.policy import Policy
 from fleetsched.model.suggest import suggestion
 from fleetsched.shipped import shipped_root
 

@@ -12,7 +12,7 @@ from fleetsched.documents.reader import read_bytes
 from fleetsched.fleetrepo.git import Git
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.diff import PolicyDiff
-from fleetsched.model.manifests import Fleet
+from fleetsched.model.fleet import Fleet
 from fleetsched.model.plan import Plan
 from fleetsched.model.state import Record
 

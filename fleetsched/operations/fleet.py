@@ -17,8 +17,8 @@ from fleetsched.fleetrepo.revision import Revision, head
 from fleetsched.fleetrepo.secret import resolve_secret
 from fleetsched.lab import is_lab_known_hosts
 from fleetsched.model.controller import Controller, Sign
+from fleetsched.model.fleet import Fleet
 from fleetsched.model.inventory import Host
-from fleetsched.model.manifests import Fleet
 from fleetsched.rollout.session import HelperFiles
 from fleetsched.rollout.signatures import KeySignatures, NoSignatures, Signatures
 

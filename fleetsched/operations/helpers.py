@@ -15,11 +15,12 @@ from fleetsched import __version__
 from fleetsched.errors import BuildError, ExitCode, FleetschedError, HelperError
 from fleetsched.helper.signing import sign
 from fleetsched.helper.wire import TOO_OLD_REMEDY
+from fleetsched.model.fleet import Fleet
 from fleetsched.model.helper import Compared, HostHelper, compare
-from fleetsched.model.manifests import BUILT_IN_STRATEGY, Count, Fleet, RolloutStrategy
 from fleetsched.model.plan import Action, HostPlan, Observed
 from fleetsched.model.run import Applied, HostResult
 from fleetsched.model.statement import HELPER_NAMESPACE
+from fleetsched.model.strategy import BUILT_IN_STRATEGY, Count, RolloutStrategy
 from fleetsched.operations.apply import NO_GOAL
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.plan import Planned

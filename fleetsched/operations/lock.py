@@ -16,7 +16,8 @@ from fleetsched.errors import BuildError, InputError, Problem, ProblemsError
 from fleetsched.fleetrepo.load import load_lock, load_policy
 from fleetsched.fleetrepo.policies import LOCK_FILE
 from fleetsched.fleetrepo.programs import lock_mismatch, renewal
-from fleetsched.model.manifests import LockedProgram, Policy, PolicyLock
+from fleetsched.model.lock import LockedProgram, PolicyLock
+from fleetsched.model.policy import Policy
 from fleetsched.model.suggest import suggestion
 
 _ELF = b"\x7fELF"

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from fleetsched.errors import BuildError
-from fleetsched.model.manifests import Fleet
+from fleetsched.model.fleet import Fleet
 from fleetsched.model.plan import CHANGING, Plan
 
 

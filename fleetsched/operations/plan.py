@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from fleetsched.errors import InputError
 from fleetsched.model.desired import desired_of
+from fleetsched.model.fleet import Fleet
 from fleetsched.model.inventory import Host
-from fleetsched.model.manifests import Fleet
 from fleetsched.model.plan import Desired, Observed, Plan, plan_hosts
 from fleetsched.model.signed import refuse_unsigned
 from fleetsched.model.suggest import suggestion

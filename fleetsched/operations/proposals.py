@@ -16,7 +16,7 @@ from fleetsched.fleetrepo.manifests import read_manifests
 from fleetsched.forge.interface import Forge, Listing
 from fleetsched.forge.local import LocalForge
 from fleetsched.model.controller import Trust
-from fleetsched.model.manifests import KERNEL_DEFAULT
+from fleetsched.model.goal import KERNEL_DEFAULT
 from fleetsched.model.proposal import Proposal, State
 from fleetsched.model.suggest import suggestion
 

@@ -19,8 +19,10 @@ from fleetsched.fleetrepo.branches import Branches
 from fleetsched.fleetrepo.export import exported
 from fleetsched.fleetrepo.load import default_inventory, load_fleet
 from fleetsched.forge.interface import Change, Forge
-from fleetsched.model.manifests import KERNEL_DEFAULT, Fleet, Policy, PolicyBinding, WorkloadGoal
+from fleetsched.model.fleet import Fleet
+from fleetsched.model.goal import KERNEL_DEFAULT, PolicyBinding, WorkloadGoal
 from fleetsched.model.plan import Observed
+from fleetsched.model.policy import Policy
 from fleetsched.model.proposal import Proposal, State
 from fleetsched.model.suggest import suggestion
 from fleetsched.model.suitability import HostKernel, Suitability, rank

@@ -12,9 +12,9 @@ from pathlib import Path
 from fleetsched.errors import HostError, InputError, RefusedError
 from fleetsched.model.desired import desired_of
 from fleetsched.model.inventory import Host
-from fleetsched.model.manifests import BUILT_IN_STRATEGY
 from fleetsched.model.plan import Claim, Desired, HostPlan, Plan, plan_host
 from fleetsched.model.run import Applied
+from fleetsched.model.strategy import BUILT_IN_STRATEGY
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.observe import look_at, reach
 from fleetsched.operations.plan import Planned

@@ -13,8 +13,10 @@ from fleetsched.fleetrepo.changes import Change, changed_files, forbidden
 from fleetsched.fleetrepo.export import exported
 from fleetsched.fleetrepo.load import default_inventory, load_fleet, load_lock
 from fleetsched.model.controller import Trust
-from fleetsched.model.manifests import Fleet, Policy, WorkloadGoal
+from fleetsched.model.fleet import Fleet
+from fleetsched.model.goal import WorkloadGoal
 from fleetsched.model.plan import Plan
+from fleetsched.model.policy import Policy
 from fleetsched.model.verdict import Check, Result, Verdict
 from fleetsched.operations.lock import check_program_lock
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from fleetsched.errors import InputError
 from fleetsched.fleetrepo.revision import Revision
 from fleetsched.model.desired import desired_of
+from fleetsched.model.fleet import Fleet
 from fleetsched.model.inventory import Host
-from fleetsched.model.manifests import Fleet
 from fleetsched.model.plan import Observed, Plan, plan_hosts
 from fleetsched.operations.files import write_whole
 from fleetsched.secrets import redact_values

@@ -11,7 +11,7 @@ from fleetsched.errors import Problem, ProblemsError
 from fleetsched.fleetrepo.evidence import recorded, stale_warning
 from fleetsched.fleetrepo.load import load_fleet
 from fleetsched.fleetrepo.policies import read_catalogue
-from fleetsched.model.manifests import Fleet
+from fleetsched.model.fleet import Fleet
 from fleetsched.operations.lock import lock
 
 

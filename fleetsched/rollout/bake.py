@@ -17,12 +17,12 @@ from fleetsched.model.health import (
     wants_run_queue,
     watch_interval_s,
 )
-from fleetsched.model.manifests import HealthCheck
 from fleetsched.model.observation import Latency
 from fleetsched.model.program import Program
 from fleetsched.model.rollout import Phase
 from fleetsched.model.state import EndedTrial, Sample, Trial
 from fleetsched.model.statement import Signed
+from fleetsched.model.strategy import HealthCheck
 
 BEFORE_S = 5.0
 """How long the run-queue latency is measured before the attach, where a check needs it."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fleetsched.errors import ExitCode, HelperError, HostError, LeaseHeldError
-from fleetsched.model.manifests import RolloutStrategy, SchedulerCheck
 from fleetsched.model.plan import Action, HostPlan
 from fleetsched.model.rollout import Done, Phase, RollBack, Rollout, Start, Wait, decide
+from fleetsched.model.strategy import RolloutStrategy, SchedulerCheck
 from fleetsched.rollout.bake import Ended, TrialOrder, try_and_confirm
 from fleetsched.rollout.journal import Journal
 from fleetsched.rollout.session import HostSession

@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fleetsched.model.manifests import Workload
 from fleetsched.model.metrics import METRICS
+from fleetsched.model.workload import Workload
 from fleetsched.views.plan import WIDTH
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from fleetsched.model.diff import PolicyDiff
-from fleetsched.model.manifests import Fleet
+from fleetsched.model.fleet import Fleet
 from fleetsched.model.plan import Action, Claim, HostPlan, Plan
 
 WIDTH = 80

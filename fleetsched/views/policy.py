@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fleetsched.model.catalogue import CatalogueEntry, Presence
-from fleetsched.model.manifests import Parameter, Policy
+from fleetsched.model.policy import Parameter, Policy
 from fleetsched.views.plan import JSON_VERSION, WIDTH
 
 _LABEL_WIDTH = 12

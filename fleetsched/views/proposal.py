@@ -6,7 +6,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from fleetsched.model.manifests import KERNEL_DEFAULT
+from fleetsched.model.goal import KERNEL_DEFAULT
 from fleetsched.model.proposal import Proposal, State
 from fleetsched.model.suitability import Candidate, Suitability
 from fleetsched.views.plan import WIDTH

@@ -8,7 +8,9 @@ from pathlib import Path
 from fleetsched.model.dossier import Dossier
 from fleetsched.model.evidence import Arm
 from fleetsched.model.gate import Finding, Gate, GateReport, GateResult, GateVerdict
-from fleetsched.model.manifests import Parameter, Policy, PolicyLock, Provenance, Requires, Topology
+from fleetsched.model.lock import PolicyLock
+from fleetsched.model.policy import Parameter, Policy, Provenance, Topology
+from fleetsched.model.requires import Requires
 from tests.unit.experiments import ARMS, DIGEST, evidence, metric
 
 OTHER = "2b" * 32

@@ -11,21 +11,14 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from fleetsched.model.assignment import Assignment
+from fleetsched.model.fleet import Fleet
+from fleetsched.model.goal import PolicyBinding, WorkloadGoal
+from fleetsched.model.group import HostGroup
 from fleetsched.model.inventory import Host, Inventory
-from fleetsched.model.manifests import (
-    FailureBudget,
-    Fleet,
-    HostGroup,
-    Parameter,
-    Percent,
-    Policy,
-    PolicyBinding,
-    PolicyLock,
-    RolloutStrategy,
-    Step,
-    WorkloadGoal,
-)
+from fleetsched.model.lock import PolicyLock
 from fleetsched.model.plan import Action, HostPlan
+from fleetsched.model.policy import Parameter, Policy
+from fleetsched.model.strategy import FailureBudget, Percent, RolloutStrategy, Step
 
 FOREIGN = "scx_rusty"
 OBJECTS = {hashlib.sha256(name).hexdigest(): name for name in (b"fair", b"batch", b"older")}

@@ -20,7 +20,8 @@ from fleetsched.bench.measure import (
 )
 from fleetsched.errors import HelperError
 from fleetsched.model.evidence import Arm, Environment, Evidence, Finding
-from fleetsched.model.manifests import Position, Workload, WorkloadMetric
+from fleetsched.model.position import Position
+from fleetsched.model.workload import Workload, WorkloadMetric
 
 ENVIRONMENT = Environment("6.18.15-cloud-amd64", "x86_64", 1, "flat", 768, "tcg", "icount")
 WORKLOAD = Workload("w", ("true",), {"time_s": WorkloadMetric("s", "minimize", regex="(.*)")})

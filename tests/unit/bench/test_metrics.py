@@ -5,8 +5,9 @@ import pytest
 
 from fleetsched.bench.metrics import observed_numbers, printed_numbers, unit_and_better
 from fleetsched.errors import WorkloadError
-from fleetsched.model.manifests import Tasks, Workload, WorkloadMetric
 from fleetsched.model.observation import Key, Latency, Observation, Tally, buckets_of
+from fleetsched.model.tasks import Tasks
+from fleetsched.model.workload import Workload, WorkloadMetric
 
 
 def workload(metric: WorkloadMetric, command: str = "") -> Workload:

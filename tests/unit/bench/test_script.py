@@ -8,7 +8,7 @@ import pytest
 
 from fleetsched.bench.script import Place, check_ended_well, read_said, run_script
 from fleetsched.errors import WorkloadError
-from fleetsched.model.manifests import Workload, WorkloadMetric
+from fleetsched.model.workload import Workload, WorkloadMetric
 
 METRICS = {"score": WorkloadMetric("1", "maximize", regex=r"score (\d+)")}
 

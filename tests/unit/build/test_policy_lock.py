@@ -9,7 +9,7 @@ import pytest
 from fleetsched.build.lock import check_lock, lock_policy, lock_text, write_lock
 from fleetsched.errors import BuildError
 from fleetsched.fleetrepo.load import load_lock
-from fleetsched.model.manifests import PolicyLock
+from fleetsched.model.lock import PolicyLock
 from tests.unit.build.conftest import MINIMAL, MakePolicy
 
 VARIANTS = {"default": {"slice_us": 5000}, "long": {"slice_us": 9000}}

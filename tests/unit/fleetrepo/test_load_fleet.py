@@ -10,31 +10,24 @@ import pytest
 from fleetsched.errors import InputError, ProblemsError
 from fleetsched.fleetrepo.load import load_fleet, load_lock, load_policy
 from fleetsched.model.assignment import Assignment
-from fleetsched.model.manifests import (
+from fleetsched.model.goal import Evaluation, Guardrail, Objective, PolicyBinding, WorkloadGoal
+from fleetsched.model.group import HostGroup
+from fleetsched.model.lock import PolicyLock
+from fleetsched.model.policy import Parameter, Policy, Topology
+from fleetsched.model.requires import Requires
+from fleetsched.model.strategy import (
     BUILT_IN_STRATEGY,
     Count,
-    Evaluation,
     FailureBudget,
-    Guardrail,
     HostCheck,
-    HostGroup,
-    Objective,
-    Parameter,
     Percent,
-    Policy,
-    PolicyBinding,
-    PolicyLock,
     PressureCheck,
-    Requires,
     RolloutStrategy,
     SchedulerCheck,
     Step,
-    Tasks,
-    Topology,
-    Workload,
-    WorkloadGoal,
-    WorkloadMetric,
 )
+from fleetsched.model.tasks import Tasks
+from fleetsched.model.workload import Workload, WorkloadMetric
 from tests.unit.fleetrepo.repository import DIGEST, FILES, edited, problems, write
 
 BROKEN = Path(__file__).parent / "broken"

@@ -14,7 +14,7 @@ from fleetsched.fleetrepo.matrix import MATRIX_FILE, Matrix, complaints, read_ma
 from fleetsched.gates.cascade import LAST
 from fleetsched.lab.kernels import MATRIX
 from fleetsched.model.gate import Finding, Gate, GateReport, GateResult, GateVerdict
-from fleetsched.model.manifests import LockedProgram, PolicyLock
+from fleetsched.model.lock import LockedProgram, PolicyLock
 
 PROJECT = Path(__file__).resolve().parents[3]
 KERNELS = ("6.18", "7.3")

@@ -11,7 +11,8 @@ from fleetsched.errors import ProblemsError
 from fleetsched.fleetrepo.load import load_policy
 from fleetsched.fleetrepo.policies import read_lock
 from fleetsched.fleetrepo.programs import lock_mismatch, renewal
-from fleetsched.model.manifests import LockedProgram, Policy, PolicyLock
+from fleetsched.model.lock import LockedProgram, PolicyLock
+from fleetsched.model.policy import Policy
 from fleetsched.model.program import Program
 
 RUSTY = """\

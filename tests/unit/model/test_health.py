@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from fleetsched.model.health import Finding, Health, host_checks, wants_run_queue, watch_interval_s
-from fleetsched.model.manifests import HostCheck, PressureCheck, RunQueueCheck, SchedulerCheck
 from fleetsched.model.observation import Latency
 from fleetsched.model.state import CheckResult, KernelState
+from fleetsched.model.strategy import HostCheck, PressureCheck, RunQueueCheck, SchedulerCheck
 from tests.unit.builders import assignment, enabled, sample, trial
 
 TRIAL = trial(assignment("fair"), enable_seq=2)

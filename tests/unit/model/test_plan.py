@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from fleetsched.errors import ExitCode
-from fleetsched.model.manifests import Requires
 from fleetsched.model.plan import Action, Claim, Desired, Observed, Plan, plan_host, plan_hosts
+from fleetsched.model.requires import Requires
 from fleetsched.model.state import Notice
 from tests.unit.builders import (
     STALL,

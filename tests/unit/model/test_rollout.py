@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetsched.errors import ExitCode
-from fleetsched.model.manifests import Count, FailureBudget, Percent, RolloutStrategy, Step
 from fleetsched.model.rollout import (
     Batch,
     Done,
@@ -19,6 +18,7 @@ from fleetsched.model.rollout import (
     cut_batches,
     decide,
 )
+from fleetsched.model.strategy import Count, FailureBudget, Percent, RolloutStrategy, Step
 
 HOSTS = ("a", "b", "c")
 CAREFUL = RolloutStrategy("careful", (Step("hosts", 1, 10), Step("percent", 100, 20)))

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetsched.model.manifests import Objective, Policy, Requires
+from fleetsched.model.goal import Objective
 from fleetsched.model.metrics import FEATURES, METRICS
+from fleetsched.model.policy import Policy
+from fleetsched.model.requires import Requires
 from fleetsched.model.suitability import Candidate, HostKernel, rank
 from fleetsched.views.proposal import suitability_text
 

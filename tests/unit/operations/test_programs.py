@@ -13,7 +13,7 @@ from fleetsched.cli.main import main
 from fleetsched.errors import BuildError, ExitCode, InputError
 from fleetsched.fleetrepo.load import load_policy
 from fleetsched.helper.simulated import Behaviour
-from fleetsched.model.manifests import LockedProgram, PolicyLock
+from fleetsched.model.lock import LockedProgram, PolicyLock
 from fleetsched.model.verdict import Check, Result
 from fleetsched.operations.lock import lock, lock_program
 from fleetsched.operations.review_check import _policy

@@ -16,9 +16,9 @@ from fleetsched.errors import ExitCode, UnreachableError
 from fleetsched.helper.simulated import EXIT_ERROR, EXIT_STALL, Behaviour, SimulatedHost, SimulatedTransport
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.inventory import Host
-from fleetsched.model.manifests import HostCheck, RolloutStrategy, SchedulerCheck, Step
 from fleetsched.model.plan import Claim, Desired, plan_hosts
 from fleetsched.model.rollout import Phase
+from fleetsched.model.strategy import HostCheck, RolloutStrategy, SchedulerCheck, Step
 from fleetsched.rollout.engine import HostEvent, Outcome, Run, StopRequest, roll_out
 from fleetsched.rollout.journal import Journal
 from fleetsched.rollout.session import HelperFiles, HostSession

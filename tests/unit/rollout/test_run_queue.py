@@ -7,8 +7,8 @@ import pytest
 
 from fleetsched.errors import ExitCode
 from fleetsched.helper.simulated import Behaviour, Work
-from fleetsched.model.manifests import RolloutStrategy, RunQueueCheck, SchedulerCheck, Step
 from fleetsched.model.rollout import Phase
+from fleetsched.model.strategy import RolloutStrategy, RunQueueCheck, SchedulerCheck, Step
 from tests.unit.rollout.test_engine import NEW, make_fleet, policy
 
 __all__ = ["make_fleet"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fleetsched.model.manifests import Position, Workload, WorkloadMetric
+from fleetsched.model.position import Position
+from fleetsched.model.workload import Workload, WorkloadMetric
 from fleetsched.views.bench import workloads_records, workloads_text
 
 GOLDEN = Path(__file__).parent / "golden" / "bench-list.txt"

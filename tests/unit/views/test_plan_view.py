@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fleetsched.model.manifests import Fleet, HostGroup, PolicyBinding, WorkloadGoal
+from fleetsched.model.fleet import Fleet
+from fleetsched.model.goal import PolicyBinding, WorkloadGoal
+from fleetsched.model.group import HostGroup
 from fleetsched.model.plan import Claim, Desired, Observed, Plan, plan_hosts
 from fleetsched.model.state import Notice
 from fleetsched.views.plan import WIDTH, age_text, diff_text, plan_text

@@ -6,7 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from fleetsched.model.catalogue import CatalogueEntry, Presence
-from fleetsched.model.manifests import Parameter, Policy, Requires, Topology
+from fleetsched.model.policy import Parameter, Policy, Topology
+from fleetsched.model.requires import Requires
 from fleetsched.views.policy import policy_list_text, policy_records, policy_text
 
 GOLDEN = Path(__file__).parent / "golden"
