@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -13,6 +12,7 @@ from platformdirs import user_cache_path
 
 from fleetsched.build.compiler import Compiler, find_compiler
 from fleetsched.errors import BuildError
+from fleetsched.files import replace_file
 
 # Static, so that it runs on every host; musl, because the compiler brings its source along.
 _FLAGS = (
@@ -49,11 +49,7 @@ def compile_program(name: str, source: str, arch: str = "x86_64", *, cache: Path
     if not entry.is_file():
         image = _compile(name, source, arch, compiler)
         folder.mkdir(parents=True, exist_ok=True)
-        # Written beside and renamed: two that compile the same at once both leave a whole entry.
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".new-")
-        with os.fdopen(handle, "wb") as file:
-            file.write(image)
-        Path(temporary).replace(entry)
+        replace_file(entry, image)
     return entry.read_bytes()
 
 

@@ -15,6 +15,7 @@ from fleetsched.build.include import read_headers
 from fleetsched.build.policy import compile_policy
 from fleetsched.build.render import source_file
 from fleetsched.errors import BuildError
+from fleetsched.files import replace_file
 from fleetsched.model.lock import PolicyLock
 
 LOCK_FILE = "policy.lock.yaml"
@@ -86,9 +87,7 @@ def write_lock(policy_dir: Path, lock: PolicyLock) -> bool:
     file, text = policy_dir / LOCK_FILE, lock_text(lock)
     if file.is_file() and file.read_text(encoding="utf-8") == text:
         return False
-    temporary = file.with_suffix(".new")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(file)
+    replace_file(file, text.encode())
     return True
 
 

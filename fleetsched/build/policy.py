@@ -6,8 +6,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +16,7 @@ from platformdirs import user_cache_path
 from fleetsched.build.compiler import FLAGS, CompiledObject, Compiler, compile_source, find_compiler
 from fleetsched.build.include import read_headers
 from fleetsched.build.render import render, shown_name
+from fleetsched.files import replace_file
 
 _FORMAT = 1
 """Raised when the steps after the compiler (strip, this file) change, so that no older entry is used."""
@@ -73,10 +72,6 @@ def _read(entry: Path) -> CompiledObject | None:
 
 
 def _write(entry: Path, compiled: CompiledObject) -> None:
-    """Write beside and rename: two that compile the same at once both leave a whole entry."""
     entry.parent.mkdir(parents=True, exist_ok=True)
     value = asdict(compiled) | {"image": base64.b64encode(compiled.image).decode()}
-    handle, temporary = tempfile.mkstemp(dir=entry.parent, prefix=".new-")
-    with os.fdopen(handle, "w") as file:
-        json.dump(value, file)
-    Path(temporary).replace(entry)
+    replace_file(entry, json.dumps(value).encode())

@@ -19,6 +19,7 @@ from fleetsched.documents.check import check
 from fleetsched.documents.node import Node, shown
 from fleetsched.documents.reader import Limits
 from fleetsched.errors import Problem, ProblemsError
+from fleetsched.files import replace_file
 from fleetsched.inventory.json_nodes import read_json
 from fleetsched.model.evidence import (
     CANDIDATE,
@@ -71,15 +72,13 @@ def write_evidence(policy_dir: Path, evidence: Evidence) -> Path:
         ProblemsError: reading it would find mistakes; nothing is written.
     """
     file = policy_dir / EVIDENCE_FOLDER / evidence.file_name
-    text = evidence_text(evidence)
-    _, problems = evidence_from(text.encode(), str(file))
+    content = evidence_text(evidence).encode()
+    _, problems = evidence_from(content, str(file))
     problems += _misplaced(evidence, file, str(file))
     if problems:
         raise ProblemsError(problems)
     file.parent.mkdir(exist_ok=True)
-    temporary = file.with_suffix(".new")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(file)
+    replace_file(file, content)
     return file
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from fleetsched.files import replace_file
 from fleetsched.model.gate import Gate, GateResult, GateVerdict
 from fleetsched.model.gate_records import result_from, result_record
 
@@ -45,10 +44,7 @@ class ResultCache:
             return
         file = self._file(result.gate, digest, machine)
         file.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".new-")
-        with os.fdopen(handle, "w") as writer:
-            json.dump(result_record(result), writer)
-        Path(temporary).replace(file)
+        replace_file(file, json.dumps(result_record(result)).encode())
 
     def _file(self, gate: Gate, digest: str, machine: str) -> Path:
         key = hashlib.sha256("\0".join((str(gate), digest, machine, judges_digest())).encode()).hexdigest()

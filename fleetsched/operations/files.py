@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from fleetsched.files import replace_file
 
 
 def write_whole(file: Path, content: bytes) -> None:
@@ -16,11 +17,4 @@ def write_whole(file: Path, content: bytes) -> None:
     if file.exists() and not file.is_file():
         file.write_bytes(content)
         return
-    target = file.resolve()  # a link stays one
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with temporary.open("xb") as stream:
-            stream.write(content)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    replace_file(file.resolve(), content)  # a link stays one
