@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict
 from typing import Protocol
 
 from fleetsched.gates.course import CourseMachine
@@ -45,16 +43,9 @@ class LabMachines:
 
     def identify(self, kernel: str, say: Say) -> tuple[str, str]:
         """See `Machines`."""
-        from fleetsched.helper.build import find_helper
-        from fleetsched.lab import qemu, saved
-        from fleetsched.lab.images import guest_script
-        from fleetsched.lab.kernels import find_kernel_image
+        from fleetsched.lab.saved import identify
 
-        release = find_kernel_image(kernel, say).release
-        parts = [release, qemu.version(), repr(asdict(self._spec(kernel))), *saved.PACKAGES]
-        parts += [guest_script(f"machine-{name}") for name in ("init.sh", "agent.pl", "helper.sh", "root.sh")]
-        digest = hashlib.sha256("\0".join(parts).encode() + find_helper().read_bytes())
-        return release, digest.hexdigest()
+        return identify(self._spec(kernel), say)
 
     def open(self, kernel: str, say: Say) -> AbstractContextManager[CourseMachine]:
         """See `Machines`."""

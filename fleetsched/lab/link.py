@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import queue
 import socket
 import struct
@@ -20,6 +19,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from fleetsched.errors import UnreachableError
+from fleetsched.lab.monitor import connect_to
 from fleetsched.lab.pace import Pace
 from fleetsched.transport.interface import SEND_TIMEOUT_S, Channel, Completed, Connection
 
@@ -69,7 +69,10 @@ class GuestLink(Connection):
         self._sending = threading.Lock()
         self._ready = threading.Event()
         self._lost = False
-        self._socket = _connect(folder, name)
+        try:
+            self._socket = connect_to(folder, LINK_SOCKET)
+        except OSError as error:
+            raise UnreachableError(f"{name}: the machine does not answer: {error.strerror}") from error
         seconds = struct.pack("ll", int(SEND_TIMEOUT_S), 0)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, seconds)
         self._reader = threading.Thread(target=self._read, name=f"link of {name}", daemon=True)
@@ -235,17 +238,3 @@ class GuestChannel(Channel):
                 return self._frames.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
             raise TimeoutError from None
-
-
-def _connect(folder: Path, name: str) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # A path in the state folder can be longer than the 107 bytes that a socket's address takes.
-    directory = os.open(folder, os.O_PATH | os.O_DIRECTORY)
-    try:
-        connection.connect(f"/proc/self/fd/{directory}/{LINK_SOCKET}")
-    except OSError as error:
-        connection.close()
-        raise UnreachableError(f"{name}: the machine does not answer: {error.strerror}") from error
-    finally:
-        os.close(directory)
-    return connection

@@ -45,6 +45,30 @@ def last_words(folder: Path) -> str:
     )
 
 
+def connect_to(folder: Path, name: str, *, timeout_s: float | None = None) -> socket.socket:
+    """Connect to the socket `name` in a machine's folder.
+
+    Args:
+        folder: the machine's; it is not part of the address, which takes 107 bytes at most.
+        name: the socket's.
+        timeout_s: of this and of all that is done with it; None = it waits for as long as it takes.
+
+    Raises:
+        OSError: nobody listens there.
+    """
+    directory = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(timeout_s)
+    try:
+        connection.connect(f"/proc/self/fd/{directory}/{name}")
+    except OSError:
+        connection.close()
+        raise
+    finally:
+        os.close(directory)
+    return connection
+
+
 class MachineEndedError(LabError):
     """QEMU hung up."""
 
@@ -55,17 +79,10 @@ class _Channel:
     def __init__(self, folder: Path, name: str, *, timeout_s: float) -> None:
         self._folder = folder
         self._buffer = b""
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(timeout_s)
-        # A path in the state folder can be longer than the 107 bytes that a socket's address takes.
-        directory = os.open(folder, os.O_PATH | os.O_DIRECTORY)
         try:
-            self._socket.connect(f"/proc/self/fd/{directory}/{name}")
+            self._socket = connect_to(folder, name, timeout_s=timeout_s)
         except OSError as error:
-            self._socket.close()
             raise LabError(f"{folder.name}: the machine does not answer: {error.strerror}") from error
-        finally:
-            os.close(directory)
         try:
             self._greet(timeout_s)
         except BaseException:

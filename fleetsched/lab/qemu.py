@@ -85,7 +85,7 @@ def machine_arguments(
         # `unsafe` only spares the controller's disk: what a guest has flushed survives the end of its QEMU.
         *(
             "-drive",
-            f"file={_escaped(disk_file(folder))},format=qcow2,if=none,id=disk,cache=unsafe,discard=unmap",
+            f"file={escaped(disk_file(folder))},format=qcow2,if=none,id=disk,cache=unsafe,discard=unmap",
         ),
         *("-device", "virtio-blk-pci,drive=disk"),
         *("-netdev", f"user,id=net{forward}", "-device", "virtio-net-pci,netdev=net,romfile="),
@@ -105,7 +105,7 @@ def machine_arguments(
         *("-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"),
         *(
             "-chardev",
-            f"file,id=console,path={_escaped(folder / CONSOLE_LOG)},append=on",
+            f"file,id=console,path={escaped(folder / CONSOLE_LOG)},append=on",
             "-serial",
             "chardev:console",
         ),
@@ -151,5 +151,6 @@ def start(arguments: list[str], folder: Path) -> None:
     run(arguments, timeout_s=60, what=f"start {folder.name}", cwd=folder)
 
 
-def _escaped(path: Path) -> str:
+def escaped(path: Path) -> str:
+    """A path as the value of an option."""
     return str(path).replace(",", ",,")

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fleetsched.errors import LabError, UnreachableError, UsageError
@@ -26,8 +25,8 @@ from fleetsched.lab.kernels import find_kernel_image
 from fleetsched.lab.link import GuestLink
 from fleetsched.lab.monitor import Monitor, last_words
 from fleetsched.lab.pace import OnlyAwaited
-from fleetsched.lab.processes import wait_for_end
 from fleetsched.lab.shape import MachineSpec, machine_arguments, memory_files
+from fleetsched.lab.snapshots import end_into, leave_memory_alone
 
 # To put a machine under stress and to look at it; perl, for the agent, is in every Debian.
 PACKAGES = ("iproute2", "procps", "stress-ng")
@@ -35,8 +34,6 @@ PACKAGES = ("iproute2", "procps", "stress-ng")
 _STEP_MIB = 64  # so that every number of NUMA nodes divides it
 _BOOT_S = 900.0  # 20 s under TCG on an idle machine
 _STEP_S = 300.0
-_SAVE_S = 300.0
-_END_S = 60.0
 _SUPERVISOR = "/usr/libexec/machine-helper"
 # The last two lines bring into memory what is needed first after a restore.
 _READY = f"""\
@@ -77,7 +74,7 @@ class SavedMachine:
         link = GuestLink(folder, _name(self.spec))
         try:
             with Monitor(folder) as monitor:
-                _leave_memory_alone(monitor)
+                leave_memory_alone(monitor)
                 monitor.command("migrate-incoming", uri=f"exec:cat {shlex.quote(str(self.folder / 'state'))}")
                 monitor.wait_for("query-migrate", "completed", "failed", timeout_s=_STEP_S)
                 if not self.spec.icount:
@@ -95,6 +92,20 @@ class SavedMachine:
         return machine_arguments(
             self.spec, self.accelerator, self.boot, folder, files, root_mib=self.root_mib, restored=restored
         )
+
+
+def identify(spec: MachineSpec, say: Callable[[str], None]) -> tuple[str, str]:
+    """The kernel's release, and a digest of all else that makes such a machine, which is not made for it.
+
+    Raises:
+        LabError: the kernel cannot be had.
+        BuildError: the helper cannot be built.
+    """
+    release = find_kernel_image(spec.kernel, say).release
+    parts = [release, qemu.version(), repr(asdict(spec)), *PACKAGES]
+    parts += [guest_script(f"machine-{name}") for name in ("init.sh", "agent.pl", "helper.sh", "root.sh")]
+    digest = hashlib.sha256("\0".join(parts).encode() + find_helper().read_bytes())
+    return release, digest.hexdigest()
 
 
 def saved_machine(spec: MachineSpec, say: Callable[[str], None]) -> SavedMachine:
@@ -169,21 +180,7 @@ def _boot_and_save(machine: SavedMachine, programs: dict[str, bytes], work: Path
             raise LabError(f"{name} does not come up: {error}", remedy=last_words(work)) from error
         if release != machine.boot.release:
             raise LabError(f"{name} runs {release}, expected {machine.boot.release}")
-        # QEMU reports success before `cat` has written its last bytes: the file gets its name from the shell.
-        unfinished, state = shlex.quote(str(target / "state.unfinished")), target / "state"
-        with Monitor(work) as monitor:
-            monitor.command("stop")
-            _leave_memory_alone(monitor)
-            uri = f"exec:cat > {unfinished} && mv {unfinished} {shlex.quote(str(state))}"
-            monitor.command("migrate", uri=uri)
-            monitor.wait_for("query-migrate", "completed", "failed", timeout_s=_SAVE_S)
-            monitor.quit()
-    wait_for_end(work, timeout_s=_END_S)
-    end = time.monotonic() + _END_S
-    while not state.exists():
-        if time.monotonic() > end:
-            raise LabError("the machine's state was not saved", remedy="Is the disk of the cache full?")
-        time.sleep(0.1)
+        end_into(work, target / "state", memory=False)
 
 
 # The script and its output are files: a pipe would wake the agent at each line, and processes that the
@@ -219,13 +216,6 @@ def run_in(link: GuestLink, script: str, *, stdin: bytes = b"", timeout_s: float
         shown = "; ".join(said.splitlines()[-5:]) or f"`{script.strip().splitlines()[-1]}` said nothing"
         raise LabError(f"{link.name}: a script ended with exit code {done.exit_code}: {shown}")
     return done.stdout
-
-
-def _leave_memory_alone(monitor: Monitor) -> None:
-    """Memory in files is neither written to the state nor read from it."""
-    monitor.command(
-        "migrate-set-capabilities", capabilities=[{"capability": "x-ignore-shared", "state": True}]
-    )
 
 
 def _name(spec: MachineSpec) -> str:

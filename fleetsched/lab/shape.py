@@ -140,7 +140,7 @@ def machine_arguments(
             "virtio-serial-pci",
         ),
         *("-device", "virtserialport,chardev=link,nr=1,name=fleetsched.link"),
-        *("-chardev", f"file,id=console,path={_escaped(folder / CONSOLE_LOG)},append=on"),
+        *("-chardev", f"file,id=console,path={qemu.escaped(folder / CONSOLE_LOG)},append=on"),
         *("-serial", "chardev:console"),
         *(("-incoming", "defer") if restored else ()),
     ]
@@ -151,7 +151,7 @@ def _memory_arguments(mib: int, cpus: int, files: Sequence[Path], restored: bool
     nodes, share = len(files), "off" if restored else "on"
     arguments = ["-m", str(mib)]
     for node, file in enumerate(files):
-        backend = f"id=memory{node},mem-path={_escaped(file)},size={mib // nodes}M,share={share}"
+        backend = f"id=memory{node},mem-path={qemu.escaped(file)},size={mib // nodes}M,share={share}"
         arguments += ["-object", f"memory-backend-file,{backend}"]
     if nodes == 1:
         return [*arguments, "-machine", "pc,memory-backend=memory0"]
@@ -160,7 +160,3 @@ def _memory_arguments(mib: int, cpus: int, files: Sequence[Path], restored: bool
         ids = f"{node * each}-{node * each + each - 1}"
         arguments += ["-numa", f"node,nodeid={node},memdev=memory{node},cpus={ids}"]
     return [*arguments, "-machine", "pc"]
-
-
-def _escaped(path: Path) -> str:
-    return str(path).replace(",", ",,")

@@ -3,27 +3,22 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleetsched.errors import LabError
 from fleetsched.lab import qemu
 from fleetsched.lab.accelerators import cpu_model
 from fleetsched.lab.cache import cached, recipe_digest
 from fleetsched.lab.guard import Guard
 from fleetsched.lab.images import Image, guest_script
 from fleetsched.lab.kernels import Kernel
-from fleetsched.lab.monitor import GuestAgent, Monitor
-from fleetsched.lab.processes import wait_for_end
+from fleetsched.lab.monitor import GuestAgent
+from fleetsched.lab.snapshots import end_into
 
 _BOOT_S = 600.0  # 60 s under TCG on an idle machine
 _READY_S = 300.0
-_SAVE_S = 300.0
-_END_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +75,4 @@ def _boot_and_save(
     qemu.start(qemu.machine_arguments(accelerator, image, work), work)
     with GuestAgent(work, timeout_s=_BOOT_S) as agent:
         agent.run(script, timeout_s=_READY_S)
-    # QEMU reports success before `cat` has written its last bytes, so the file gets its name from the shell.
-    unfinished = shlex.quote(f"{memory}.unfinished")
-    with Monitor(work) as monitor:
-        monitor.command("stop")
-        monitor.command(
-            "migrate", uri=f"exec:cat > {unfinished} && mv {unfinished} {shlex.quote(str(memory))}"
-        )
-        monitor.wait_for("query-migrate", "completed", "failed", timeout_s=_SAVE_S)
-        monitor.quit()
-    wait_for_end(work, timeout_s=_END_S)
-    end = time.monotonic() + _END_S
-    while not memory.exists():
-        if time.monotonic() > end:
-            raise LabError("the template's memory was not saved", remedy="Is the disk of the cache full?")
-        time.sleep(0.1)
+    end_into(work, memory)
