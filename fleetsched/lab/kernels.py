@@ -112,8 +112,13 @@ def find_kernel_image(wanted: str, say: Callable[[str], None]) -> KernelImage:
     return KernelImage(release, folder / "vmlinuz")
 
 
+def is_version(text: str) -> bool:
+    """Whether it has the form of `7.3` or `7.3.4`."""
+    return re.fullmatch(r"\d+\.\d+(\.\d+)?", text) is not None
+
+
 def _check(wanted: str) -> None:
-    if not re.fullmatch(r"\d+\.\d+(\.\d+)?", wanted):
+    if not is_version(wanted):
         raise UsageError(f"--kernel {wanted}: expected a version", remedy="For example: --kernel 7.3")
 
 

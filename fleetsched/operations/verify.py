@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from fleetsched.errors import ExitCode, InputError, UsageError
 from fleetsched.model.gate import Gate, GateReport, GateVerdict
 from fleetsched.model.suggest import suggestion
 
-_VERSION = re.compile(r"\d+\.\d+(\.\d+)?")
 _UNTIL = (Gate.SCHEMA, Gate.COMPILE, Gate.INSPECT, Gate.VERIFY, Gate.ATTACH, Gate.STRESS, Gate.SOAK)
 
 
@@ -62,7 +60,7 @@ def exit_code(reports: Sequence[GateReport]) -> ExitCode:
 
 def _kernels(text: str | None) -> tuple[str, ...]:
     from fleetsched.gates.machines import DEFAULT_KERNELS
-    from fleetsched.lab.kernels import MATRIX
+    from fleetsched.lab.kernels import MATRIX, is_version
 
     if text is None:
         return DEFAULT_KERNELS
@@ -70,7 +68,7 @@ def _kernels(text: str | None) -> tuple[str, ...]:
         return MATRIX
     versions = tuple(dict.fromkeys(each.strip() for each in text.split(",")))
     for version in versions:
-        if not _VERSION.fullmatch(version):
+        if not is_version(version):
             raise UsageError(
                 f"--kernels {text}: {version!r} is no version",
                 remedy=f"`all` ({', '.join(MATRIX)}), or versions such as 6.18,7.3",
