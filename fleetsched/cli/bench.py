@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fleetsched.cli.options import Json, Repository, find_repository
+from fleetsched.cli.options import Json, Repository, repository_around
 from fleetsched.cli.say import complain, say
 from fleetsched.errors import ExitCode, UsageError
 
@@ -65,7 +64,7 @@ def bench(
     """Measure a policy on a workload, in an emulated machine, against the kernel's own scheduler."""
     from fleetsched.operations import bench as operation
 
-    root = _repository_around(repository)
+    root = repository_around(repository)
     if list_all:
         from fleetsched.views.bench import workloads_records, workloads_text
 
@@ -110,16 +109,6 @@ def bench(
         say(evidence_text(evidence))
     if save:
         complain(f"wrote {operation.save(root, request, evidence)}")
-
-
-def _repository_around(given: Path | None) -> Path | None:
-    """The fleet repository if there is one: the catalogue's policies can be measured anywhere."""
-    if given is not None:
-        return find_repository(given)
-    try:
-        return find_repository(None)
-    except UsageError:
-        return None
 
 
 def _pairs(given: list[str] | None, option: str) -> dict[str, str]:

@@ -114,6 +114,20 @@ def find_repository(given: Path | None) -> Path:
     )
 
 
+def repository_around(given: Path | None) -> Path | None:
+    """The fleet repository if there is one, for what can be done anywhere.
+
+    Raises:
+        UsageError: `given` is not a folder.
+    """
+    try:
+        return find_repository(given)
+    except UsageError:
+        if given is not None:
+            raise
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class ReachOptions:
     """The options of a command that reaches hosts."""

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fleetsched.cli.complete import complete_shipped_policy
 from fleetsched.cli.group import Group
-from fleetsched.cli.options import MARKER, Json, Repository, find_repository
+from fleetsched.cli.options import MARKER, Json, Repository, find_repository, repository_around
 from fleetsched.cli.say import say, say_record
 from fleetsched.errors import UsageError
 
@@ -32,7 +31,7 @@ def list_policies(repository: Repository = None, as_json: Json = False) -> None:
     from fleetsched.operations.catalogue import entries
     from fleetsched.views.policy import policy_list_text, policy_records
 
-    found = entries(_repository_around(repository))
+    found = entries(repository_around(repository))
     if as_json:
         for record in policy_records(found):
             say_record(record)
@@ -46,7 +45,7 @@ def show(name: Name, repository: Repository = None) -> None:
     from fleetsched.operations.catalogue import describe
     from fleetsched.views.policy import policy_text
 
-    say(policy_text(describe(name, _repository_around(repository))))
+    say(policy_text(describe(name, repository_around(repository))))
 
 
 @app.command()
@@ -67,13 +66,3 @@ def add(name: Name, repository: Repository = None) -> None:
         say(f"next: bind it in a goal, `policy: {{name: {name}}}`, then `fleetsched validate`")
     else:
         say(f"{root / 'policies' / name} is there already, the same as the catalogue's")
-
-
-def _repository_around(given: Path | None) -> Path | None:
-    """The fleet repository if there is one: the catalogue can be read anywhere."""
-    if given is not None:
-        return find_repository(given)
-    try:
-        return find_repository(None)
-    except UsageError:
-        return None

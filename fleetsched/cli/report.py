@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from fleetsched.cli.complete import complete_policy
-from fleetsched.cli.options import Repository, find_repository
+from fleetsched.cli.options import Repository, repository_around
 from fleetsched.cli.say import say
-from fleetsched.errors import InputError, UsageError
+from fleetsched.errors import InputError
 from fleetsched.secrets import redact
 from fleetsched.shipped import shipped_root
 
@@ -37,20 +37,10 @@ def report(
     from fleetsched.operations.evidence import dossier
     from fleetsched.views.report import report_html
 
-    found = dossier(_root(repository), policy)
+    found = dossier(repository_around(repository) or shipped_root(), policy)
     file = output or Path(f"{policy}.html")
     try:
         file.write_text(redact(report_html(found)), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{file} cannot be written: {error.strerror or error}") from error
     say(f"wrote {file}")
-
-
-def _root(given: Path | None) -> Path:
-    """The fleet repository if there is one: what is known of the catalogue can be read anywhere."""
-    try:
-        return find_repository(given)
-    except UsageError:
-        if given is not None:
-            raise
-        return shipped_root()

@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fleetsched.cli.complete import complete_policy
-from fleetsched.cli.options import Repository, find_repository
+from fleetsched.cli.options import Repository, find_repository, repository_around
 from fleetsched.cli.say import complain, say, say_record
-from fleetsched.errors import UsageError
 
 app = typer.Typer()
 
@@ -47,8 +45,10 @@ def verify(
     from fleetsched.operations.verify import verify as judge
     from fleetsched.views.verify import verify_record, verify_text
 
+    # A policy that is named by its folder needs no fleet repository.
+    find = repository_around if "/" in policy else find_repository
     reports = judge(
-        _repository(repository, policy),
+        find(repository),
         policy,
         complain,
         kernels=kernels,
@@ -61,13 +61,3 @@ def verify(
     else:
         say(verify_text(reports))
     raise typer.Exit(exit_code(reports))
-
-
-def _repository(given: Path | None, policy: str) -> Path | None:
-    """The fleet repository; a policy that is named by its folder needs none."""
-    try:
-        return find_repository(given)
-    except UsageError:
-        if given is not None or "/" not in policy:
-            raise
-        return None
