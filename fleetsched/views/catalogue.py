@@ -10,7 +10,7 @@ from fleetsched.model.dossier import Dossier, Outcome, outcomes
 from fleetsched.model.evidence import Finding, kernel_version
 from fleetsched.model.gate import GateReport, GateResult, GateVerdict
 from fleetsched.views.measures import LABELS, interval, outcome_text, percent
-from fleetsched.views.policy import needs_text, topology_text
+from fleetsched.views.policy import facts, suits_text
 
 _HEAD = """\
 # The catalogue
@@ -159,19 +159,15 @@ def _why(result: GateResult) -> str:
 
 def _policy(dossier: Dossier) -> str:
     policy, lock = dossier.policy, dossier.lock
-    facts = {
-        "Algorithm": policy.algorithm,
-        "Program": policy.program.path if policy.program else "",
-        "Needs": needs_text(policy),
-        "Topology": topology_text(policy),
-        "Cost": policy.cost,
-        "Suits": ", ".join(f"{feature} {weight:+g}" for feature, weight in policy.suitability.items()),
+    said = {
+        **facts(policy),
+        "Suits": suits_text(policy),
         "Object": ", ".join(f"{name} `{digest[:12]}`" for name, digest in lock.variants.items())
         if lock
         else "not locked",
     }
     lines = [f"## {policy.name}", "", f"{_plain(policy.summary)}.", ""]
-    lines += [f"- {label}: {_plain(text)}" for label, text in facts.items() if text]
+    lines += [f"- {label}: {_plain(text)}" for label, text in said.items() if text]
     lines += ["", *_measured(dossier)]
     if policy.failure_modes:
         lines += ["Known failure modes:", "", *(f"- {_plain(text)}" for text in policy.failure_modes), ""]

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 
 from fleetsched.model.dossier import broken_guardrails
 from fleetsched.model.evidence import KERNEL_DEFAULT_ARM, Comparison, Evidence, Finding, Measured
+from fleetsched.views.fill import fill, labelled
 from fleetsched.views.measures import (
     ARM_TITLES,
     LABELS,
@@ -21,20 +21,17 @@ from fleetsched.views.measures import (
     p_value,
     percent,
 )
-from fleetsched.views.plan import WIDTH
-
-_LABEL_WIDTH = 12
 
 
 def evidence_text(evidence: Evidence) -> str:
     """What was compared, every metric, and what it comes to."""
     lines = [f"{evidence.policy} on workload {evidence.workload}, Linux {evidence.kernel}", ""]
-    lines += [_labelled("where", environment_text(evidence.environment))]
-    lines += [_labelled(arm.name.removeprefix("kernel-"), arm_text(arm)) for arm in evidence.arms]
-    lines += [_labelled("runs", f"{blocks(evidence)} of each, interleaved, {ended_text(evidence)}")]
-    lines += [_labelled("beware", LABELS[label]) for label in evidence.environment.labels]
+    lines += [labelled("where", environment_text(evidence.environment))]
+    lines += [labelled(arm.name.removeprefix("kernel-"), arm_text(arm)) for arm in evidence.arms]
+    lines += [labelled("runs", f"{blocks(evidence)} of each, interleaved, {ended_text(evidence)}")]
+    lines += [labelled("beware", LABELS[label]) for label in evidence.environment.labels]
     if evidence.unmeasured:
-        lines.append(_labelled("unmeasured", f"{', '.join(evidence.unmeasured)}: nothing here is about them"))
+        lines.append(labelled("unmeasured", f"{', '.join(evidence.unmeasured)}: nothing here is about them"))
     by_name = {metric.metric: metric for metric in evidence.measured}
     for against in dict.fromkeys(each.against for each in evidence.comparisons):
         lines += ["", f"Against the {_scheduler(against)}"]
@@ -55,7 +52,7 @@ def _comparison(comparison: Comparison, metric: Measured) -> Iterator[str]:
     ours, theirs = map(number, comparison.medians)
     yield f"  {comparison.metric} ({metric.unit}, {direction(metric)})"
     change = f"{percent(comparison.change)} ({interval(comparison)})"
-    yield _wrap(f"{ours} against {theirs}: {change}", f"    {comparison.finding:<12}  ", " " * 18)
+    yield fill(f"{ours} against {theirs}: {change}", f"    {comparison.finding:<12}  ", " " * 18)
     yield (
         f"    {'':<12}  effect {comparison.effect:+.2f}, p {p_value(comparison.p_value)}, "
         f"corrected {p_value(comparison.p_holm)}"
@@ -69,24 +66,10 @@ def _conclusion(evidence: Evidence, against: str) -> Iterator[str]:
     if any(metric.guardrail is not None for metric in evidence.measured):
         broken = broken_guardrails(evidence, against)
         said = f"not shown to hold: {', '.join(broken)}" if broken else "hold"
-        yield _wrap(f"guardrails {said}", "  ")
+        yield fill(f"guardrails {said}", "  ")
 
 
 def _alone(metric: Measured) -> Iterator[str]:
     yield f"  {metric.metric} ({metric.unit}, {direction(metric)})"
     for arm, values in metric.samples.items():
         yield f"    {ARM_TITLES[arm]:<12}  {number(min(values))} to {number(max(values))}"
-
-
-def _labelled(label: str, text: str) -> str:
-    return _wrap(text, f"  {label:{_LABEL_WIDTH}}", " " * (_LABEL_WIDTH + 2))
-
-
-def _wrap(text: str, first: str, rest: str | None = None) -> str:
-    return textwrap.fill(
-        text,
-        WIDTH,
-        initial_indent=first,
-        subsequent_indent=first if rest is None else rest,
-        break_on_hyphens=False,
-    )

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fleetsched.model.catalogue import CatalogueEntry, Presence
 from fleetsched.model.policy import Parameter, Policy
-from fleetsched.views.plan import JSON_VERSION, WIDTH
+from fleetsched.views.fill import fill, labelled
+from fleetsched.views.plan import JSON_VERSION
 
-_LABEL_WIDTH = 12
 _TOPOLOGY = {"llc": "several last-level caches", "numa": "several NUMA nodes", "smt": "hardware threads"}
 
 
@@ -23,7 +22,7 @@ def policy_list_text(entries: Sequence[CatalogueEntry]) -> str:
         for entry in entries
         for line in (
             "  ".join((entry.policy.name.ljust(width), needs_text(entry.policy), *_where(entry))),
-            _wrap(entry.policy.summary, "    "),
+            fill(entry.policy.summary, "    "),
         )
     )
 
@@ -31,29 +30,40 @@ def policy_list_text(entries: Sequence[CatalogueEntry]) -> str:
 def policy_text(entry: CatalogueEntry) -> str:
     """Everything that the manifest says, then the README as it is written."""
     policy = entry.policy
-    lines = [_wrap(f"{policy.name}: {policy.summary}", "", "  "), ""]
-    facts = {
-        "algorithm": policy.algorithm,
-        "program": policy.program.path if policy.program else "",
-        "needs": needs_text(policy),
-        "topology": topology_text(policy),
-        "cost": policy.cost,
+    lines = [fill(f"{policy.name}: {policy.summary}", "", "  "), ""]
+    said = {label.lower(): text for label, text in facts(policy).items()} | {
         "watchdog": f"{policy.timeout_s:g} s",
         "variants": ", ".join(policy.variants),
         "repository": "; ".join(_where(entry)),
         "files": ", ".join(entry.differing) and f"not the catalogue's: {', '.join(entry.differing)}",
     }
-    lines += [_labelled(label, text) for label, text in facts.items() if text]
+    lines += [labelled(label, text) for label, text in said.items() if text]
     lines += ["", "Suitability: what it says of workloads (above 0 suits, below 0 does not)"]
     lines += [f"  {feature:24} {weight:+g}" for feature, weight in policy.suitability.items()] or [
         "  nothing"
     ]
     if policy.failure_modes:
         lines += ["", "Known failure modes"]
-        lines += [_wrap(each, "  - ", "    ") for each in policy.failure_modes]
+        lines += [fill(each, "  - ", "    ") for each in policy.failure_modes]
     lines += ["", "Parameters"]
     lines += [line for each in policy.parameters.items() for line in _parameter(*each)] or ["  none"]
     return "\n".join([*lines, "", "README", "", entry.readme.strip() or "none"])
+
+
+def facts(policy: Policy) -> dict[str, str]:
+    """What every page says of a policy first, by its label; empty where the manifest is silent."""
+    return {
+        "Algorithm": policy.algorithm,
+        "Program": policy.program.path if policy.program else "",
+        "Needs": needs_text(policy),
+        "Topology": topology_text(policy),
+        "Cost": policy.cost,
+    }
+
+
+def suits_text(policy: Policy) -> str:
+    """Which workloads it suits, in one line: weights by feature."""
+    return ", ".join(f"{feature} {weight:+g}" for feature, weight in policy.suitability.items())
 
 
 def policy_records(entries: Sequence[CatalogueEntry]) -> Iterator[dict[str, Any]]:
@@ -112,19 +122,4 @@ def _parameter(name: str, declared: Parameter) -> Iterator[str]:
     unit = f" {declared.unit}" if declared.unit else ""
     yield f"  {name}: {declared.default}{unit} ({declared.type}, {declared.minimum} to {declared.maximum})"
     if declared.doc:
-        yield _wrap(declared.doc, "      ")
-
-
-def _labelled(label: str, text: str) -> str:
-    return _wrap(text, f"  {label:{_LABEL_WIDTH}}", " " * (_LABEL_WIDTH + 2))
-
-
-def _wrap(text: str, first: str, rest: str | None = None) -> str:
-    return textwrap.fill(
-        text,
-        WIDTH,
-        initial_indent=first,
-        subsequent_indent=first if rest is None else rest,
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
+        yield fill(declared.doc, "      ")

@@ -31,7 +31,7 @@ from fleetsched.views.measures import (
     percent,
 )
 from fleetsched.views.plots import distribution_plot, samples_plot
-from fleetsched.views.policy import needs_text, topology_text
+from fleetsched.views.policy import facts, suits_text
 
 _TEMPLATE = "report.html.j2"
 
@@ -62,16 +62,12 @@ def _template() -> Template:
 def _facts(dossier: Dossier) -> Iterator[tuple[str, str]]:
     policy, lock = dossier.policy, dossier.lock
     said = {
-        "Algorithm": policy.algorithm,
-        "Program": policy.program.path if policy.program else "",
-        "Needs": needs_text(policy),
-        "Topology": topology_text(policy),
-        "Cost": policy.cost,
+        **facts(policy),
         "Watchdog": f"{policy.timeout_s:g} s",
         "Objects": ", ".join(f"{name} {digest[:12]}" for name, digest in lock.variants.items())
         if lock
         else "not locked",
-        "Suits": ", ".join(f"{feature} {weight:+g}" for feature, weight in policy.suitability.items()),
+        "Suits": suits_text(policy),
         "Origin": policy.provenance.origin,
     }
     yield from ((name, text) for name, text in said.items() if text)

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 from fleetsched.errors import ExitCode
 from fleetsched.model.rollout import Batch, Phase
 from fleetsched.model.run import Applied, Outlook, Undo
-from fleetsched.views.plan import WIDTH, count_hosts, printable
+from fleetsched.views.plan import count_hosts, printable, wrap
 
 _NOTHING = {
     ExitCode.ROLLED_BACK: "FAILED, nothing was changed: more hosts cannot than the failure budget allows",
@@ -30,11 +29,9 @@ _VERDICTS = {
 def run_text(applied: Applied) -> str:
     """A recap by host, then the verdict."""
     lines = ["", "RECAP"]
-    lines += [
-        _wrap(f"  {result.host}: {result.phase}: {result.detail}", "      ") for result in applied.hosts
-    ]
+    lines += [wrap(f"  {result.host}: {result.phase}: {result.detail}", "      ") for result in applied.hosts]
     lines += [f"  goal {goal}: not started" for goal in applied.not_started]
-    verdict_line = _wrap(f"Run {applied.run}: {verdict(applied)}.", "  ")
+    verdict_line = wrap(f"Run {applied.run}: {verdict(applied)}.", "  ")
     return printable("\n".join([*lines, "", verdict_line, f"Journal: {applied.journal}"]))
 
 
@@ -60,9 +57,9 @@ def outlook_text(outlooks: Sequence[Outlook]) -> str:
     for outlook in outlooks:
         lines.append(f"  {f'goal {outlook.goal}' if outlook.goal else 'hosts that no goal claims'}:")
         if outlook.obstacle:
-            lines.append(_wrap(f"    not started: {outlook.obstacle}", "      "))
+            lines.append(wrap(f"    not started: {outlook.obstacle}", "      "))
         lines += [
-            _wrap(f"    step {number}: {_batch(batch)}", "      ")
+            wrap(f"    step {number}: {_batch(batch)}", "      ")
             for number, batch in enumerate(outlook.batches, 1)
         ]
     if not outlooks:
@@ -78,9 +75,3 @@ def undo_text(undo: Undo) -> str:
     """What a rollback would do."""
     hosts = (f"  ~ {host.host}: {host.before} -> {host.after}" for host in undo.hosts)
     return printable("\n".join([f"Undo run {undo.run}:", *hosts]))
-
-
-def _wrap(text: str, indent: str) -> str:
-    return textwrap.fill(
-        text, WIDTH, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
-    )
