@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from fleetsched.fleetrepo.evidence import recorded, stale_warning
 from fleetsched.fleetrepo.load import load_fleet
 from fleetsched.fleetrepo.policies import read_catalogue
 from fleetsched.model.fleet import Fleet
+from fleetsched.model.lock import PolicyLock
+from fleetsched.model.policy import Policy
 from fleetsched.operations.lock import lock
 
 
@@ -30,28 +32,31 @@ def validate(root: Path, inventory: Sequence[Path] | None = None) -> Fleet:
         ProblemsError: every mistake of every file.
         BuildError: a policy does not compile, or not to what its lock says.
     """
-    wrong, stale = _evidence(root)
     try:
         fleet = load_fleet(root, inventory, run_programs=bool(inventory))
     except ProblemsError as error:
+        catalogue = read_catalogue(root)
+        wrong, _ = _evidence(catalogue.policies, catalogue.locks)
         raise ProblemsError([*error.problems, *wrong]) from None
+    wrong, stale = _evidence(fleet.policies, fleet.locks)
     if wrong:
         raise ProblemsError(wrong)
     lock(root, sorted(fleet.locks), check=True)
     return replace(fleet, warnings=(*fleet.warnings, *stale))
 
 
-def _evidence(root: Path) -> tuple[list[Problem], list[Problem]]:
-    """Read all evidence; return its mistakes, and warnings of what is stale.
+def _evidence(
+    policies: Mapping[str, Policy], locks: Mapping[str, PolicyLock]
+) -> tuple[list[Problem], list[Problem]]:
+    """Read the evidence of these policies; return its mistakes, and warnings of what is stale.
 
     Stale evidence is no mistake: it is true of the object that it names, and a policy may be changed
     before it is measured again.
     """
-    catalogue = read_catalogue(root)
     wrong: list[Problem] = []
     stale: list[Problem] = []
-    for name, policy in sorted(catalogue.policies.items()):
-        digests = tuple(catalogue.locks[name].variants.values()) if name in catalogue.locks else ()
+    for name, policy in sorted(policies.items()):
+        digests = tuple(locks[name].variants.values()) if name in locks else ()
         found = recorded(policy.folder, f"policies/{name}", digests)
         wrong += found.problems
         stale += [stale_warning(f"policies/{name}", file, name) for file in found.stale]
