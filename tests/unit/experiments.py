@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from fleetsched.bench.statistics import compare
 from fleetsched.model.evidence import Arm, Distribution, Environment, Evidence, Measured
+from fleetsched.model.metrics import Direction
 from fleetsched.model.observation import buckets_of
 
 DIGEST = "f1" * 32
@@ -30,7 +31,7 @@ def metric(
     default: float,
     *,
     unit: str = "us",
-    better: str = "minimize",
+    better: Direction = "minimize",
     guardrail: float | None = None,
     count: int = 10,
     incumbent: float | None = None,
@@ -38,7 +39,7 @@ def metric(
     samples = {"kernel-default": numbers(default, 1, count)}
     if incumbent is not None:
         samples["incumbent"] = numbers(incumbent, 2, count)
-    return Measured(name, unit, better, samples | {"candidate": numbers(candidate, 3, count)}, guardrail)  # type: ignore[arg-type]
+    return Measured(name, unit, better, samples | {"candidate": numbers(candidate, 3, count)}, guardrail)
 
 
 WAKEUPS = (

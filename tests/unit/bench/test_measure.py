@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -57,8 +58,8 @@ class FakeTarget:
         return Run({"time_s": self.times[self._arm] + (seed * 7919 % 100) / 1e3}, None, 1.0)
 
 
-def experiment(**changes: object) -> Experiment:
-    return replace(Experiment("fair", WORKLOAD, ARMS, repeats=8, width=None), **changes)  # type: ignore[arg-type]
+def experiment(**changes: Any) -> Experiment:
+    return replace(Experiment("fair", WORKLOAD, ARMS, repeats=8, width=None), **changes)
 
 
 def run(target: FakeTarget, wanted: Experiment) -> Evidence:

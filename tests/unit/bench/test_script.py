@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import base64
 import subprocess
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,8 @@ from fleetsched.model.workload import Workload, WorkloadMetric
 METRICS = {"score": WorkloadMetric("1", "maximize", regex=r"score (\d+)")}
 
 
-def workload(*command: str, **other: object) -> Workload:
-    return Workload("w", command or ("true",), METRICS, **other)  # type: ignore[arg-type]
+def workload(*command: str, **other: Any) -> Workload:
+    return Workload("w", command or ("true",), METRICS, **other)
 
 
 def said(**other: str) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from fleetsched.bench.statistics import compare, precise_enough
 from fleetsched.model.evidence import Comparison, Finding, Measured
+from fleetsched.model.metrics import Direction
 
 BASE = (100.0, 103.0, 98.0, 101.0, 99.0, 102.0)
 HALF = tuple(value / 2 for value in BASE)
@@ -24,16 +26,16 @@ def measured(
     candidate: Sequence[float],
     default: Sequence[float] = BASE,
     *,
-    better: str = "minimize",
+    better: Direction = "minimize",
     guardrail: float | None = None,
     metric: str = "wakeup_latency_p99_us",
 ) -> Measured:
     samples = {"kernel-default": tuple(default), "candidate": tuple(candidate)}
-    return Measured(metric, "us", better, samples, guardrail)  # type: ignore[arg-type]
+    return Measured(metric, "us", better, samples, guardrail)
 
 
-def compared(*args: Sequence[float], **fields: object) -> Comparison:
-    (found,) = compare([measured(*args, **fields)], seed=1)  # type: ignore[arg-type]
+def compared(*args: Sequence[float], **fields: Any) -> Comparison:
+    (found,) = compare([measured(*args, **fields)], seed=1)
     return found
 
 

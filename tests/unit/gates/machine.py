@@ -114,6 +114,7 @@ class FakeMachine:
         assert not isinstance(client, NoHelper)
         if self.hangs:
             self.hangs -= 1
+            # What a starved machine does to a client.
             client.watch = self._lost  # type: ignore[method-assign]
         return client
 

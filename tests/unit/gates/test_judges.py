@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from fleetsched.errors import HelperError
 from fleetsched.gates.attach import attach
 from fleetsched.gates.course import Seen
+from fleetsched.gates.outcome import Outcome
 from fleetsched.gates.report import read_report
 from fleetsched.gates.soak import soak
 from fleetsched.gates.stress import stress
@@ -29,17 +32,15 @@ FORBIDDEN = ExitRecord(
 )
 
 
-def seen(
-    *, end: ExitRecord | None = None, after_s: float = 0.0, event: str = "ejected", **what: object
-) -> Seen:
+def seen(*, end: ExitRecord | None = None, after_s: float = 0.0, event: str = "ejected", **what: Any) -> Seen:
     """What was seen of a policy that came up 60 s after the boot."""
-    written = read_report(report(**what))  # type: ignore[arg-type]
+    written = read_report(report(**what))
     entry = HistoryEntry("", "", round((60 + after_s) * 1000), event, None, None, end, "as it happened")
     return Seen(report=written, ends=(entry,) if end else ())
 
 
-def codes(outcome: object) -> list[str]:
-    return [finding.code for finding in outcome.findings]  # type: ignore[attr-defined]
+def codes(outcome: Outcome) -> list[str]:
+    return [finding.code for finding in outcome.findings]
 
 
 def test_a_sound_policy_passes_all_of_them() -> None:
