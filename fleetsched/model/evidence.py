@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from fleetsched.model.metrics import Direction
 from fleetsched.model.observation import Buckets
 
 Scalar = int | bool
@@ -90,7 +91,7 @@ class Measured:
 
     metric: str
     unit: str
-    better: Literal["minimize", "maximize"]
+    better: Direction
     samples: Mapping[str, tuple[float, ...]] = field(hash=False)
     guardrail: float | None = None
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
+from fleetsched.model.metrics import Direction
 from fleetsched.model.position import BUILT_IN, Position
 from fleetsched.model.tasks import Tasks
 
@@ -38,7 +38,7 @@ class Objective:
     """What a goal wants less or more of."""
 
     metric: str
-    direction: Literal["minimize", "maximize"]
+    direction: Direction
 
 
 @dataclass(frozen=True, slots=True)

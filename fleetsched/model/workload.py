@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
+from fleetsched.model.metrics import Direction
 from fleetsched.model.position import BUILT_IN, Position
 from fleetsched.model.tasks import Tasks
 
@@ -29,7 +29,7 @@ class WorkloadMetric:
     """
 
     unit: str
-    better: Literal["minimize", "maximize"]
+    better: Direction
     regex: str = ""
     json_path: tuple[str, ...] = ()
     scale: float = 1.0
