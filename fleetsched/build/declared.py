@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from fleetsched.build.objects import ObjectInfo
 from fleetsched.errors import BuildError
+from fleetsched.model.policy import Policy
 
 _REQUIRED_LICENSE = "GPL"
 _SIZES = {"bool": 1, "u8": 1, "u16": 2, "u32": 4, "u64": 8, "s32": 4, "s64": 8}
@@ -24,6 +25,12 @@ class Declared:
 
     parameters: Mapping[str, tuple[str, int]]
     timeout_ms: int
+
+    @classmethod
+    def of(cls, policy: Policy) -> Declared:
+        """Take it from a manifest."""
+        parameters = {name: (each.type, each.default) for name, each in policy.parameters.items()}
+        return cls(parameters, round(policy.timeout_s * 1000))
 
 
 def ops_name(policy: str) -> str:

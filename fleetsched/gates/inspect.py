@@ -51,13 +51,9 @@ _PREFIX = re.compile(r"^policy '[^']*': (its object is not allowed: )?")
 
 def inspect(image: bytes, policy: Policy) -> tuple[ObjectInfo | None, Outcome]:
     """Judge an object; None when it is not allowed or not what `policy` says."""
-    declared = Declared(
-        parameters={name: (each.type, each.default) for name, each in policy.parameters.items()},
-        timeout_ms=round(policy.timeout_s * 1000),
-    )
     try:
         info = check_allowed(image, policy.name)
-        check_object(info, policy.name, declared)
+        check_object(info, policy.name, Declared.of(policy))
     except BuildError as error:
         return None, Outcome(tuple(_findings(error.message)), str(error))
     return info, Outcome()

@@ -162,10 +162,7 @@ def _lock_one(policy: Policy, check: bool) -> LockResult:
     from fleetsched.build.lock import check_lock, lock_policy, write_lock
     from fleetsched.build.policy import compile_policy
 
-    declared = Declared(
-        parameters={name: (each.type, each.default) for name, each in policy.parameters.items()},
-        timeout_ms=round(policy.timeout_s * 1000),
-    )
+    declared = Declared.of(policy)
     for inputs in policy.variants.values():
         image = compile_policy(policy.folder, inputs).image
         check_object(check_allowed(image, policy.name), policy.name, declared)
