@@ -61,9 +61,8 @@ def load_controller(
     overrides, wrong = _from_environment(environment)
     if problems or wrong:
         raise ProblemsError([*problems, *wrong])
-    sections = ("trust", "ssh", "sign")
-    merged = {section: value.get(section, {}) | overrides.get(section, {}) for section in sections}
-    return decode.controller(merged, source)
+    outranked = {section: value.get(section, {}) | settings for section, settings in overrides.items()}
+    return decode.controller({**value, **outranked}, source)
 
 
 def _read(file: Path) -> tuple[dict[str, Any], list[Problem]]:

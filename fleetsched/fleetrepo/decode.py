@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from fleetsched.documents.node import Node
-from fleetsched.model.controller import Controller, SecretReference, Sign, Ssh, Trust
+from fleetsched.model.controller import (
+    AgentAccess,
+    Budget,
+    Controller,
+    ForgeAccess,
+    SecretReference,
+    Sign,
+    Ssh,
+    Trust,
+)
 from fleetsched.model.goal import Evaluation, Guardrail, Objective, PolicyBinding, WorkloadGoal
 from fleetsched.model.group import HostGroup
 from fleetsched.model.lock import LockedProgram, PolicyLock
@@ -276,8 +285,41 @@ def controller(value: Mapping[str, Any], source: str) -> Controller:
             key_file=ssh.get("keyFile"),
             connect_timeout_s=_seconds(ssh, "connectTimeout", plain.connect_timeout_s),
             forks=int(ssh.get("forks", plain.forks)),
-            become_password=SecretReference(**ssh["becomePassword"]) if "becomePassword" in ssh else None,
+            become_password=_secret(ssh, "becomePassword"),
         ),
         source=source,
         sign=Sign(sign.get("key", ""), _seconds(sign, "validFor", Sign().valid_s)),
+        experiments=tuple(value.get("experiments", ())),
+        forge=_forge(value.get("forge", {})),
+        agent=_agent(value.get("agent", {})),
+    )
+
+
+def _secret(value: Mapping[str, Any], name: str) -> SecretReference | None:
+    return SecretReference(**value[name]) if name in value else None
+
+
+def _forge(value: Mapping[str, Any]) -> ForgeAccess:
+    plain = ForgeAccess()
+    return ForgeAccess(
+        kind=value.get("kind", plain.kind),
+        repository=value.get("repository", plain.repository),
+        url=value.get("url", plain.url),
+        token=_secret(value, "token"),
+    )
+
+
+def _agent(value: Mapping[str, Any]) -> AgentAccess:
+    plain, budget = AgentAccess(), value.get("budget", {})
+    return AgentAccess(
+        backend=value.get("backend", plain.backend),
+        model=value.get("model", plain.model),
+        key=_secret(value, "key"),
+        url=value.get("url", plain.url),
+        budget=Budget(
+            usd=float(budget.get("usd", plain.budget.usd)),
+            tokens=int(budget.get("tokens", plain.budget.tokens)),
+            wall_s=_seconds(budget, "wall", plain.budget.wall_s),
+            candidates=int(budget.get("candidates", plain.budget.candidates)),
+        ),
     )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +80,69 @@ class Sign:
 
 
 @dataclass(frozen=True, slots=True)
+class ForgeAccess:
+    """Where proposals live.
+
+    Attributes:
+        kind: `local` = on the trusted remote itself.
+        repository: its name there, such as `acme/fleet`.
+        url: base of the forge's API; empty = the public one.
+        token: how this user is known there.
+    """
+
+    kind: Literal["local", "github", "gitlab", "forgejo"] = "local"
+    repository: str = ""
+    url: str = ""
+    token: SecretReference | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one proposal may cost; reaching one of them ends it with the best so far.
+
+    Attributes:
+        usd: US dollars.
+        tokens: of a language model, in and out, cached ones too.
+        wall_s: seconds of this machine's time.
+        candidates: policies, or parameters of one, that are tried.
+    """
+
+    usd: float = 2.0
+    tokens: int = 500_000
+    wall_s: float = 1800.0
+    candidates: int = 12
+
+
+@dataclass(frozen=True, slots=True)
+class AgentAccess:
+    """Who chooses or writes policies.
+
+    Attributes:
+        model: the language model's name.
+        key: of the API.
+        url: base of the API; empty = the public one.
+    """
+
+    backend: Literal["catalogue", "anthropic"] = "catalogue"
+    model: str = "claude-sonnet-5-5"
+    key: SecretReference | None = None
+    url: str = ""
+    budget: Budget = Budget()
+
+
+@dataclass(frozen=True, slots=True)
 class Controller:
     """The controller's configuration.
 
     Attributes:
         source: the file it was read from; empty when there is none.
+        experiments: names of the HostGroups on which unapproved policies may be measured.
     """
 
     trust: Trust = Trust()
     ssh: Ssh = Ssh()
     source: str = ""
     sign: Sign = Sign()
+    experiments: tuple[str, ...] = ()
+    forge: ForgeAccess = ForgeAccess()
+    agent: AgentAccess = AgentAccess()

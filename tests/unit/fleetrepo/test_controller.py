@@ -10,7 +10,16 @@ import pytest
 from fleetsched.errors import InputError, ProblemsError
 from fleetsched.fleetrepo.controller import load_controller
 from fleetsched.fleetrepo.secret import resolve_secret
-from fleetsched.model.controller import Controller, SecretReference, Sign, Ssh, Trust
+from fleetsched.model.controller import (
+    AgentAccess,
+    Budget,
+    Controller,
+    ForgeAccess,
+    SecretReference,
+    Sign,
+    Ssh,
+    Trust,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -63,15 +72,15 @@ def test_a_named_file_that_is_gone_is_an_error(tmp_path: Path) -> None:
     )
 
 
-def test_what_this_version_would_not_do_is_refused_by_name(tmp_path: Path) -> None:
+def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
-    file.write_text("trust: {branch: a..b, brnch: y}\nagent: {backend: anthropic}\nssh: {forks: 0}\n")
+    file.write_text("trust: {branch: a..b, brnch: y}\nagent: {backend: anthropc}\nssh: {forks: 0}\n")
     with pytest.raises(ProblemsError) as caught:
         load_controller(file, {})
     assert [str(problem).removeprefix(f"{file}:") for problem in caught.value.problems] == [
         '1:17: expected a branch\'s name such as `main`, got "a..b"',
         '1:23: unknown field "brnch"; did you mean "branch"?',
-        "2:1: `agent` is not supported yet by this version: remove it, `propose` scores the catalogue",
+        '2:18: expected catalogue or anthropic, got "anthropc"; did you mean "anthropic"?',
         "3:14: expected 1 or more, got 0",
     ]
 
@@ -164,3 +173,18 @@ def test_a_secret_itself_is_no_reference(tmp_path: Path) -> None:
         "1:23: expected a reference such as `{env: NAME}`, `{file: PATH}` or `{credential: NAME}`, "
         'got "hunter2"'
     ]
+
+
+def test_agent_forge_and_experiments_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        "experiments: [lab]\n"
+        "forge: {kind: github, repository: acme/fleet, token: {env: TOKEN}}\n"
+        "agent: {backend: anthropic, key: {file: /k}, budget: {usd: 1, wall: 5m}}\n"
+    )
+    found = load_controller(file, {})
+    assert found.experiments == ("lab",)
+    assert found.forge == ForgeAccess("github", "acme/fleet", token=SecretReference(env="TOKEN"))
+    assert found.agent == AgentAccess(
+        backend="anthropic", key=SecretReference(file="/k"), budget=Budget(usd=1.0, wall_s=300.0)
+    )
