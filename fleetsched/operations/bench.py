@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from fleetsched.model.workload import Workload
 from fleetsched.shipped import shipped_root
 
 if TYPE_CHECKING:
-    from fleetsched.bench.measure import ArmImage
+    from fleetsched.bench.measure import ArmImage, Clock, Experiment
 
 DEFAULT = "default"
 """The word for the kernel's own scheduler as what a policy is compared with."""
@@ -84,25 +84,28 @@ def bench(root: Path | None, request: Request, say: Callable[[str], None]) -> Ev
         LabError: the machine does not come up or is lost.
     """
     from fleetsched.bench.machine_target import machine_target, workload_spec
-    from fleetsched.bench.measure import ArmImage, Clock, Experiment, measure
+    from fleetsched.bench.measure import ArmImage, measure
     from fleetsched.lab.machine import MachineSpec
 
-    known = workloads(root)
-    if request.workload not in known:
-        raise InputError(
-            f"no workload {request.workload!r}{suggestion(request.workload, known)}",
-            remedy="see `fleetsched bench --list`",
-        )
-    workload = known[request.workload]
+    workload = find_workload(root, request.workload)
     policy = find_policy(root, request.policy)
     arms = [ArmImage(Arm(KERNEL_DEFAULT_ARM))]
     if request.against not in (DEFAULT, KERNEL_DEFAULT):
-        arms.append(_arm(INCUMBENT, find_policy(root, request.against), "default", {}))
-    arms.append(_arm(CANDIDATE, policy, request.variant, request.parameters))
+        arms.append(arm_of(INCUMBENT, find_policy(root, request.against), "default", {}))
+    arms.append(arm_of(CANDIDATE, policy, request.variant, request.parameters))
     cpus = request.cpus or (1 if request.topology == "flat" else 2)
     spec = MachineSpec(kernel=request.kernel, cpus=cpus, topology=request.topology, icount=True)
-    experiment = Experiment(
-        policy=policy.name,
+    experiment = experiment_of(request, policy.name, workload, arms)
+    with machine_target(workload_spec(spec, workload), say) as target:
+        return measure(target, experiment, say, clock())
+
+
+def experiment_of(request: Request, policy: str, workload: Workload, arms: Sequence[ArmImage]) -> Experiment:
+    """What is measured of a policy, as it was asked for."""
+    from fleetsched.bench.measure import Experiment
+
+    return Experiment(
+        policy=policy,
         workload=workload,
         arms=tuple(arms),
         guardrails=request.guardrails,
@@ -111,9 +114,13 @@ def bench(root: Path | None, request: Request, say: Callable[[str], None]) -> Ev
         width=request.width,
         seed=request.seed,
     )
-    clock = Clock(time.monotonic, lambda: datetime.now(UTC))
-    with machine_target(workload_spec(spec, workload), say) as target:
-        return measure(target, experiment, say, clock)
+
+
+def clock() -> Clock:
+    """This machine's time."""
+    from fleetsched.bench.measure import Clock
+
+    return Clock(time.monotonic, lambda: datetime.now(UTC))
 
 
 def save(root: Path | None, request: Request, evidence: Evidence) -> Path:
@@ -124,6 +131,21 @@ def save(root: Path | None, request: Request, evidence: Evidence) -> Path:
         ProblemsError: the evidence contradicts itself.
     """
     return write_evidence(find_policy(root, request.policy).folder, evidence)
+
+
+def find_workload(root: Path | None, name: str) -> Workload:
+    """Find a workload: the fleet repository's, else one that comes with fleetsched.
+
+    Raises:
+        InputError: there is none.
+        ProblemsError: a file of the fleet repository is wrong.
+    """
+    known = workloads(root)
+    if name not in known:
+        raise InputError(
+            f"no workload {name!r}{suggestion(name, known)}", remedy="see `fleetsched bench --list`"
+        )
+    return known[name]
 
 
 def find_policy(root: Path | None, name: str) -> Policy:
@@ -146,7 +168,13 @@ def find_policy(root: Path | None, name: str) -> Policy:
     raise InputError(f"no policy {name!r}{suggestion(name, names)}", remedy="see `fleetsched policy list`")
 
 
-def _arm(name: str, policy: Policy, variant: str, given: Mapping[str, str]) -> ArmImage:
+def arm_of(name: str, policy: Policy, variant: str, given: Mapping[str, str]) -> ArmImage:
+    """Build the scheduler of an arm. `given`: parameters as text, checked against the policy's manifest.
+
+    Raises:
+        InputError: the policy is a program, or has no such variant or parameter.
+        BuildError: it does not compile, or its object is not allowed.
+    """
     from fleetsched.bench.measure import ArmImage
     from fleetsched.build.allowed import check_allowed
     from fleetsched.build.policy import compile_policy

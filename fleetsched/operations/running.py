@@ -31,6 +31,16 @@ _SEVERITY = (
 )
 
 
+def new_id() -> str:
+    """Name a run: the time, and something that no other run has."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def owner_of(run_id: str) -> str:
+    """Who takes the leases of a run, for whoever is refused by them."""
+    return f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()}), run {run_id}"
+
+
 def new_run(
     access: FleetAccess,
     reached: Reach,
@@ -40,10 +50,10 @@ def new_run(
     stop: StopRequest | None = None,
 ) -> Run:
     """Name a run and open its journal, a file of its own in the folder `journals`."""
-    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    run_id = new_id()
     return Run(
         id=run_id,
-        owner=f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()}), run {run_id}",
+        owner=owner_of(run_id),
         revision=access.revision.label,
         sessions=reached.sessions,
         objects=objects,
