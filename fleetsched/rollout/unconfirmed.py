@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trials that are never confirmed, one after the other on one host, under its lease.
 
-Without a trial the host runs its last known good, and nothing here changes that. A trial ends by `revert`, or,
-whatever becomes of this controller, at its own deadline.
+Without a trial the host runs its last known good, and nothing here changes that. A trial ends by `revert`,
+or, whatever becomes of this controller, at its own deadline.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class UnconfirmedTrials:
         self._order = order
         self._pause = pause
         self._trial: Trial | None = None
-        self._unsure = False  # whether a trial of ours may be on whose end nobody has seen
+        self._begun = False  # and its end was not seen
         self._ruling: object = None
 
     def open(self) -> Facts:
@@ -98,9 +98,9 @@ class UnconfirmedTrials:
         """
         token = self._take_lease()
         helper = self._session.helper()
+        self._begun = True
         if assignment is not None and image is not None:
             helper.stage(assignment.digest, image)
-            self._unsure = True
             self._trial = helper.try_(
                 assignment,
                 deadline_s=self._order.deadline_s,
@@ -147,12 +147,12 @@ class UnconfirmedTrials:
                 if error.code != "no-trial":  # it came to its end meanwhile
                     raise
         self._settle(status)
-        self._trial, self._unsure = None, False
+        self._trial, self._begun = None, False
 
     def close(self) -> None:
         """End what is left of a trial, and give the lease back; errors as `end` has them."""
         try:
-            if self._unsure:
+            if self._begun:
                 # Something may be under way on the old channel: its answers are nobody's any more.
                 self._session.reconnect()
                 self.end()
