@@ -53,7 +53,7 @@ end_all() {{
 clean_up() {{
     find "$base" -mindepth 1 -depth -type d ! -path "$base/run" -exec rmdir {{}} + 2> /dev/null || true
 }}
-out=$(mktemp -d /tmp/fleetsched-bench.XXXXXX)
+out=$(mktemp -d {folder}.XXXXXX)
 """
 _UNTIL_OBSERVED = """\
 while kill -0 $observer 2> /dev/null && [ "$(wc -l < "$out/observed")" -lt 2 ]; do sleep 0.05; done

@@ -12,6 +12,7 @@ from fleetsched.model.metrics import Direction
 from fleetsched.model.observation import Buckets
 
 Scalar = int | bool
+Accelerator = Literal["tcg", "kvm", "none"]
 
 KERNEL_DEFAULT_ARM = "kernel-default"
 INCUMBENT = "incumbent"
@@ -28,7 +29,7 @@ class Environment:
         topology: `flat`, `smt`, `two-llc` or `two-node`; of a real host what its facts say.
         accelerator: `tcg`, `kvm`, or `none` for a real host.
         clock: `icount`: time follows executed instructions; `real`: the guest's own clock.
-        host: a real host's name; empty for an emulated one.
+        host: its name in the inventory, a lab's hosts too; empty for a machine that is made for runs.
     """
 
     kernel_release: str
@@ -36,7 +37,7 @@ class Environment:
     cpus: int
     topology: str
     memory_mib: int
-    accelerator: Literal["tcg", "kvm", "none"]
+    accelerator: Accelerator
     clock: Literal["icount", "real"]
     host: str = ""
 

@@ -5,10 +5,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetsched.errors import InputError, RefusedError
-from fleetsched.model.evidence import CANDIDATE, INCUMBENT, KERNEL_DEFAULT_ARM, Arm, Evidence
+from fleetsched.lab.state import load
+from fleetsched.model.evidence import (
+    CANDIDATE,
+    INCUMBENT,
+    KERNEL_DEFAULT_ARM,
+    Accelerator,
+    Arm,
+    Evidence,
+)
 from fleetsched.model.goal import KERNEL_DEFAULT
 from fleetsched.model.inventory import Host
 from fleetsched.model.suggest import suggestion
@@ -22,7 +31,7 @@ from fleetsched.operations.bench import (
     find_policy,
     find_workload,
 )
-from fleetsched.operations.fleet import FleetAccess
+from fleetsched.operations.fleet import FleetAccess, may_skip_review
 from fleetsched.operations.running import new_id, owner_of
 from fleetsched.rollout.session import HostSession
 
@@ -77,7 +86,7 @@ def bench_on(
     order = Order(owner_of(run), run, access.revision.label, longest_s)
     session = HostSession(found, access.transport, access.helper_files)
     try:
-        with host_target(session, order, pause) as target:
+        with host_target(session, order, pause, _accelerator(found)) as target:
             arms = _arms(target.resting_arm, others, candidate, host)
             return measure(target, experiment_of(request, policy.name, workload, arms), say, clock())
     finally:
@@ -96,6 +105,14 @@ def _allowed(access: FleetAccess, name: str) -> Host:
             "of the lab, without --on",
         )
     return host
+
+
+def _accelerator(host: Host) -> Accelerator:
+    """What runs the host: a lab's are machines of this computer, and their evidence has to say so."""
+    if not may_skip_review([host]):
+        return "none"
+    lab = load(Path(host.ssh_options["userknownhostsfile"]).expanduser().resolve().parent.name)
+    return "kvm" if lab and lab.accelerator == "kvm" else "tcg"
 
 
 def _arms(resting: Arm, others: list[ArmImage], candidate: ArmImage, host: str) -> list[ArmImage]:

@@ -13,7 +13,7 @@ from fleetsched.bench.metrics import observed_numbers
 from fleetsched.bench.on_host import HostRuns
 from fleetsched.errors import HelperError, HostError, WorkloadError
 from fleetsched.model.assignment import Assignment
-from fleetsched.model.evidence import INCUMBENT, KERNEL_DEFAULT_ARM, Arm, Environment
+from fleetsched.model.evidence import INCUMBENT, KERNEL_DEFAULT_ARM, Accelerator, Arm, Environment
 from fleetsched.model.state import Facts
 from fleetsched.model.workload import Workload
 from fleetsched.rollout.session import HostSession
@@ -25,13 +25,16 @@ _TRIAL_MARGIN_S = 60.0
 
 
 @contextmanager
-def host_target(session: HostSession, order: Order, pause: Callable[[float], None]) -> Iterator[HostTarget]:
+def host_target(
+    session: HostSession, order: Order, pause: Callable[[float], None], accelerator: Accelerator = "none"
+) -> Iterator[HostTarget]:
     """A host for runs; after the block it runs what it ran before, and the lease is given back.
 
     Args:
         session: the way to the host.
         order: how the host knows the experiment; its deadline is the longest time that a run can take.
         pause: waits for so many seconds.
+        accelerator: what runs a host that is a lab's; `none`: it is real.
 
     Raises:
         RefusedError: the host is no place for experiments now; nothing was changed.
@@ -41,7 +44,7 @@ def host_target(session: HostSession, order: Order, pause: Callable[[float], Non
     trials = UnconfirmedTrials(session, replace(order, deadline_s=order.deadline_s + _TRIAL_MARGIN_S), pause)
     runs: HostRuns | None = None
     try:
-        target = HostTarget(session, trials, trials.open(), order.deadline_s)
+        target = HostTarget(session, trials, trials.open(), order.deadline_s, accelerator)
         runs = target.runs
         yield target
     finally:
@@ -61,14 +64,21 @@ class HostTarget:
         runs: of workloads there.
     """
 
-    def __init__(self, session: HostSession, trials: UnconfirmedTrials, facts: Facts, limit_s: float) -> None:
+    def __init__(
+        self,
+        session: HostSession,
+        trials: UnconfirmedTrials,
+        facts: Facts,
+        limit_s: float,
+        accelerator: Accelerator,
+    ) -> None:
         self.environment = Environment(
             kernel_release=facts.kernel_release,
             arch=facts.arch,
             cpus=facts.cpu_count,
             topology=f"CPUs {facts.cpus_online}",
             memory_mib=max(1, facts.memory_bytes >> 20),
-            accelerator="none",
+            accelerator=accelerator,
             clock="real",
             host=session.host.name,
         )

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import platformdirs
 import pytest
 
 from fleetsched.errors import InputError, RefusedError
@@ -81,3 +83,27 @@ def test_a_host_with_a_policy_is_compared_with_that_and_nothing_else(
         bench(controller, policy="throughput", against="pack")
     with pytest.raises(InputError, match="lab-1 runs exactly this already"):
         bench(controller, policy=bound)
+
+
+def test_evidence_of_a_labs_host_says_that_it_is_emulated(
+    controller: Controller,
+    hosts: dict[str, SimulatedHost],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state = tmp_path / "state"
+    monkeypatch.setattr(platformdirs, "user_state_path", lambda name: state)
+    (state / "lab" / "spare").mkdir(parents=True)
+    known_hosts = state / "lab" / "spare" / "known_hosts"
+    known_hosts.touch()
+    controller.edit(
+        "inventory/lab.yaml",
+        "        lab-1:\n",
+        "        lab-1:\n          ansible_host: 127.0.0.1\n"
+        f"          ansible_ssh_common_args: -o UserKnownHostsFile={known_hosts}\n",
+    )
+
+    found = bench(controller)
+
+    assert (found.environment.accelerator, found.environment.labels) == ("tcg", ("emulated",))
+    assert found.unmeasured == ("energy", "caches", "numa")
