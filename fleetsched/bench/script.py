@@ -48,7 +48,7 @@ scheduler() {{
 }}
 end_all() {{
     for group in "$base"/*/; do echo 1 > "$group/cgroup.kill"; done
-    until grep -q 'populated 0' "$base/cgroup.events"; do sleep 0.01; done
+    while grep -qs 'populated 1' "$base/cgroup.events"; do sleep 0.01; done
 }}
 clean_up() {{
     find "$base" -mindepth 1 -depth -type d ! -path "$base/run" -exec rmdir {{}} + 2> /dev/null || true
