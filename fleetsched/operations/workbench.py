@@ -11,7 +11,7 @@ from fleetsched.agent.budget import Meter
 from fleetsched.agent.interface import Candidate, Task
 from fleetsched.agent.workbench import Means, RunWorkbench
 from fleetsched.errors import InputError, UsageError
-from fleetsched.fleetrepo.load import load_fleet, load_policy
+from fleetsched.fleetrepo.load import load_policy
 from fleetsched.model.evidence import CANDIDATE, INCUMBENT, KERNEL_DEFAULT_ARM, Arm, Evidence
 from fleetsched.model.fleet import Fleet
 from fleetsched.model.gate import Gate, GateReport
@@ -54,20 +54,18 @@ def open_workbench(
     return RunWorkbench(task, folder, Means(lab.gates, lab.measure), meter, backend=backend, model=model)
 
 
-def open_task(root: Path | None, goal: str | None, *, kernel: str, workload: str | None) -> Task:
+def open_task(fleet: Fleet | None, goal: str | None, *, kernel: str, workload: str | None) -> Task:
     """Say what is asked, for whoever works with tools alone.
 
     Args:
-        root: the fleet repository around, if there is one: its policies come before the catalogue's.
+        fleet: the fleet repository around, if there is one: its policies come before the catalogue's.
         goal: one of it; None = nothing in particular.
         kernel: such as `6.18`.
         workload: instead of the goal's first one.
 
     Raises:
         UsageError: there is no such goal, or the workload is kept for the final comparison.
-        ProblemsError: files of the fleet repository are wrong.
     """
-    fleet = load_fleet(root) if root is not None else None
     asked = _goal(fleet, goal)
     if workload in asked.evaluation.hold_out:
         raise UsageError(
