@@ -33,7 +33,6 @@ TOKEN = "0123456789abcdef0123456789abcdef"
 READERS = [
     "list_policies",
     "read_policy",
-    "read_profile",
     "read_headers",
     "compare",
     "plan",
@@ -193,7 +192,7 @@ def test_who_has_the_token_is_served_over_http(tmp_path: Path) -> None:
             httpx2.AsyncClient(headers=headers, timeout=30) as http,
             Client(streamable_http_client(url, http_client=http)) as client,
         ):
-            assert len((await client.list_tools()).tools) == 14
+            assert len((await client.list_tools()).tools) == 13
             chosen = {"policy": "fair", "variant": "default", "parameters": []}
             assert answer(await client.call_tool("choose_policy", chosen))["candidate"] == "c1"
 
