@@ -114,7 +114,14 @@ def _tools(
     # The client spends its own money and waits as long as it likes; candidates are bounded.
     budget = replace(load_controller(config).agent.budget, wall_s=float("inf"))
     folder = journals() / new_run_id()
-    bench = open_workbench(root, task, folder, Meter(budget), complain, backend=BACKEND)
+
+    def say(text: str) -> None:
+        from fleetsched.mcp.server import tell
+
+        complain(text)
+        tell(text)
+
+    bench = open_workbench(root, task, folder, Meter(budget), say, backend=BACKEND)
     return offered(bench, task, folder, open_fleet)
 
 

@@ -21,10 +21,12 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.server.lowlevel import Server
 from mcp_types import CallToolResult
 
+from fleetsched.agent.interface import Candidate
 from fleetsched.helper.simulated import SimulatedHost
 from fleetsched.mcp.http import PATH, make_app
-from fleetsched.mcp.server import make_server
+from fleetsched.mcp.server import make_server, tell
 from fleetsched.mcp.session import offered
+from fleetsched.model.gate import Gate, GateReport
 from fleetsched.operations.init import init
 from tests.unit.operations.controller import Controller
 from tests.unit.workbenches import SOURCE, FakeLab, task, workbench
@@ -95,6 +97,29 @@ def test_a_client_goes_from_the_list_of_policies_to_a_candidate_that_was_measure
         assert (record["policy"], record["explanation"]) == (usable[0], "shorter?[2J waits")
 
     talk(server(tmp_path), what)
+
+
+def test_a_client_is_told_how_far_a_call_is_and_others_are_not(tmp_path: Path) -> None:
+    class Talking(FakeLab):
+        def gates(self, candidate: Candidate, until: Gate) -> GateReport:
+            tell("booting\x1b[2J a machine")
+            tell("on 6.18")
+            return super().gates(candidate, until)
+
+    async def what(client: Client) -> None:
+        heard: list[tuple[float, str | None]] = []
+
+        async def hear(progress: float, total: float | None, message: str | None) -> None:
+            heard.append((progress, message))
+
+        chosen = {"policy": "fair", "variant": "default", "parameters": []}
+        await client.call_tool("choose_policy", chosen, progress_callback=hear)
+        assert heard == []
+        await client.call_tool("verify", {"candidate": "c1"}, progress_callback=hear)
+        assert heard == [(1, "booting?[2J a machine"), (2, "on 6.18")]
+        assert answer(await client.call_tool("verify", {"candidate": "c1"}))["verdict"] == "passed"
+
+    talk(server(tmp_path, lab=Talking()), what)
 
 
 def test_a_written_policy_is_compiled_and_its_first_error_comes_back(tmp_path: Path) -> None:
