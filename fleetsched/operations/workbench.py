@@ -64,8 +64,12 @@ def open_task(fleet: Fleet | None, goal: str | None, *, kernel: str, workload: s
         workload: instead of the goal's first one.
 
     Raises:
-        UsageError: there is no such goal, or the workload is kept for the final comparison.
+        UsageError: no such goal, no kernel's version, or a workload that is kept for the final comparison.
     """
+    from fleetsched.lab.kernels import is_version
+
+    if not is_version(kernel):
+        raise UsageError(f"--kernel {kernel}: expected a version such as 6.18")
     asked = _goal(fleet, goal)
     if workload in asked.evaluation.hold_out:
         raise UsageError(

@@ -44,6 +44,7 @@ def no_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (["--http", "127.0.0.1:http"], "0123456789abcdef", "--http 127.0.0.1:http: expected HOST:PORT"),
         (["--http", "127.0.0.1:0"], "0123456789abcdef", "--http 127.0.0.1:0: expected HOST:PORT"),
         (["--token-file", "none"], None, "--token-file is for --http"),
+        (["--kernel", "banana"], None, "--kernel banana: expected a version such as 6.18"),
         (["--goal", "web-latency"], None, "no fleet repository here"),
     ],
 )
