@@ -106,7 +106,8 @@ def _tools(
     from fleetsched.fleetrepo.controller import load_controller
     from fleetsched.mcp.session import BACKEND, offered
     from fleetsched.operations.running import new_run_id
-    from fleetsched.operations.workbench import open_task, open_workbench
+    from fleetsched.operations.task import open_task
+    from fleetsched.operations.workbench import open_workbench
 
     open_fleet = (lambda: open_access(root, inventory, config, forks)) if root is not None else None
     fleet = open_fleet().fleet if open_fleet is not None else None
