@@ -7,7 +7,7 @@ All of them work on the run's folder and in machines of the lab. None reaches a 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,11 +19,11 @@ from fleetsched.agent.answers import (
     error_answer,
     evidence_answer,
     one_line,
-    policy_answer,
     report_answer,
     tame,
 )
 from fleetsched.agent.interface import BudgetSpentError, Candidate, Task, Tool, Toolbox, Workbench
+from fleetsched.agent.reading import make_tool, object_schema, reading_tools
 from fleetsched.errors import FleetschedError, InputError
 from fleetsched.model.evidence import Evidence
 from fleetsched.model.gate import Gate
@@ -113,41 +113,18 @@ class _Tools:
     measured: dict[str, Evidence] = field(default_factory=dict)
 
     def all(self) -> tuple[Tool, ...]:
-        return (*self._readers(), *self._makers(), *map(self._gate, _GATES), *self._judges(), *self._ends())
-
-    def _readers(self) -> Sequence[Tool]:
-        policy = {"policy": {"type": "string", "enum": sorted(self.task.policies)}}
         return (
-            _tool(
-                "list_policies",
-                "List the policies that can be chosen, what suits the goal best first, with parameters.",
-                {},
-                lambda _: self._list(),
-            ),
-            _tool(
-                "read_policy",
-                "Read a policy's manifest, source and README.",
-                policy,
-                lambda given: self.bench.read(given["policy"]),
-            ),
-            _tool(
-                "read_profile",
-                "Read what was observed of the goal's hosts, as numbers.",
-                {},
-                lambda _: self._profile(),
-            ),
-            _tool(
-                "read_headers",
-                "Read the headers that a policy is written against; nothing else can be included.",
-                {},
-                lambda _: self.bench.headers(),
-            ),
+            *reading_tools(self.bench, self.task),
+            *self._makers(),
+            *map(self._gate, _GATES),
+            *self._judges(),
+            *self._ends(),
         )
 
     def _makers(self) -> Sequence[Tool]:
-        parameter = _object({"name": _TEXT, "value": {"type": "integer"}})
+        parameter = object_schema({"name": _TEXT, "value": {"type": "integer"}})
         return (
-            _tool(
+            make_tool(
                 "choose_policy",
                 "Make a candidate of a policy of the list, with parameters; those not named keep their "
                 "defaults. Of a bool the value is 0 or 1.",
@@ -158,7 +135,7 @@ class _Tools:
                 },
                 self._choose,
             ),
-            _tool(
+            make_tool(
                 "write_policy",
                 "Make a candidate of new C source. Its ops are named as the policy, with `_` for `-`.",
                 {
@@ -177,19 +154,19 @@ class _Tools:
             candidate = self._find(given)
             return report_answer(candidate.id, self.bench.check(candidate, until))
 
-        return _tool(name, description, {"candidate": _CANDIDATE}, run)
+        return make_tool(name, description, {"candidate": _CANDIDATE}, run)
 
     def _judges(self) -> Sequence[Tool]:
         repeats = {"type": "integer", "description": "Up to 20; fewer than 6 can show nothing for certain."}
         return (
-            _tool(
+            make_tool(
                 "benchmark",
                 "Measure a candidate that passed `stress`, against the kernel's own scheduler and the goal's "
                 "present policy. Takes minutes; the most expensive of all.",
                 {"candidate": _CANDIDATE, "repeats": repeats},
                 self._benchmark,
             ),
-            _tool(
+            make_tool(
                 "compare",
                 "Show all that was measured so far, side by side. Runs nothing.",
                 {},
@@ -199,7 +176,7 @@ class _Tools:
 
     def _ends(self) -> Sequence[Tool]:
         return (
-            _tool(
+            make_tool(
                 FINISH,
                 "End: propose this candidate, which was measured. People review it.",
                 {
@@ -211,38 +188,13 @@ class _Tools:
                 },
                 self._finish,
             ),
-            _tool(
+            make_tool(
                 GIVE_UP,
                 "End: propose nothing. Right when nothing beats what runs now.",
                 {"reason": _TEXT},
                 lambda given: {"ended": "gave-up"},
             ),
         )
-
-    def _list(self) -> Answer:
-        ranked = {each.name: each for each in self.task.suitability.candidates}
-        best_first = [name for name in ranked if name in self.task.policies]
-        rest = [name for name in self.task.policies if name not in ranked]
-        return {
-            "policies": [
-                policy_answer(
-                    self.task.policies[name],
-                    ranked[name].score if name in ranked else None,
-                    ranked[name].excluded if name in ranked else "",
-                )
-                for name in [*best_first, *rest]
-            ],
-        }
-
-    def _profile(self) -> Answer:
-        profile = self.task.profile
-        if profile is None:
-            raise InputError("no hosts were observed", remedy="go by the goal and the workload")
-        return {
-            "hosts": len(profile.hosts),
-            "seconds": profile.seconds,
-            "features": dict(profile.features),
-        }
 
     def _choose(self, given: Mapping[str, Any]) -> Answer:
         parameters = {each["name"]: each["value"] for each in given["parameters"]}
@@ -280,21 +232,3 @@ class _Tools:
                 remedy="make one with choose_policy or write_policy",
             )
         return self.candidates[identity]
-
-
-def _tool(
-    name: str,
-    description: str,
-    properties: Mapping[str, Any],
-    run: Callable[[Mapping[str, Any]], Mapping[str, Any]],
-) -> Tool:
-    return Tool(name, description, _object(properties), run)
-
-
-def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": dict(properties),
-        "required": list(properties),
-        "additionalProperties": False,
-    }
