@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -69,9 +70,15 @@ def _types(body: Mapping[str, Any]) -> list[str]:
                 if content is not None and not isinstance(content, str):
                     list(content)
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        faults.append(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+        faults.append(_nearest([(each["loc"], each["msg"]) for each in error.errors()]))
     return faults
+
+
+def _nearest(errors: list[tuple[tuple[int | str, ...], str]]) -> str:
+    """Of a value that could be of many kinds each has its errors: those of the kind with the fewest say most."""
+    kinds = Counter(place[:2] for place, _ in errors)
+    place, text = min(errors, key=lambda each: kinds[each[0][:2]])
+    return f"{'.'.join(map(str, place))}: {text}"
 
 
 def _limits(body: Mapping[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -36,8 +37,7 @@ class ScriptedServer:
         self._say = say
         self._turn = self._failed = 0
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", port), _handler(self))
 
     @property
     def url(self) -> str:
@@ -93,6 +93,15 @@ class ScriptedServer:
         return number, turn.fail
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that leaves is no fault; every other error is a defect, and is told as one."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 def _handler(played: ScriptedServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -109,6 +118,7 @@ def _handler(played: ScriptedServer) -> type[BaseHTTPRequestHandler]:
                 "type": "model",
                 "display_name": played.script.model,
                 "created_at": "2026-01-01T00:00:00Z",
+                "lifecycle": "active",
             }
             page = {"data": [model], "has_more": False, "first_id": model["id"], "last_id": model["id"]}
             self._json(200, page)
