@@ -33,7 +33,7 @@ def paragraphs(text: str, longest: int = LONGEST_ANSWER) -> str:
 
 
 def bounded_values(value: Any, longest: int = LONGEST_TEXT) -> Any:
-    """The same for every text in a value as JSON has them; of a list or mapping the first entries are kept."""
+    """The same for every text in a value of JSON; of a list or mapping the first entries are kept."""
     if isinstance(value, str):
         return bounded(value, longest)
     if isinstance(value, Mapping):

@@ -83,7 +83,9 @@ def prices_of(model: str, own: Price | None) -> Prices:
         InputError: nobody knows what it costs, so that a budget in money could not be kept.
     """
     if own is not None:
-        rate = _Rate(*(Decimal(str(each)) for each in (own.input, own.output, own.cache_write, own.cache_read)))
+        given = (own.input, own.output, own.cache_write, own.cache_read)
+        fresh, output, write, read = (Decimal(str(each)) for each in given)
+        rate = _Rate(input=fresh, output=output, cache_write=write, cache_read=read)
         return Prices(model, (rate,), "")
     day, models = _table()
     if model not in models:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The record of a talk with a language model: JSON lines in the run's folder, readable by its owner alone.
 
-One record an attempt (what HTTP said), a request (what is new in it), a reply and a call of a tool. Secrets are
-redacted before they get here and once more when they are written; the API's key never comes near it.
+One record an attempt (what HTTP said), a request (what is new in it), a reply and a call of a tool. Secrets
+are redacted before they get here and once more when they are written; the API's key never comes near it.
 """
 
 from __future__ import annotations

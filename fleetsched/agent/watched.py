@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from fleetsched.agent.interface import Candidate, Workbench
 from fleetsched.model.evidence import INCUMBENT, KERNEL_DEFAULT_ARM, Evidence, Finding, Scalar
@@ -47,6 +48,7 @@ class Watched:
     def check(self, candidate: Candidate, until: Gate) -> GateReport:
         """See `Workbench`."""
         report = self._reports[candidate.id] = self._bench.check(candidate, until)
+        self.tried[candidate.id] = replace(candidate, digest=report.digest or candidate.digest)
         return report
 
     def benchmark(self, candidate: Candidate, repeats: int) -> Evidence:
@@ -101,6 +103,8 @@ def _effect(evidence: Evidence, metric: str) -> float | None:
     """The smallest effect against another arm; None unless it is better than all of them."""
     compared = [each for each in evidence.comparisons if each.metric == metric]
     against = {each.against for each in compared}
-    if not against & {KERNEL_DEFAULT_ARM, INCUMBENT} or any(each.finding is not Finding.BETTER for each in compared):
+    if not against & {KERNEL_DEFAULT_ARM, INCUMBENT} or any(
+        each.finding is not Finding.BETTER for each in compared
+    ):
         return None
     return min(each.effect for each in compared)

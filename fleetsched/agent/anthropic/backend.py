@@ -12,10 +12,10 @@ from fleetsched.agent.anthropic.prompt import first_message, system_prompt
 from fleetsched.agent.anthropic.purse import Purse
 from fleetsched.agent.anthropic.replay import Replay, Replayed
 from fleetsched.agent.anthropic.talk import Ended, Talk
-from fleetsched.agent.budget import Meter
+from fleetsched.agent.budget import BUDGETS, Meter
 from fleetsched.agent.foreign import paragraphs
 from fleetsched.agent.interface import Backend, BudgetSpentError, Candidate, Draft, Task, Workbench
-from fleetsched.agent.prices import Prices, prices_of
+from fleetsched.agent.prices import prices_of
 from fleetsched.agent.tools import toolbox
 from fleetsched.agent.transcript import Record, Transcript
 from fleetsched.agent.watched import Watched
@@ -49,8 +49,10 @@ class AnthropicBackend(Backend):
         prices = prices_of(self._access.model, self._access.price)
         with Transcript(self._run) as transcript:
             purse = Purse(self._meter, prices)
-            model = Client(self._access.model, self._key, self._access.url, transcript, left_s=purse.left_s)
-            return self._talk(task, bench, say, model, transcript, purse)
+            with Client(
+                self._access.model, self._key, self._access.url, transcript, left_s=purse.left_s
+            ) as client:
+                return self._talk(task, bench, say, client, transcript, purse)
 
     def replay(self, file: Path, task: Task, bench: Workbench, say: Callable[[str], None]) -> Draft:
         """Do again what a transcript tells, without the API: the same draft, if the tools answer as they did.

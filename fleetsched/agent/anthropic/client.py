@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from fleetsched.agent.anthropic.faults import explained
 from fleetsched.agent.anthropic.middleware import Attempts
@@ -69,6 +70,14 @@ class Client:
             _strict_response_validation=True,
         )
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
     def ask(self, request: Request) -> Reply:
         """Ask once; the SDK tries again where that helps.
 
@@ -83,8 +92,8 @@ class Client:
                 model=self._model,
                 max_tokens=request.max_tokens,
                 system=request.system,
-                tools=list(request.tools),  # type: ignore[arg-type]
-                messages=list(request.messages),  # type: ignore[arg-type]
+                tools=list(request.tools),
+                messages=list(request.messages),
                 thinking={"type": "adaptive"},
                 cache_control={"type": "ephemeral"},
             ) as stream:
@@ -107,7 +116,7 @@ class _Hearing:
         self._problem = ""
 
     def events_of(self, stream: anthropic.MessageStream[None]) -> Iterator[None]:
-        """Hear a stream, event by event. How it breaks becomes the reply's problem: it may have cost something."""
+        """Hear a stream. How it breaks becomes the reply's problem, since it may have cost something."""
         import anthropic
         import httpx2
 
@@ -139,7 +148,9 @@ class _Hearing:
             return Reply((), "", Usage(cache_write=self._prompt), self._problem or "nothing was answered")
         content = tuple(_plain(block) for block in self._message.content)
         incomplete = frozenset(
-            content[index]["id"] for index, text in self._json.items() if index < len(content) and not _is_json(text)
+            content[index]["id"]
+            for index, text in self._json.items()
+            if index < len(content) and not _is_json(text)
         )
         ended = self._message.stop_reason if not self._problem else None
         usage = _usage(self._message)

@@ -32,7 +32,9 @@ def explained(error: anthropic.APIError, url: str) -> ModelError:
 
     where = f"the language model's API at {url}"
     if isinstance(error, anthropic.APIStatusError):
-        what, remedy = _BY_STATUS.get(error.status_code, _SERVER if error.status_code >= 500 else _BY_STATUS[400])
+        what, remedy = _BY_STATUS.get(
+            error.status_code, _SERVER if error.status_code >= 500 else _BY_STATUS[400]
+        )
         request = f", request {bounded(error.request_id)}" if error.request_id else ""
         said = bounded(error.api_message or error.message)
         return ModelError(f"{where}: {what} (HTTP {error.status_code}{request}): {said}", remedy=remedy)
@@ -40,5 +42,7 @@ def explained(error: anthropic.APIError, url: str) -> ModelError:
         return ModelError(f"{where} does not answer in time", remedy=_LATER)
     if isinstance(error, anthropic.APIConnectionError):
         cause = bounded(str(error.__cause__ or error))
-        return ModelError(f"{where} cannot be reached: {cause}", remedy="check the network, agent.url and proxies")
+        return ModelError(
+            f"{where} cannot be reached: {cause}", remedy="check the network, agent.url and proxies"
+        )
     return ModelError(f"{where} answers what is no answer: {bounded(str(error))}", remedy=_BY_STATUS[400][1])

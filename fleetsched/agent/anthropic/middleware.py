@@ -40,27 +40,29 @@ class Attempts:
             self._transcript.write("attempt", retry=request.retries_taken, error=type(error).__name__)
             raise
         status, headers = response.http_response.status_code, response.http_response.headers
-        fields = {"retry": request.retries_taken, "status": status, "request_id": headers.get("request-id", "")}
+        fields = {
+            "retry": request.retries_taken,
+            "status": status,
+            "request_id": headers.get("request-id", ""),
+        }
         wait = _seconds(headers.get("retry-after", ""))
         self._transcript.write("attempt", **fields, **({"retry_after_s": wait} if wait else {}))
         # The SDK waits for as long as it is told to, be it for days.
         if status >= 400 and wait > (limit := min(_LONGEST_WAIT_S, self._left_s())):
             response.http_response.close()
             raise ModelError(
-                f"the language model's API (HTTP {status}) wants to be asked again in {wait:.0f} s, and this run waits "
-                f"{max(limit, 0):.0f} s at most",
+                f"the language model's API (HTTP {status}) wants to be asked again in {wait:.0f} s, and this run "
+                f"waits {max(limit, 0):.0f} s at most",
                 remedy="try again later; --backend catalogue works without a language model",
             )
         return response
 
 
 def _redacted(body: Any) -> Any:
-    """What people, hosts and tools said goes without secrets; what the model said has to go back as it came."""
+    """What people, hosts and tools said goes without secrets; what the model said goes back as it came."""
     if not isinstance(body, Mapping):
         return body
-    messages = [
-        redact_values(each) if each["role"] == "user" else each for each in body.get("messages", ())
-    ]
+    messages = [redact_values(each) if each["role"] == "user" else each for each in body.get("messages", ())]
     return {**body, "messages": messages}
 
 

@@ -23,8 +23,8 @@ def system_prompt() -> str:
 def first_message(task: Task, budget: Budget) -> str:
     """The task: one sentence of ours, and data. Names and addresses of hosts are not among it."""
     return (
-        "Find the policy that serves the goal best on the workload named below, within the budget. Look at the "
-        "suitability and the lessons first.\n" + as_data(_task(task, budget))
+        "Find the policy that serves the goal best on the workload named below, within the budget. "
+        "Look at the suitability and the lessons first.\n" + as_data(_task(task, budget))
     )
 
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 from decimal import Decimal
 
 from fleetsched.agent.budget import Meter
-from fleetsched.agent.interface import BudgetSpentError
+from fleetsched.agent.interface import BudgetSpentError, Spent
 from fleetsched.agent.prices import Prices, Usage
 
 MOST_REPLY = 32_000
 LEAST_REPLY = 2_000
-"""Tokens of one reply: a policy of 250 lines has some 5,000; what is shorter than the least is not worth asking for."""
+"""Tokens of one reply. A policy of 250 lines has some 5,000; below the least it is not worth asking."""
 
 
 class Purse:
@@ -35,7 +35,11 @@ class Purse:
         allowed = left.tokens - prompt
         if min(affordable, allowed) < LEAST_REPLY:
             what = "usd" if affordable < LEAST_REPLY else "tokens"
-            raise BudgetSpentError(f"what is left of the budget in {what} is not enough for another reply", what=what)
+            raise BudgetSpentError(
+                f"what is left of the budget in {what} is not enough for another reply",
+                what=what,
+                remedy=f"what is there so far counts; agent.budget.{what} in the controller's file sets more",
+            )
         return min(affordable, allowed, MOST_REPLY)
 
     def charge(self, usage: Usage) -> Decimal:
@@ -43,6 +47,11 @@ class Purse:
         usd = self._prices.cost(usage)
         self._meter.tokens(usage.input + usage.cache_write, usage.output, usage.cache_read, usd)
         return usd
+
+    @property
+    def spent(self) -> Spent:
+        """What was used so far."""
+        return self._meter.spent()
 
     def left_s(self) -> float:
         """Seconds that the run has left."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The replies of a transcript, given again in place of the API's: what a run did can be followed without a key."""
+"""The replies of a transcript in place of the API's, so that a run can be done again without a key."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ class Replay:
         """
         value = next(self._replies, None)
         if value is None:
-            raise ModelError(f"{self._file} has no more replies", remedy="the tools answer otherwise than they did then")
+            raise ModelError(
+                f"{self._file} has no more replies", remedy="the tools answer otherwise than they did then"
+            )
         return Reply(
             tuple(value["content"]),
             value["stop"],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The talk with a language model: ask, call the tools that it asks for, tell it what came of it, until it ends.
+"""The talk with a language model: ask, call the tools that it asks for, tell it what came of it, and again.
 
 Nothing happens but what a `Tool` of the toolbox does. How the model can end: with `finish` or `give_up`, by
 refusing, or by saying again what leads nowhere.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fleetsched.agent.anthropic.client import estimated_tokens
@@ -17,13 +17,15 @@ from fleetsched.agent.anthropic.model import Block, Model, ModelError, Reply, Re
 from fleetsched.agent.anthropic.purse import Purse
 from fleetsched.agent.anthropic.replay import recorded
 from fleetsched.agent.foreign import bounded
-from fleetsched.agent.interface import Toolbox
+from fleetsched.agent.interface import BudgetSpentError, Toolbox
 from fleetsched.agent.tools import FINISH, GIVE_UP, call_tool
 from fleetsched.agent.transcript import Record
 
-MOST_BROKEN = 2  # replies in a row without an end, each asked for again
+MOST_BROKEN = 3  # replies in a row that do not come to their end
 _GO_ON = "Go on with the tools. End with finish, or with give_up if nothing is worth proposing."
-_TOO_LONG = "Your reply was cut off because it was too long. Nothing of it was carried out. Say less at a time."
+_TOO_LONG = (
+    "Your reply was cut off because it was too long. Nothing of it was carried out. Say less at a time."
+)
 _NOT_WHOLE = {"error": "the arguments were cut off", "remedy": "call the tool again with all of them"}
 
 
@@ -100,26 +102,28 @@ class Talk:
         return None
 
     def _ask(self, system: str) -> Reply:
-        for attempt in range(MOST_BROKEN + 1):
-            draft = Request(system, self._tools, self._messages, 1)
-            request = Request(system, self._tools, self._messages, self._purse.room(estimated_tokens(draft)))
-            self._record.write(
-                "request", max_tokens=request.max_tokens, messages=self._messages[self._recorded :]
-            )
-            self._recorded = len(self._messages)
-            reply = self._model.ask(request)
-            usd = self._purse.charge(reply.usage)
-            self._record.write("reply", message=recorded(reply), usd=str(usd))
-            self._report(reply)
+        """Ask until a reply comes to its end."""
+        for _ in range(MOST_BROKEN):
+            reply = self._ask_once(system)
             if reply.stop:
                 return reply
             self._say(f"the reply broke off: {bounded(reply.problem, 200)}")
-            if attempt == MOST_BROKEN:
-                break
         raise ModelError(
-            f"the language model's API broke off its reply {MOST_BROKEN + 1} times: {bounded(reply.problem)}",
+            f"the language model's API broke off its reply {MOST_BROKEN} times: {bounded(reply.problem)}",
             remedy="try again later; a gateway in between may change what is answered",
         )
+
+    def _ask_once(self, system: str) -> Reply:
+        draft = Request(system, self._tools, self._messages, max_tokens=1)
+        request = replace(draft, max_tokens=self._purse.room(estimated_tokens(draft)))
+        news = self._messages[self._recorded :]
+        self._recorded = len(self._messages)
+        self._record.write("request", max_tokens=request.max_tokens, messages=news)
+        reply = self._model.ask(request)
+        usd = self._purse.charge(reply.usage)
+        self._record.write("reply", message=recorded(reply), usd=str(usd))
+        self._report(reply)
+        return reply
 
     def _call_all(self, reply: Reply) -> Ended | None:
         results = []
@@ -130,11 +134,19 @@ class Talk:
                 answer = call_tool(self._toolbox, call["name"], call["input"])
             self._record.write("tool", name=call["name"], arguments=call["input"], answer=answer)
             self._say(f"{bounded(call['name'], 40)}: {_summary(answer)}")
+            self._end_if_spent(answer)
             if call["name"] in (FINISH, GIVE_UP) and "error" not in answer:
                 return Ended("finished" if call["name"] == FINISH else "gave-up", call["input"], reply.text)
             results.append(_result(call, answer))
         self._tell(*results)
         return None
+
+    def _end_if_spent(self, answer: Mapping[str, Any]) -> None:
+        """A model that is told that there are no more candidates may still propose one that there is."""
+        what = answer.get("budget", "")
+        if what and (what != "candidates" or what in self._told):
+            raise BudgetSpentError(answer["error"], what=what)
+        self._told.add(what)
 
     def _tell(self, *blocks: Block) -> None:
         """Say something to the model; two messages of the same role do not follow each other."""

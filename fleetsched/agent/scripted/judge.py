@@ -27,7 +27,9 @@ def expected_faults(expect: Expect, body: Mapping[str, Any]) -> list[str]:
     """Say in what a request differs from what the script expects."""
     newest, everything = json.dumps(body["messages"][-1]), json.dumps(body)
     offered = [tool["name"] for tool in body.get("tools", ())]
-    faults = [f"the newest message lacks {text!r}" for text in expect.contains if _as_json(text) not in newest]
+    faults = [
+        f"the newest message lacks {text!r}" for text in expect.contains if _as_json(text) not in newest
+    ]
     faults += [f"the request contains {text!r}" for text in expect.lacks if _as_json(text) in everything]
     faults += [f"the tool {name} is not offered" for name in expect.tools if name not in offered]
     if expect.results:
@@ -75,7 +77,7 @@ def _types(body: Mapping[str, Any]) -> list[str]:
 
 
 def _nearest(errors: list[tuple[tuple[int | str, ...], str]]) -> str:
-    """Of a value that could be of many kinds each has its errors: those of the kind with the fewest say most."""
+    """A value that could be of many kinds has the errors of each: the kind with the fewest says most."""
     kinds = Counter(place[:2] for place, _ in errors)
     place, text = min(errors, key=lambda each: kinds[each[0][:2]])
     return f"{'.'.join(map(str, place))}: {text}"

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scripts: turns, each with what it expects of the request and what it answers.
 
-    name: gives-up
-    model: claude-sonnet-5-5
-    turns:
-      - expect: {contains: ["web-latency"], tools: [finish, give_up]}
-        answer:
-          text: nothing fits
-          tools: [{name: give_up, input: {reason: nothing fits}}]
-          stop: tool_use
-          usage: {input: 2000, output: 50, cacheWrite: 1800, cacheRead: 0}
+name: gives-up
+model: claude-sonnet-5-5
+turns:
+  - expect: {contains: ["web-latency"], tools: [finish, give_up]}
+    answer:
+      text: nothing fits
+      tools: [{name: give_up, input: {reason: nothing fits}}]
+      stop: tool_use
+      usage: {input: 2000, output: 50, cacheWrite: 1800, cacheRead: 0}
 """
 
 from __future__ import annotations
@@ -23,16 +23,12 @@ import yaml
 from fleetsched.errors import InputError
 
 
-class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """What every part of a script has in common: what it does not know is a mistake."""
-
-
-class ToolCall(_Part):
+class ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """One call that the answer asks for.
 
     Attributes:
-        source: a file beside the script, whose text becomes the argument `source`; each of `edits`, a text and
-            what stands in its place, is made first.
+        source: a file beside the script, whose text becomes the argument `source`.
+        edits: made in it first, each a text and what stands in its place.
         truncated: the end of the arguments' JSON is left out.
     """
 
@@ -43,7 +39,7 @@ class ToolCall(_Part):
     truncated: bool = False
 
 
-class Usage(_Part):
+class Usage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """Tokens, as the API counts them: `input` are those that neither went into the cache nor came from it."""
 
     input: int
@@ -52,7 +48,7 @@ class Usage(_Part):
     cache_read: int = 0
 
 
-class Expect(_Part):
+class Expect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """What must hold of the request.
 
     Attributes:
@@ -69,7 +65,7 @@ class Expect(_Part):
     results: list[dict[str, Any]] = []
 
 
-class Answer(_Part):
+class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """A reply of the model.
 
     Attributes:
@@ -86,7 +82,7 @@ class Answer(_Part):
     raw: dict[str, Any] = {}
 
 
-class Failure(_Part):
+class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """An answer that is an error of HTTP.
 
     Attributes:
@@ -101,7 +97,7 @@ class Failure(_Part):
     retry_after: str = ""
 
 
-class Turn(_Part):
+class Turn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """One exchange: exactly one of `answer` and `fail`."""
 
     expect: Expect = Expect()
@@ -109,7 +105,7 @@ class Turn(_Part):
     fail: Failure | None = None
 
 
-class Script(_Part):
+class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """One script. `about` says what it shows."""
 
     name: str
@@ -127,7 +123,9 @@ def read_script(file: Path) -> Script:
     try:
         script = msgspec.convert(yaml.safe_load(file.read_text(encoding="utf-8")), Script)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as error:
-        raise InputError(f"{file} is no script: {error}", remedy="see fleetsched/agent/scripted/script.py") from error
+        raise InputError(
+            f"{file} is no script: {error}", remedy="see fleetsched/agent/scripted/script.py"
+        ) from error
     for number, turn in enumerate(script.turns, 1):
         if (turn.answer is None) == (turn.fail is None):
             raise InputError(f"{file}: turn {number} has to have `answer` or `fail`, and not both")

@@ -55,7 +55,11 @@ def test_what_money_is_enough_for_costs_no_more(model: str, usd: Decimal, prompt
     prices = prices_of(model, None)
     output = prices.output_for(usd, prompt)
     if output >= 0:
-        worst = (Usage(prompt, output), Usage(0, output, cache_write=prompt), Usage(0, output, cache_read=prompt))
+        worst = (
+            Usage(prompt, output),
+            Usage(0, output, cache_write=prompt),
+            Usage(0, output, cache_read=prompt),
+        )
         assert max(prices.cost(usage) for usage in worst) <= usd
 
 

@@ -11,7 +11,16 @@ from typing import Any
 import anthropic
 import pytest
 
-from fleetsched.agent.scripted.script import Answer, Expect, Failure, Script, ToolCall, Turn, Usage, read_script
+from fleetsched.agent.scripted.script import (
+    Answer,
+    Expect,
+    Failure,
+    Script,
+    ToolCall,
+    Turn,
+    Usage,
+    read_script,
+)
 from fleetsched.agent.scripted.server import ScriptedServer
 
 SCRIPTS = Path(__file__).parents[3] / "data" / "scripts"
@@ -46,9 +55,10 @@ FULL = Answer(USAGE, text="t" * 1000, thinking="h" * 900, tools=[ToolCall("look"
 def test_the_same_reply_comes_whole_and_streamed() -> None:
     with played(Turn(answer=FULL)) as (_, client):
         whole = ask(client)
-    with played(Turn(answer=FULL)) as (_, client), client.messages.stream(
-        model=MODEL, max_tokens=100, messages=[HELLO]
-    ) as stream:
+    with (
+        played(Turn(answer=FULL)) as (_, client),
+        client.messages.stream(model=MODEL, max_tokens=100, messages=[HELLO]) as stream,
+    ):
         streamed = stream.get_final_message()
     assert streamed.to_dict(exclude_none=True) == whole.to_dict(exclude_none=True)
     assert [block.type for block in whole.content] == ["thinking", "text", "tool_use"]
@@ -59,7 +69,10 @@ def test_the_same_reply_comes_whole_and_streamed() -> None:
 def test_ids_differ_from_turn_to_turn_and_not_from_play_to_play() -> None:
     seen = []
     for _ in range(2):
-        with played(Turn(answer=Answer(USAGE, text="a")), Turn(answer=Answer(USAGE, text="b"))) as (_, client):
+        with played(Turn(answer=Answer(USAGE, text="a")), Turn(answer=Answer(USAGE, text="b"))) as (
+            _,
+            client,
+        ):
             seen.append([ask(client).id, ask(client).id])
     assert seen == [["msg_scripted_0001", "msg_scripted_0002"]] * 2
 
@@ -75,9 +88,9 @@ def test_ids_differ_from_turn_to_turn_and_not_from_play_to_play() -> None:
     ],
 )
 def test_errors_are_those_of_the_api(status: int, kind: str, error: type[anthropic.APIStatusError]) -> None:
-    with played(Turn(fail=Failure(status, kind, "no", retry_after="7"))) as (_, client):
-        with pytest.raises(error) as caught:
-            ask(client)
+    fail = Failure(status, kind, "no", retry_after="7")
+    with played(Turn(fail=fail)) as (_, client), pytest.raises(error) as caught:
+        ask(client)
     assert caught.value.api_message == "no"
     assert caught.value.request_id == "req_scripted_0001"
     assert caught.value.response.headers["retry-after"] == "7"
@@ -87,7 +100,10 @@ def test_errors_are_those_of_the_api(status: int, kind: str, error: type[anthrop
     ("changed", "fault"),
     [
         ({"extra_body": {"temperature": 0}}, "temperature: Extra inputs are not permitted"),
-        ({"extra_headers": {"anthropic-version": "2023-06-01"}}, "anthropic-version is 2023-06-01, not 2026-10-21"),
+        (
+            {"extra_headers": {"anthropic-version": "2023-06-01"}},
+            "anthropic-version is 2023-06-01, not 2026-10-21",
+        ),
         ({"extra_headers": {"Authorization": anthropic.Omit()}, "extra_query": {}}, "Authorization is not"),
         ({"max_tokens": 0}, "max_tokens: 0 is not 1 to 128000"),
         ({"thinking": {"type": "frobbed"}}, "thinking"),
