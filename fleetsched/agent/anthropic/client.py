@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -86,7 +86,7 @@ class Client:
         """
         import anthropic
 
-        hearing = _Hearing(estimated_tokens(request))
+        hearing = _Hearing(estimated_tokens([request.system, request.tools, request.messages]))
         try:
             with self._client.messages.stream(
                 model=self._model,
@@ -160,10 +160,9 @@ class _Hearing:
         return Reply(content, ended or "", usage, self._problem, incomplete)
 
 
-def estimated_tokens(request: Request) -> int:
-    """How many tokens a request may have at most, guessed from its length."""
-    said = json.dumps([request.system, list(request.tools), list(request.messages)])
-    return len(said) // _LETTERS_A_TOKEN
+def estimated_tokens(said: Sequence[Any]) -> int:
+    """How many tokens something of a request has at most, guessed from its length."""
+    return len(json.dumps(said)) // _LETTERS_A_TOKEN
 
 
 def _usage(message: Message) -> Usage:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from fleetsched.agent.anthropic.client import estimated_tokens
@@ -60,7 +60,8 @@ class Talk:
         self._tools = [_declared(tool.name, tool.description, tool.parameters) for tool in toolbox]
         self._messages: list[dict[str, Any]] = []
         self._told: set[str] = set()
-        self._recorded = 0
+        self._recorded = 0  # messages that are in the record
+        self._counted = self._tokens = 0  # messages that the API has counted, and what they come to
 
     def run(self, system: str, first: str) -> Ended:
         """Talk until it ends.
@@ -114,16 +115,26 @@ class Talk:
         )
 
     def _ask_once(self, system: str) -> Reply:
-        draft = Request(system, self._tools, self._messages, max_tokens=1)
-        request = replace(draft, max_tokens=self._purse.room(estimated_tokens(draft)))
+        room = self._purse.room(self._prompt(system))
+        request = Request(system, self._tools, self._messages, max_tokens=room)
         news = self._messages[self._recorded :]
         self._recorded = len(self._messages)
         self._record.write("request", max_tokens=request.max_tokens, messages=news)
         reply = self._model.ask(request)
         usd = self._purse.charge(reply.usage)
         self._record.write("reply", message=recorded(reply), usd=str(usd))
+        if reply.stop:
+            self._counted = len(self._messages) + bool(reply.content)  # the reply becomes the next message
+            self._tokens = reply.usage.prompt + reply.usage.output
         self._report(reply)
         return reply
+
+    def _prompt(self, system: str) -> int:
+        """Tokens of the next prompt, rather too many: what is new is guessed, the rest was counted by the API."""
+        new = self._messages[self._counted :]
+        if not self._counted:
+            return estimated_tokens([system, self._tools, new])
+        return self._tokens + estimated_tokens(new)
 
     def _call_all(self, reply: Reply) -> Ended | None:
         results = []

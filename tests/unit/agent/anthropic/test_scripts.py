@@ -115,7 +115,7 @@ def test_a_spent_budget_ends_the_run(budget: Budget, ended: str, replies: int, t
 
 
 def test_the_best_that_was_measured_outlives_the_budget(tmp_path: Path) -> None:
-    played = play(script_named("selects-from-catalogue"), tmp_path, budget=Budget(usd=0.065))
+    played = play(script_named("selects-from-catalogue"), tmp_path, budget=Budget(usd=0.08))
     assert played.draft.ended == "usd"
     assert played.draft.candidate is not None
     assert played.draft.candidate.id == "c1"
