@@ -130,7 +130,7 @@ class Talk:
         return reply
 
     def _prompt(self, system: str) -> int:
-        """Tokens of the next prompt, rather too many: what is new is guessed, the rest was counted by the API."""
+        """Tokens of the next prompt, rather too many: what is new is a guess, the rest was counted."""
         new = self._messages[self._counted :]
         if not self._counted:
             return estimated_tokens([system, self._tools, new])

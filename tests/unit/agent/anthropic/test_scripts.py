@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -128,8 +129,8 @@ def test_replies_that_break_off_are_counted_and_asked_for_again(tmp_path: Path) 
     assert played.draft.ended == "gave-up"
     assert [line for line in played.said if "broke off" in line] == [
         "the reply broke off: APIResponseValidationError: Data returned by API invalid for expected schema.",
-        "the reply broke off: RemoteProtocolError: peer closed connection without sending complete message body "
-        "(incomplete chunked read)",
+        "the reply broke off: RemoteProtocolError: peer closed connection without sending complete message "
+        "body (incomplete chunked read)",
     ]
     assert played.draft.spent.tokens_in >= spent_by(played.server.script)["in"]
 
@@ -139,8 +140,8 @@ def test_replies_that_break_off_are_counted_and_asked_for_again(tmp_path: Path) 
     [
         (
             "malformed-for-ever",
-            "the language model's API broke off its reply 3 times: APIResponseValidationError: Data returned by API "
-            "invalid for expected schema.",
+            "the language model's API broke off its reply 3 times: APIResponseValidationError: Data returned "
+            "by API invalid for expected schema.",
         ),
         (
             "rate-limited-for-ever",
@@ -183,8 +184,6 @@ def test_requests_are_plain_and_their_history_grows(tmp_path: Path) -> None:
         )
     }
     assert [len(each["messages"]) for each in requests] == [1, 3, 5, 7, 9, 11]
-    assert all(
-        later["messages"][: len(each["messages"])] == each["messages"]
-        for each, later in zip(requests, requests[1:], strict=False)
-    )
+    for each, later in pairwise(requests):
+        assert later["messages"][: len(each["messages"])] == each["messages"]
     assert all(tool["strict"] for tool in requests[0]["tools"])
