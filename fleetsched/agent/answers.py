@@ -36,7 +36,7 @@ def one_line(text: str, most: int) -> str:
 def tame(value: Mapping[str, Any]) -> Answer:
     """An answer as it may leave: every text printable and redacted, all of them within `ANSWER_LIMIT`.
 
-    What comes first has precedence; where the room ends, texts are cut and the rest of lists left out.
+    What comes first has precedence; where the room ends, texts are cut and lists say how much more there was.
     """
     tamed: Answer = _Room(ANSWER_LIMIT).take(value)
     return tamed
@@ -54,7 +54,8 @@ class _Room:
         if isinstance(value, Mapping):
             return {self._text(str(key)): self.take(inner) for key, inner in value.items()}
         if isinstance(value, list | tuple):
-            return [self.take(inner) for inner in value if self._left > 0]
+            taken = [self.take(inner) for inner in value if self._left > 0]
+            return [*taken, f"[{len(value) - len(taken)} more]"] if len(taken) < len(value) else taken
         self._left -= len(json.dumps(value))
         return value
 

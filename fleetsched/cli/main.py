@@ -36,6 +36,7 @@ _FILES = {
     "bootstrap": ("bootstrap",),
     "helper": ("helper",),
     "lab": ("lab",),
+    "mcp": ("mcp",),
 }
 _GROUPS = ("policy", "hosts", "helper", "lab")
 
