@@ -19,6 +19,7 @@ from fleetsched.agent.anthropic.model import Block, ModelError, Reply, Request
 from fleetsched.agent.prices import Usage
 from fleetsched.agent.transcript import Transcript
 from fleetsched.errors import InputError
+from fleetsched.secrets import hide
 
 if TYPE_CHECKING:
     import anthropic
@@ -56,6 +57,7 @@ class Client:
                 "the backend anthropic needs a key, and there is none",
                 remedy="write agent.key in the controller's file, such as {env: ANTHROPIC_API_KEY}",
             )
+        hide(key)
         sdk = _sdk()
         self.url = url or os.environ.get("ANTHROPIC_BASE_URL") or PUBLIC_URL
         self._model, self._left_s, self._strict = model, left_s, True
