@@ -154,8 +154,10 @@ class Talk:
 
     def _end_if_spent(self, answer: Mapping[str, Any]) -> None:
         """A model that is told that there are no more candidates may still propose one that there is."""
-        what = answer.get("budget", "")
-        if what and (what != "candidates" or what in self._told):
+        what = answer.get("budget")
+        if what is None:
+            return
+        if what != "candidates" or what in self._told:
             raise BudgetSpentError(answer["error"], what=what)
         self._told.add(what)
 

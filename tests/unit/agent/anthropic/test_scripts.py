@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fleetsched.agent.anthropic.model import ModelError
+from fleetsched.agent.scripted.script import Answer, Failure, Script, Turn, Usage
 from fleetsched.model.controller import Budget
 from tests.unit.agent.playing import KEY, Clock, Played, play, script_named, spent_by
 
@@ -118,6 +119,28 @@ def test_a_spent_budget_ends_the_run(budget: Budget, ended: str, replies: int, t
 def test_the_best_that_was_measured_outlives_the_budget(tmp_path: Path) -> None:
     played = play(script_named("selects-from-catalogue"), tmp_path, budget=Budget(usd=0.08))
     assert played.draft.ended == "usd"
+    assert played.draft.candidate is not None
+    assert played.draft.candidate.id == "c1"
+
+
+FAILS = Turn(fail=Failure(401, "authentication_error", "the key has expired"))
+SAYS_NOTHING = Turn(answer=Answer(Usage(input=9, output=9), text="done", stop="end_turn"))
+
+
+@pytest.mark.parametrize(
+    ("last", "explanation"),
+    [
+        ((SAYS_NOTHING, SAYS_NOTHING), "done"),
+        ((FAILS,), "it does not take the key (HTTP 401, request req_scripted_0004): the key has expired"),
+    ],
+)
+def test_the_best_that_was_measured_outlives_what_else_ends_a_talk(
+    last: tuple[Turn, ...], explanation: str, tmp_path: Path
+) -> None:
+    whole = script_named("selects-from-catalogue")
+    played = play(Script(whole.name, whole.about, whole.model, [*whole.turns[:3], *last]), tmp_path)
+    assert played.draft.ended == "gave-up"
+    assert played.draft.explanation.endswith(explanation)
     assert played.draft.candidate is not None
     assert played.draft.candidate.id == "c1"
 
