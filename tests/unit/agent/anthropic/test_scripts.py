@@ -14,6 +14,7 @@ from fleetsched.agent.scripted.script import Answer, Failure, Script, Turn, Usag
 from fleetsched.model.controller import Budget
 from tests.unit.agent.playing import KEY, Clock, Played, play, script_named, spent_by
 
+PROGRESS = Path(__file__).parent / "golden" / "writes-a-policy.txt"
 # Input, cache writes, output and cache reads of claude-sonnet-5-5, in dollars for a million tokens.
 IN, WRITE, OUT, READ = Decimal(2), Decimal("2.5"), Decimal(10), Decimal("0.1")
 
@@ -179,6 +180,11 @@ def test_an_api_that_never_answers_is_explained(name: str, message: str, tmp_pat
     shown = " ".join("URL:" if word.startswith("http://") else word for word in caught.value.message.split())
     assert shown == message
     assert caught.value.remedy.startswith("try again later")
+
+
+def test_progress_is_told_line_by_line(tmp_path: Path) -> None:
+    said = play(script_named("writes-a-policy"), tmp_path).said
+    assert said == tuple(PROGRESS.read_text(encoding="utf-8").splitlines())
 
 
 def test_the_key_is_sent_and_nowhere_else(tmp_path: Path) -> None:
