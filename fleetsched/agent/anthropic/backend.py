@@ -93,7 +93,7 @@ class AnthropicBackend(Backend):
             transcript=record.digest,
             tried=tuple(watched.tried.values()),
             evidence=tuple(watched.evidence.values()),
-            lessons=watched.lessons(task.workload, task.kernel, self._day),
+            lessons=watched.lessons(task, self._day),
         )
 
 

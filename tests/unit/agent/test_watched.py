@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from fleetsched.agent.interface import Candidate
+from fleetsched.agent.interface import Candidate, Task
 from fleetsched.agent.watched import Watched
 from fleetsched.model.evidence import Evidence, Scalar
 from fleetsched.model.gate import Finding, Gate, GateReport, GateResult, GateVerdict
 from fleetsched.model.goal import Objective, WorkloadGoal
 from fleetsched.model.lesson import Lesson
+from fleetsched.model.profile import Profile
+from fleetsched.model.suitability import rank
 from tests.unit.experiments import evidence, metric
 
 GOAL = WorkloadGoal("web", "web", "default", objective=Objective("wakeup_latency_p99_us", "minimize"))
@@ -76,8 +78,20 @@ def test_a_failed_gate_is_a_lesson_of_bounded_length() -> None:
     watched = Watched(Bench())
     watched.check(watched.choose("fair", "default", {"slice_us": 1}), Gate.STRESS)
     watched.check(watched.write("mine", "int x;", "mine"), Gate.STRESS)
-    (lesson,) = watched.lessons("pgbench", "6.18", "2026-11-26")
-    assert lesson == Lesson("pgbench", "6.18", "mine", "failed", lesson.why, "2026-11-26", digest="d" * 12)
+    profile = Profile(("a",), 10.0, {"wake_rate": 900.0})
+    task = Task(GOAL, profile, rank("web", None, [], ()), {}, workload="pgbench")
+    (lesson,) = watched.lessons(task, "2026-11-26")
+    assert lesson == Lesson(
+        workload="pgbench",
+        kernel="6.18",
+        policy="mine",
+        outcome="failed",
+        why=lesson.why,
+        at="2026-11-26",
+        objective="wakeup_latency_p99_us",
+        features={"wake_rate": 900.0},
+        digest="d" * 12,
+    )
     assert lesson.why.startswith("stress: runnable-task-stall: hog[7] failed to run for 2.4s xxx")
     assert len(lesson.why) == 200
 
