@@ -106,14 +106,23 @@ def _tools(
     from fleetsched.fleetrepo.controller import load_controller
     from fleetsched.mcp.session import BACKEND, offered
     from fleetsched.operations.running import new_run_id
-    from fleetsched.operations.workbench import open_task, open_workbench
+    from fleetsched.operations.task import open_task
+    from fleetsched.operations.workbench import open_workbench
 
-    task = open_task(root, goal, kernel=kernel, workload=workload)
+    open_fleet = (lambda: open_access(root, inventory, config, forks)) if root is not None else None
+    fleet = open_fleet().fleet if open_fleet is not None else None
+    task = open_task(fleet, goal, kernel=kernel, workload=workload)
     # The client spends its own money and waits as long as it likes; candidates are bounded.
     budget = replace(load_controller(config).agent.budget, wall_s=float("inf"))
     folder = journals() / new_run_id()
-    bench = open_workbench(root, task, folder, Meter(budget), complain, backend=BACKEND)
-    open_fleet = (lambda: open_access(root, inventory, config, forks)) if root is not None else None
+
+    def say(text: str) -> None:
+        from fleetsched.mcp.server import tell
+
+        complain(text)
+        tell(text)
+
+    bench = open_workbench(root, task, folder, Meter(budget), say, backend=BACKEND)
     return offered(bench, task, folder, open_fleet)
 
 

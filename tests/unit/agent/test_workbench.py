@@ -194,6 +194,16 @@ def test_a_measurement_has_the_search_seed_and_the_time_that_is_left_and_is_kept
     assert read_evidence(files[0], "it") == (measured, [])
 
 
+def test_without_a_workload_nothing_is_measured(tmp_path: Path) -> None:
+    lab = FakeLab()
+    bench = workbench(tmp_path, lab, asked=replace(task("fair"), workload=""))
+    made = bench.choose("fair", "default", {})
+    bench.check(made, Gate.STRESS)
+    with pytest.raises(InputError, match="there is no workload to measure on"):
+        bench.benchmark(made, 6)
+    assert lab.measured == []
+
+
 @pytest.mark.parametrize("repeats", [-1, 0, 21])
 def test_measurements_are_bounded(tmp_path: Path, repeats: int) -> None:
     bench = workbench(tmp_path)
