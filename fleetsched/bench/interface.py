@@ -44,7 +44,7 @@ class Target(Protocol):
         ...
 
     def switch_to(self, arm: Arm, image: bytes | None) -> None:
-        """Let this scheduler rule; None = the kernel's own. Returns when the kernel says that it does.
+        """Let this scheduler rule; None = what rules by itself. Returns when the kernel says that it does.
 
         Raises:
             HelperError: the policy was refused or ejected; the message says why.

@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from fleetsched.bench.interface import Run
-from fleetsched.bench.metrics import observed_numbers, printed_numbers
+from fleetsched.bench.metrics import run_of
 from fleetsched.bench.programs import compile_program
 from fleetsched.bench.script import (
     MOST_OBSERVED_S,
     Place,
     Said,
-    check_ended_well,
+    observed_for_s,
     read_said,
     run_script,
 )
@@ -30,7 +30,6 @@ from fleetsched.helper.client import HelperClient
 from fleetsched.lab.machine import Machine, MachineSpec, open_machine
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.evidence import Arm, Environment
-from fleetsched.model.observation import Observation
 from fleetsched.model.workload import Workload
 
 EJECTED = "ejected"
@@ -42,7 +41,6 @@ _TRIAL_S = 3600.0
 _SLOWEST = 40
 _LEAST_S = 300.0
 _MARGIN_S = 0.5  # of the guest's time
-_SHORTEST_OBSERVED_S = 5.0
 
 
 @contextmanager
@@ -143,13 +141,9 @@ class MachineTarget:
         limit_s = max(_LEAST_S, _SLOWEST * workload.time_limit_s)
         said = read_said(self._machine.run(script, timeout_s=limit_s), workload)
         self._check_ruling(said)
-        check_ended_well(said, workload)
-        self._longest_s[workload.name] = max(said.seconds, self._longest_s.get(workload.name, 0.0))
-        metrics = printed_numbers(workload, said.output)
-        observation = Observation.from_wire(said.observed) if said.observed else None
-        if observation is not None:
-            metrics |= observed_numbers(workload, observation)
-        return Run(metrics, observation, said.seconds)
+        run = run_of(workload, said)
+        self._longest_s[workload.name] = max(run.seconds, self._longest_s.get(workload.name, 0.0))
+        return run
 
     def close(self) -> None:
         """Close the connection to the helper."""
@@ -158,11 +152,9 @@ class MachineTarget:
             self._opened = None
 
     def _observe_s(self, workload: Workload) -> float:
-        """For longer than the run takes: an observation has its length before it begins."""
         if self._machine.spec.icount:  # where nothing happens, it costs no time
             return MOST_OBSERVED_S
-        expected_s = 1.5 * self._longest_s.get(workload.name, workload.time_limit_s)
-        return min(max(expected_s, _SHORTEST_OBSERVED_S), MOST_OBSERVED_S)
+        return observed_for_s(workload, self._longest_s.get(workload.name))
 
     def _check_ruling(self, said: Said) -> None:
         """Raise when another scheduler ruled than the one that should, for whatever reason.

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fleetsched.bench.script import CGROUP
+from fleetsched.bench.interface import Run
+from fleetsched.bench.script import CGROUP, Said, check_ended_well
 from fleetsched.errors import WorkloadError
 from fleetsched.model.metrics import METRICS, Direction
 from fleetsched.model.observation import Key, Observation, merge, percentile_us
@@ -23,6 +24,20 @@ def unit_and_better(workload: Workload, metric: str) -> tuple[str, Direction]:
     """Say what a metric of a workload's runs counts, and which direction is better."""
     declared = workload.metrics.get(metric) or METRICS[metric]
     return declared.unit, declared.better
+
+
+def run_of(workload: Workload, said: Said) -> Run:
+    """Make a run of what its script said.
+
+    Raises:
+        WorkloadError: the command did not end well, or printed no number for a metric.
+    """
+    check_ended_well(said, workload)
+    metrics = printed_numbers(workload, said.output)
+    observation = Observation.from_wire(said.observed) if said.observed else None
+    if observation is not None:
+        metrics |= observed_numbers(workload, observation)
+    return Run(metrics, observation, said.seconds)
 
 
 def printed_numbers(workload: Workload, output: str) -> dict[str, float]:
@@ -50,10 +65,10 @@ def observed_numbers(workload: Workload, observation: Observation) -> dict[str, 
 
 
 def measured_keys(workload: Workload, keys: Iterable[Key]) -> Iterable[Key]:
-    """Choose the keys of the workload's tasks among those of the whole machine."""
+    """Choose the keys of the workload's tasks among those of the whole machine; a host's own work is all."""
     for key in keys:
         # A cgroup that the command itself removed has no path any more.
-        is_ours = key.cgroup is None or key.cgroup.startswith(f"{CGROUP}/")
+        is_ours = workload.is_own or key.cgroup is None or key.cgroup.startswith(f"{CGROUP}/")
         if is_ours and workload.tasks.command in ("", key.command):
             yield key
 

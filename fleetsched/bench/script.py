@@ -25,6 +25,7 @@ CGROUP = "fleetsched-bench"
 
 MOST_KEYS = 64  # of an observation, as the protocol has it
 MOST_OBSERVED_S = 60.0
+_SHORTEST_OBSERVED_S = 5.0
 TIMED_OUT = 124  # what `timeout` exits with
 
 _MOUNT = "/sys/fs/cgroup"
@@ -158,6 +159,17 @@ def run_script(workload: Workload, place: Place, seed: int, observe_s: float | N
     lines.append("fi")
     tear_down = "\n".join(f'{words(each)} >> "$out/errors" 2>&1 || true' for each in workload.tear_down)
     return "\n".join([*lines, _EPILOGUE.format(tear_down=tear_down, folder=folder)])
+
+
+def observed_for_s(workload: Workload, longest_s: float | None) -> float:
+    """For how long to observe a run: an observation has its length before it begins, and outlasts the run.
+
+    Args:
+        workload: what is run.
+        longest_s: what its runs took so far, at most; None = it never ran.
+    """
+    expected_s = 1.5 * (workload.time_limit_s if longest_s is None else longest_s)
+    return min(max(expected_s, _SHORTEST_OBSERVED_S), MOST_OBSERVED_S)
 
 
 def _observing(seconds: float) -> str:

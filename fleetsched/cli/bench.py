@@ -7,15 +7,21 @@ from typing import Annotated
 
 import typer
 
-from fleetsched.cli.options import Json, Repository, repository_around
+from fleetsched.cli.complete import complete_hosts
+from fleetsched.cli.options import Json, ReachOptions, repository_around, with_fleet_options
 from fleetsched.cli.say import complain, say
 from fleetsched.errors import ExitCode, UsageError
 
 app = typer.Typer()
 
 
+_KERNEL, _TOPOLOGY = "6.18", "flat"
+
+
 @app.command()
+@with_fleet_options
 def bench(
+    fleet: ReachOptions,
     policy: Annotated[
         str | None, typer.Argument(metavar="[POLICY]", help="A policy's name, or its folder.")
     ] = None,
@@ -42,10 +48,10 @@ def bench(
             "--guardrail", metavar="METRIC=PERCENT", help="How much worse a metric may be; several times."
         ),
     ] = None,
-    kernel: Annotated[str, typer.Option("--kernel", metavar="VERSION", help="Of the machine.")] = "6.18",
+    kernel: Annotated[str, typer.Option("--kernel", metavar="VERSION", help="Of the machine.")] = _KERNEL,
     topology: Annotated[
         str, typer.Option("--topology", help="flat, smt, two-llc or two-node; caches are not emulated.")
-    ] = "flat",
+    ] = _TOPOLOGY,
     cpus: Annotated[
         int | None,
         typer.Option("--cpus", min=1, max=16, help="Of the machine; as few as the topology has."),
@@ -58,13 +64,34 @@ def bench(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of order and randomness.")] = 1,
     save: Annotated[bool, typer.Option("--save", help="Write the evidence beside the policy.")] = False,
-    repository: Repository = None,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            "--on",
+            metavar="HOST",
+            help="Measure on this real host, where the controller's file lists its group under experiments.",
+            autocompletion=complete_hosts,
+        ),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--seconds",
+            metavar="N",
+            min=1,
+            max=60,
+            help="With --on: instead of a workload, watch the host's own work for so long in each run.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure a policy on a workload, in an emulated machine, against the kernel's own scheduler."""
+    """Measure a policy on a workload, in an emulated machine or on a real host.
+
+    It is compared with the kernel's own scheduler; on a host that runs a policy, with that.
+    """
     from fleetsched.operations import bench as operation
 
-    root = repository_around(repository)
+    root = repository_around(fleet.repository)
     if list_all:
         from fleetsched.views.bench import workloads_records, workloads_text
 
@@ -76,11 +103,15 @@ def bench(
         else:
             say(workloads_text(known))
         return
-    if policy is None or workload is None:
+    if policy is None or (workload is None) is (seconds is None):
         raise UsageError("a POLICY and --workload are needed", remedy="see `fleetsched bench --list`")
+    if seconds is not None and host is None:
+        raise UsageError("--seconds is about a real host", remedy="name it with --on HOST")
+    if host is not None and (kernel, topology, cpus) != (_KERNEL, _TOPOLOGY, None):
+        raise UsageError("--kernel, --topology and --cpus are those of a machine of the lab, not of a host")
     request = operation.Request(
         policy=policy,
-        workload=workload,
+        workload=workload or "",
         against=against,
         variant=variant,
         parameters=_pairs(parameters, "--parameters"),
@@ -95,7 +126,12 @@ def bench(
     from fleetsched.bench.measure import EndedError
 
     try:
-        evidence = operation.bench(root, request, complain)
+        if host is None:
+            evidence = operation.bench(root, request, complain)
+        else:
+            from fleetsched.operations.experiment import bench_on
+
+            evidence = bench_on(fleet.open(), host, request, complain, seconds=seconds)
     except EndedError as error:
         complain(f"the experiment ended: {error}")
         raise typer.Exit(ExitCode.CHANGES) from error  # judged: no

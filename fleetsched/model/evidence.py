@@ -174,8 +174,9 @@ class Evidence:
 
     @property
     def file_name(self) -> str:
-        """What its file is called: one a candidate's object, workload and kernel."""
-        return f"{self.candidate.digest[:SHORT_DIGEST]}-{self.workload}-{self.kernel}.json"
+        """What its file is called: one a candidate's object, workload and kernel, and real host."""
+        parts = (self.candidate.digest[:SHORT_DIGEST], self.workload, self.kernel, self.environment.host)
+        return f"{'-'.join(filter(None, parts))}.json"
 
 
 def kernel_version(release: str) -> str:

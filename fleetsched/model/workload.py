@@ -65,3 +65,13 @@ class Workload:
     tear_down: tuple[tuple[str, ...], ...] = ()
     time_limit_s: float = 60.0
     source: Position = field(default=BUILT_IN, compare=False)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is what a host does anyway (`own_work`), and nothing is started."""
+        return not self.command
+
+
+def own_work(seconds: float) -> Workload:
+    """What a real host does anyway, in a window of `seconds`; its tasks are all those of the host."""
+    return Workload("own-work", (), {}, "what the host does anyway", time_limit_s=seconds)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from fleetsched.model.workload import Workload
 from fleetsched.shipped import shipped_root
 
 if TYPE_CHECKING:
-    from fleetsched.bench.measure import ArmImage, Experiment
+    from fleetsched.bench.measure import ArmImage, Clock, Experiment
     from fleetsched.lab.shape import MachineSpec
 
 _NO_PARAMETERS: Mapping[str, int] = MappingProxyType({})
@@ -87,26 +87,27 @@ def bench(root: Path | None, request: Request, say: Callable[[str], None]) -> Ev
         BuildError: a policy or a program of the workload does not compile.
         LabError: the machine does not come up or is lost.
     """
-    from fleetsched.bench.measure import ArmImage, Experiment
+    from fleetsched.bench.measure import ArmImage
     from fleetsched.lab.shape import MachineSpec
 
-    known = workloads(root)
-    if request.workload not in known:
-        raise InputError(
-            f"no workload {request.workload!r}{suggestion(request.workload, known)}",
-            remedy="see `fleetsched bench --list`",
-        )
-    workload = known[request.workload]
+    workload = find_workload(root, request.workload)
     policy = find_policy(root, request.policy)
     arms = [ArmImage(Arm(KERNEL_DEFAULT_ARM))]
     if request.against not in (DEFAULT, KERNEL_DEFAULT):
         arms.append(arm_image(INCUMBENT, find_policy(root, request.against)))
-    given = {name: _value(policy, name, text) for name, text in request.parameters.items()}
-    arms.append(arm_image(CANDIDATE, policy, request.variant, given))
+    arms.append(arm_image(CANDIDATE, policy, request.variant, parameters_of(policy, request.parameters)))
     cpus = request.cpus or (1 if request.topology == "flat" else 2)
     spec = MachineSpec(kernel=request.kernel, cpus=cpus, topology=request.topology, icount=True)
-    experiment = Experiment(
-        policy=policy.name,
+    experiment = experiment_of(request, policy.name, workload, arms)
+    return run_in_lab(experiment, spec, say)
+
+
+def experiment_of(request: Request, policy: str, workload: Workload, arms: Sequence[ArmImage]) -> Experiment:
+    """What is measured of a policy, as it was asked for."""
+    from fleetsched.bench.measure import Experiment
+
+    return Experiment(
+        policy=policy,
         workload=workload,
         arms=tuple(arms),
         guardrails=request.guardrails,
@@ -115,7 +116,6 @@ def bench(root: Path | None, request: Request, say: Callable[[str], None]) -> Ev
         width=request.width,
         seed=request.seed,
     )
-    return run_in_lab(experiment, spec, say)
 
 
 def run_in_lab(experiment: Experiment, spec: MachineSpec, say: Callable[[str], None]) -> Evidence:
@@ -126,11 +126,17 @@ def run_in_lab(experiment: Experiment, spec: MachineSpec, say: Callable[[str], N
         WorkloadError, BuildError, LabError: as `bench` says.
     """
     from fleetsched.bench.machine_target import machine_target, workload_spec
-    from fleetsched.bench.measure import Clock, measure
+    from fleetsched.bench.measure import measure
 
-    clock = Clock(time.monotonic, lambda: datetime.now(UTC))
     with machine_target(workload_spec(spec, experiment.workload), say) as target:
-        return measure(target, experiment, say, clock)
+        return measure(target, experiment, say, clock())
+
+
+def clock() -> Clock:
+    """This machine's time."""
+    from fleetsched.bench.measure import Clock
+
+    return Clock(time.monotonic, lambda: datetime.now(UTC))
 
 
 def save(root: Path | None, request: Request, evidence: Evidence) -> Path:
@@ -141,6 +147,21 @@ def save(root: Path | None, request: Request, evidence: Evidence) -> Path:
         ProblemsError: the evidence contradicts itself.
     """
     return write_evidence(find_policy(root, request.policy).folder, evidence)
+
+
+def find_workload(root: Path | None, name: str) -> Workload:
+    """Find a workload: the fleet repository's, else one that comes with fleetsched.
+
+    Raises:
+        InputError: there is none.
+        ProblemsError: a file of the fleet repository is wrong.
+    """
+    known = workloads(root)
+    if name not in known:
+        raise InputError(
+            f"no workload {name!r}{suggestion(name, known)}", remedy="see `fleetsched bench --list`"
+        )
+    return known[name]
 
 
 def find_policy(root: Path | None, name: str) -> Policy:
@@ -186,8 +207,16 @@ def arm_image(
     return ArmImage(Arm(name, policy.name, variant, built.digest, policy.resolve(parameters)), built.image)
 
 
+def parameters_of(policy: Policy, given: Mapping[str, str]) -> dict[str, int]:
+    """Read parameters of the command line.
+
+    Raises:
+        InputError: there is no such parameter, or the value is out of its range.
+    """
+    return {name: _value(policy, name, text) for name, text in given.items()}
+
+
 def _value(policy: Policy, name: str, text: str) -> int:
-    """Read one parameter of the command line."""
     declared = policy.parameters.get(name)
     if declared is None:
         near = suggestion(name, policy.parameters)

@@ -36,6 +36,11 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
+def owner_of(run_id: str) -> str:
+    """Who takes the leases of a run, for whoever is refused by them."""
+    return f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()}), run {run_id}"
+
+
 def new_run(
     access: FleetAccess,
     reached: Reach,
@@ -48,7 +53,7 @@ def new_run(
     run_id = new_run_id()
     return Run(
         id=run_id,
-        owner=f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()}), run {run_id}",
+        owner=owner_of(run_id),
         revision=access.revision.label,
         sessions=reached.sessions,
         objects=objects,

@@ -58,14 +58,19 @@ class HostSession:
 
     def _open(self) -> HelperClient | NoHelper:
         if self._helper is None:
-            opened = open_helper(self._connected(), self.host.name)
+            opened = open_helper(self.connection(), self.host.name)
             if isinstance(opened, NoHelper):
                 self._arch = opened.arch
                 return opened
             self._helper = opened
         return self._helper
 
-    def _connected(self) -> Connection:
+    def connection(self) -> Connection:
+        """The connection, connecting when necessary.
+
+        Raises:
+            HostError: unreachable, or the key was refused.
+        """
         if self._connection is None:
             self._connection = self._transport.connect(self.host)
         return self._connection
@@ -96,7 +101,7 @@ class HostSession:
         if not self._arch and not isinstance(self._open(), NoHelper):
             return  # somebody else has installed it
         files = self.built(self._arch)
-        install(self._connected(), self.host.name, files.binary, files.unit)
+        install(self.connection(), self.host.name, files.binary, files.unit)
         self.helper()
 
     def built(self, arch: str) -> HelperFiles:

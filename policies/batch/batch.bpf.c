@@ -15,13 +15,16 @@
  * Design notes:
  *
  * A. Four queues. FRESH: tasks that have hardly run, or that sleep now and then: they go first, so shells and daemons are
- *    not jobs. HAND: jobs in hand. SHORT and LONG: jobs that wait. Each is first come, first served, so at
- *    the head of a queue is who has waited longest.
+ *    not jobs. HAND: jobs in hand. SHORT and LONG: jobs that wait. At the head of each is who has waited longest.
  *
  * B. A job's length is what it has run in all, less four times what it slept since. A job that reads a little in between
  *    is still the same job, a daemon is none.
  *
  * C. A heavier task (nice below 0) counts as shorter than it is, a lighter one as longer: a declared length, if you will.
+ *
+ * D. A wait lasts until the task runs. The kernel takes a task out of its queue and puts it in again whenever its CPUs,
+ *    its priority or its cgroup change. Were that the end of the line each time, a task that is moved more often than
+ *    its line moves would never run; so queues are kept in order of when the waits began, which stays.
  */
 #include <fleetsched/policy.bpf.h>
 
@@ -60,10 +63,10 @@ static s64 nr_in_hand;
 static u64 learnt_ns = LENGTH_START_NS;
 
 struct task_ctx {
-	u64 started_ns; /* when it last started to run */
-	u64 queued_ns;	/* when it last entered a queue */
-	u64 slept_ns;	/* when it last went to sleep */
-	u64 length_ns;	/* note B */
+	u64 started_ns;	    /* when it last started to run */
+	u64 waits_since_ns; /* 0 = it runs or sleeps; note D */
+	u64 slept_ns;	    /* when it last went to sleep */
+	u64 length_ns;	    /* note B */
 	bool in_hand;
 };
 
@@ -143,6 +146,11 @@ static u64 queued_slice_ns(u64 most)
 	return clamp_u64(ROUND_NS / (nr_waiting() + 1), SLICE_MIN_NS, most);
 }
 
+static void line_up(struct task_struct *p, struct task_ctx *ctx, u64 queue, u64 slice_ns, u64 enq_flags)
+{
+	scx_bpf_dsq_insert_vtime(p, queue, queued_slice_ns(slice_ns), ctx->waits_since_ns, enq_flags);
+}
+
 static void let_go(struct task_ctx *ctx)
 {
 	if (!ctx->in_hand)
@@ -189,10 +197,11 @@ void BPF_STRUCT_OPS(batch_enqueue, struct task_struct *p, u64 enq_flags)
 
 	if (enq_flags & SCX_ENQ_WAKEUP)
 		wake(ctx);
-	ctx->queued_ns = bpf_ktime_get_ns();
+	if (!ctx->waits_since_ns)
+		ctx->waits_since_ns = bpf_ktime_get_ns();
 
 	if (is_fresh(p, ctx)) {
-		scx_bpf_dsq_insert(p, FRESH, queued_slice_ns(FRESH_NS), enq_flags);
+		line_up(p, ctx, FRESH, FRESH_NS, enq_flags);
 		if (running && running->may_interrupt && enq_flags & SCX_ENQ_WAKEUP)
 			scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 		return;
@@ -205,9 +214,9 @@ void BPF_STRUCT_OPS(batch_enqueue, struct task_struct *p, u64 enq_flags)
 	}
 
 	if (ctx->in_hand)
-		scx_bpf_dsq_insert(p, HAND, queued_slice_ns(SLICE_MAX_NS), enq_flags);
+		line_up(p, ctx, HAND, SLICE_MAX_NS, enq_flags);
 	else
-		scx_bpf_dsq_insert(p, is_long(p, ctx) ? LONG : SHORT, queued_slice_ns(GLIMPSE_NS), enq_flags);
+		line_up(p, ctx, is_long(p, ctx) ? LONG : SHORT, GLIMPSE_NS, enq_flags);
 }
 
 /*
@@ -224,8 +233,8 @@ static u64 waited_ns(u64 queue, u64 now)
 	p = bpf_iter_scx_dsq_next(&walk);
 	if (p)
 		ctx = try_lookup_task_ctx(p);
-	if (ctx && ctx->queued_ns < now)
-		waited = now - ctx->queued_ns;
+	if (ctx && ctx->waits_since_ns < now)
+		waited = now - ctx->waits_since_ns;
 	bpf_iter_scx_dsq_destroy(&walk);
 
 	return waited;
@@ -264,8 +273,8 @@ static bool serve_patient(void)
  * Nobody starves: every other turn of each CPU is for those at the head of a queue who have waited longest, once that is
  * `wait_ms`, at most 700 ms, and nothing interrupts that. There are at most CROWD turns until everyone who waited as long
  * has had one, with 20 ms of a job in hand between two of them, and their own runs together take ROUND_NS: 520 ms on one
- * CPU for up to 500 tasks. In all that is 1.3 s, a quarter of the watchdog's 5 s. Where the head may not run on this CPU,
- * the kernel gives the run to the first behind it that may.
+ * CPU for up to 500 tasks. In all that is 1.3 s, a quarter of the watchdog's 5 s. Nothing but a run ends a wait (note D).
+ * Where the head may not run on this CPU, the kernel gives the run to the first behind it that may.
  */
 void BPF_STRUCT_OPS(batch_dispatch, s32 cpu, struct task_struct *prev)
 {
@@ -306,6 +315,7 @@ void BPF_STRUCT_OPS(batch_running, struct task_struct *p)
 		return;
 
 	ctx->started_ns = bpf_ktime_get_ns();
+	ctx->waits_since_ns = 0;
 	is_job = !is_fresh(p, ctx);
 	here->may_interrupt = is_job && !here->was_patient;
 	/* Two CPUs may both find the last hand free: then there is one more, which does no harm. */
@@ -344,6 +354,7 @@ void BPF_STRUCT_OPS(batch_disable, struct task_struct *p)
 		return;
 
 	let_go(ctx);
+	ctx->waits_since_ns = 0;
 	if (!is_fresh(p, ctx))
 		learn(ctx->length_ns);
 }

@@ -39,6 +39,9 @@ def test_workloads_are_listed_without_a_fleet_repository(
         (["fair", "-w", "hackbench", "--variant", "x"], 1, "policy fair has no variant 'x'"),
         (["fair", "-w", "hackbench", "--budget", "soon"], 64, "--budget: expected a duration such as 90s"),
         (["fair", "-w", "hackbench", "--guardrail", "m=a"], 64, "--guardrail: expected a percentage"),
+        (["fair", "-w", "hackbench", "--seconds", "5"], 64, "a POLICY and --workload are needed"),
+        (["fair", "--seconds", "5"], 64, "--seconds is about a real host"),
+        (["fair", "-w", "hackbench", "--on", "x", "--cpus", "2"], 64, "--kernel, --topology and --cpus are"),
     ],
 )
 def test_what_cannot_be_measured_is_said_before_a_machine_starts(
