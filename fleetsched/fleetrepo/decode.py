@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fleetsched.documents.node import Node
 from fleetsched.model.controller import (
@@ -14,6 +14,8 @@ from fleetsched.model.controller import (
     Budget,
     Controller,
     ForgeAccess,
+    Notify,
+    Reconciling,
     SecretReference,
     Sign,
     Ssh,
@@ -292,6 +294,7 @@ def controller(value: Mapping[str, Any], source: str) -> Controller:
         experiments=tuple(value.get("experiments", ())),
         forge=_forge(value.get("forge", {})),
         agent=_agent(value.get("agent", {})),
+        reconcile=_reconciling(value.get("reconcile", {})),
     )
 
 
@@ -323,3 +326,18 @@ def _agent(value: Mapping[str, Any]) -> AgentAccess:
             candidates=int(budget.get("candidates", plain.budget.candidates)),
         ),
     )
+
+
+def _reconciling(value: Mapping[str, Any]) -> Reconciling:
+    plain = Reconciling()
+    return Reconciling(
+        interval_s=_seconds(value, "interval", plain.interval_s),
+        listen=value.get("listen", plain.listen),
+        webhook_secret=_secret(value, "webhookSecret"),
+        notify=tuple(map(_notify, value.get("notify", ()))),
+    )
+
+
+def _notify(value: Mapping[str, Any]) -> Notify:
+    kind: Literal["webhook", "apprise"] = "webhook" if "webhook" in value else "apprise"
+    return Notify(kind, SecretReference(**value[kind]), value.get("template", ""), tuple(value.get("on", ())))

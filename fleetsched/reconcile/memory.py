@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the reconciler keeps in its state folder, so that its own death loses nothing that people are told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fleetsched.files import replace_file
+from fleetsched.model.cycle import Event, Kind
+from fleetsched.secrets import redact_values
+
+MOST_EVENTS = 500
+_MOST_PENDING = 100
+
+
+@dataclass(frozen=True, slots=True)
+class StateFolder:
+    """Where each thing is in the state folder, which no other process uses."""
+
+    path: Path
+
+    @property
+    def repository(self) -> Path:
+        """The clone."""
+        return self.path / "repository"
+
+    @property
+    def journals(self) -> Path:
+        """The journals of runs."""
+        return self.path / "runs"
+
+    @property
+    def snapshot(self) -> Path:
+        """What hosts said last, as it is pushed."""
+        return self.path / "state.json"
+
+
+class Memory:
+    """Events, what is still to be published of them, and which lasting ones were told already.
+
+    Args:
+        folder: made when it is not there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = folder / "memory.json"
+        value = self._read()
+        self.events: tuple[Event, ...] = tuple(map(_event, value.get("events", ())))
+        self.pending: tuple[dict[str, Any], ...] = tuple(value.get("pending", ()))
+        self._lasting: set[tuple[str, ...]] = {tuple(key) for key in value.get("lasting", ())}
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            value: dict[str, Any] = json.loads(self._file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return value
+
+    def learn(self, events: Sequence[Event], *, whole: bool) -> list[Event]:
+        """Take a cycle's events; return those that are new.
+
+        Args:
+            events: all of them.
+            whole: whether the cycle came to its end, so that a lasting one that is missing is over.
+        """
+        new = [event for event in events if not event.kind.lasts or event.key not in self._lasting]
+        lasting = {event.key for event in events if event.kind.lasts}
+        self._lasting = lasting if whole else self._lasting | lasting
+        self.events = (*self.events, *new)[-MOST_EVENTS:]
+        published = [each for each in new if not each.kind.lasts]
+        self.pending = (*self.pending, *map(_plain, published))[-_MOST_PENDING:]
+        self._write()
+        return new
+
+    def published(self, done: Iterable[Mapping[str, Any]]) -> None:
+        """Forget what has been published."""
+        gone = list(done)
+        self.pending = tuple(each for each in self.pending if each not in gone)
+        self._write()
+
+    def _write(self) -> None:
+        value = {
+            "events": [*map(_plain, self.events)],
+            "pending": [*self.pending],
+            "lasting": sorted(map(list, self._lasting)),
+        }
+        replace_file(self._file, json.dumps(value).encode())
+
+
+def _plain(event: Event) -> dict[str, Any]:
+    value: dict[str, Any] = redact_values({**asdict(event), "kind": str(event.kind)})
+    return value
+
+
+def _event(value: Mapping[str, Any]) -> Event:
+    plain = {**value, "kind": Kind(value["kind"]), "hosts": tuple(value["hosts"])}
+    return Event(**plain)
