@@ -16,6 +16,7 @@ from fleetsched.helper.simulated import SimulatedHost, SimulatedTransport
 from fleetsched.model.controller import Controller as Settings
 from fleetsched.model.controller import Trust
 from fleetsched.model.cycle import Cycle, Event
+from fleetsched.operations.catalogue import add_policy
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.init import init
 from fleetsched.reconcile import child
@@ -155,6 +156,7 @@ def _perform(work: str, folder: Path, trust: Trust, given: Mapping[str, Any]) ->
 def write_fleet(home: Path) -> None:
     """A fleet repository with three hosts in its inventory, and its bare origin."""
     init(home / "fleet")
+    add_policy(home / "fleet", "interactive")
     lines = "".join(f"        {name}:\n" for name in NAMES)
     inventory = home / "fleet" / "inventory" / "groups.yaml"
     inventory.write_text(f"all:\n  children:\n    lab:\n      hosts:\n{lines}", encoding="utf-8")
