@@ -56,6 +56,7 @@ class Loop:
 
     Attributes:
         state: where everything is kept; the caller has locked it.
+        memory: of the state folder.
         trust: its remote is a URL or a path.
         open: the fleet at an approved revision that lies in the clone.
         interval_s: seconds between cycles.
@@ -67,18 +68,17 @@ class Loop:
     trust: Trust
     open: Callable[[Revision], FleetAccess]
     interval_s: float
-    watchers: Sequence[Watcher] = ()
+    watchers: Sequence[Watcher]
+    memory: Memory
     stop: StopRequest = field(default_factory=StopRequest)
     git: GitWork = field(default_factory=GitWork)
     clock: Callable[[], float] = time.monotonic
     wake: queue.SimpleQueue[None] = field(default_factory=queue.SimpleQueue)
-    memory: Memory = field(init=False)
     _fetching: Backoff = field(init=False)
     _applying: Backoff = field(init=False)
     _pushed_at: float | None = None
 
     def __post_init__(self) -> None:
-        self.memory = Memory(self.state.path)
         self._fetching, self._applying = Backoff(self.interval_s), Backoff(self.interval_s)
 
     def run(self) -> None:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 from fleetsched.errors import ExitCode, FleetschedError, UsageError
 from fleetsched.fleetrepo.controller import load_controller
-from fleetsched.fleetrepo.revision import Revision
+from fleetsched.fleetrepo.secret import resolve_secret
 from fleetsched.model.controller import Controller, Trust
-from fleetsched.operations.fleet import FleetAccess, access_at
+from fleetsched.operations.fleet import access_at
+from fleetsched.reconcile.board import Board, dossiers_of
 from fleetsched.reconcile.log import Log
 from fleetsched.reconcile.loop import Loop
-from fleetsched.reconcile.memory import StateFolder
+from fleetsched.reconcile.memory import Memory, StateFolder
+from fleetsched.reconcile.notify import Notifier, places
 from fleetsched.rollout.engine import StopRequest
 
 
@@ -55,18 +57,40 @@ def serve(start: Start, stop: StopRequest, say: Callable[[str], None], *, once: 
             f"another reconciler uses {state.path}", remedy="end it, or name another --state-folder"
         ) from error
     with lock:
+        memory = Memory(state.path)
         loop = Loop(
             state,
             trust_of(controller.trust, start.repository),
-            lambda revision: _open(start, state, controller, revision),
+            lambda revision: access_at(state.repository, revision, controller, start.inventory, start.forks),
             controller.reconcile.interval_s,
-            watchers=[Log(say)],
-            stop=stop,
+            [Log(say), Notifier(places(controller.reconcile.notify), say)],
+            memory,
+            stop,
         )
         if once:
             return loop.once().code
+        return _serve(loop, controller, say)
+
+
+def _serve(loop: Loop, controller: Controller, say: Callable[[str], None]) -> ExitCode:
+    try:
+        from fleetsched.reconcile.metrics import Metrics
+        from fleetsched.reconcile.server import Server, Site
+    except ImportError as error:
+        raise FleetschedError(
+            f"the status page needs {error.name}, which is not installed",
+            remedy="pip install 'fleetsched[reconcile]', or `--once` without a status page",
+        ) from error
+    settings = controller.reconcile
+    secret = resolve_secret(settings.webhook_secret) if settings.webhook_secret else ""
+    board = Board(settings.interval_s, loop.memory.events, lambda: dossiers_of(loop.state.repository))
+    metrics = Metrics()
+    loop.watchers = [*loop.watchers, board, metrics]
+    site = Site(board, metrics, lambda: loop.wake.put(None), secret)
+    with Server(site, settings.listen) as server:
+        say(f"status page and metrics on port {server.port}; webhook {'on' if secret else 'off'}")
         loop.run()
-        return ExitCode.OK
+    return ExitCode.OK
 
 
 def trust_of(trust: Trust, repository: str | None) -> Trust:
@@ -84,7 +108,3 @@ def trust_of(trust: Trust, repository: str | None) -> Trust:
         )
     is_url = ":" in repository.partition("/")[0]
     return replace(trust, remote=repository if is_url else str(Path(repository).absolute()))
-
-
-def _open(start: Start, state: StateFolder, controller: Controller, revision: Revision) -> FleetAccess:
-    return access_at(state.repository, revision, controller, start.inventory, start.forks)

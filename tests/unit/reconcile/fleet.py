@@ -21,7 +21,7 @@ from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.init import init
 from fleetsched.reconcile import child
 from fleetsched.reconcile.loop import GitWork, Loop
-from fleetsched.reconcile.memory import StateFolder
+from fleetsched.reconcile.memory import Memory, StateFolder
 from fleetsched.rollout.engine import HostEvent, StopRequest
 from tests.unit.git_repository import git
 from tests.unit.rollout.test_engine import HELPER
@@ -90,6 +90,7 @@ class ReconciledFleet:
             lambda revision: self.access(folder, revision),
             60.0,
             [self.diary],
+            Memory(folder.path),
             stop or StopRequest(),
             GitWork(fetch_here, publish_here),
             self.clock,
