@@ -8,8 +8,10 @@ from pathlib import Path
 
 from fleetsched.errors import FleetschedError
 from fleetsched.fleetrepo.git import Git, because
-from fleetsched.fleetrepo.revision import Revision, fetch_trusted, head
+from fleetsched.fleetrepo.revision import Revision, addressed, fetch_trusted, head
 from fleetsched.model.controller import Trust
+
+_ASK_LIMIT_S = 30.0
 
 
 def bring(folder: Path, trust: Trust) -> Revision:
@@ -42,12 +44,24 @@ def _bring(folder: Path, trust: Trust) -> Revision:
     if not (folder / ".git").exists():
         git.output("init", "--quiet")
     _break_locks(folder / ".git")
-    fetch_trusted(git, trust)
+    try:
+        fetch_trusted(git, trust)
+    except FleetschedError as error:
+        if _answers(git, trust):
+            raise _DamagedError(error.message, remedy=error.remedy) from error
+        raise
     for command in (("checkout", "--quiet", "--force", "--detach", trust.reference), ("clean", "-ffdxq")):
         status, _, why = git.run(*command)
         if status != 0:
             raise _DamagedError(f"cannot check out {trust.branch} in {folder}{because(why)}")
     return head(folder, trust)
+
+
+def _answers(git: Git, trust: Trust) -> bool:
+    """Whether the remote has the branch to give, so that it is the clone that cannot take it."""
+    settings, remote = addressed(trust)
+    asking = ("ls-remote", "--exit-code", "--heads", "--", remote, trust.branch)
+    return git.run(*settings, *asking, limit_s=_ASK_LIMIT_S)[0] == 0
 
 
 def _break_locks(folder: Path) -> None:

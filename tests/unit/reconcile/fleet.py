@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import queue
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,17 +32,19 @@ MANIFEST = "manifests/lab.yaml"
 
 @dataclass
 class Diary:
-    """A watcher that notes everything."""
+    """A watcher that notes everything; `on_word` is called when a host reports a word."""
 
     progress_of: list[HostEvent] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     cycles: list[Cycle] = field(default_factory=list)
+    on_word: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     def began(self, at: str) -> None:
         pass
 
     def progress(self, event: HostEvent) -> None:
         self.progress_of.append(event)
+        self.on_word.get(event.word, lambda: None)()
 
     def ended(self, cycle: Cycle, subject: str, new: Sequence[Event]) -> None:
         self.cycles.append(cycle)
