@@ -67,8 +67,8 @@ class Site:
         """The application."""
         routes = [Route(path, self._list) for path in pages.LISTS]
         routes += [
-            Route("/groups/{name}", self._group),
-            Route("/hosts/{name}", self._host),
+            Route("/groups/{name:path}", self._group),
+            Route("/hosts/{name:path}", self._host),
             Route("/policies", self._policies),
             Route("/policies/{name}", self._policy),
             Route("/style.css", self._file("style.css", "text/css")),
