@@ -114,11 +114,11 @@ def _of_run(cycle: Cycle, plan: Plan, applied: Applied) -> Iterator[Event]:
         new = [host for host in confirmed if host not in healed]
         if failed:
             yield _event(cycle, Kind.ROLLED_BACK, goal, _failure(failed), failed, plans, applied.run)
-        for kind, hosts, verb in ((Kind.APPLIED, new, "runs"), (Kind.HEALED, healed, "was healed and runs")):
+        for kind, hosts, done in ((Kind.APPLIED, new, "confirmed on"), (Kind.HEALED, healed, "healed on")):
             if hosts:
-                text = f"{_names(hosts)} {verb} {plans[hosts[0]].after}"
-                done = [result for result in results if result.host in hosts]
-                yield _event(cycle, kind, goal, text, done, plans, applied.run)
+                text = f"{plans[hosts[0]].after} {done} {_names(hosts)}"
+                ended = [result for result in results if result.host in hosts]
+                yield _event(cycle, kind, goal, text, ended, plans, applied.run)
 
 
 def _event(

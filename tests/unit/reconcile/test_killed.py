@@ -52,13 +52,13 @@ class Killer:
     def __init__(self, host: str, verb: str, count: int) -> None:
         self._moment = (host, verb)
         self._left = count
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self.process: subprocess.Popen[str] | None = None
         self.fired = False
 
     def seen(self, host: str, data: bytes) -> None:
-        with self._lock:
-            if self.process is None or (host, _verb(data)) != self._moment:
+        with self.lock:
+            if self.process is None or (host, verb_of(data)) != self._moment:
                 return
             self._left -= 1
             if self._left == 0:
@@ -67,7 +67,7 @@ class Killer:
                 self.process.wait()
 
 
-def _verb(data: bytes) -> str:
+def verb_of(data: bytes) -> str:
     try:
         return str(json.loads(data)["verb"])
     except (ValueError, KeyError):
@@ -82,7 +82,7 @@ def kill_at(fleet: ReconciledFleet, host: str, verb: str, count: int) -> None:
     served = ServedHosts(fleet.home / "hosts", fleet.hosts, killer.seen)
     command = [sys.executable, "-m", "tests.unit.reconcile.served", str(fleet.home / "hosts"), "reconcile"]
     options = ["--once", "--config", str(config), "--state-folder", str(fleet.home / "state")]
-    with killer._lock:
+    with killer.lock:
         killer.process = subprocess.Popen(
             [*command, *options], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
