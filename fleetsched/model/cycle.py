@@ -23,7 +23,6 @@ class Kind(StrEnum):
     APPLIED = "applied"
     HEALED = "healed"
     ROLLED_BACK = "rolled-back"
-    RECOVERED = "recovered"
     DRIFT = "drift"
     REFUSED = "refused"
     ERROR = "error"
