@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fleetsched.model.proposal import Proposal
+from fleetsched.model.proposal import Account, Proposal
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class Change:
         files: new content by path below the fleet repository's folder.
         why: the explanation, as text.
         fingerprint: of everything that the choice was made from.
+        account: what a pull request's body tells beside why; a forge without bodies leaves it out.
     """
 
     goal: str
@@ -28,6 +29,7 @@ class Change:
     why: str
     fingerprint: str
     files: Mapping[str, bytes] = field(hash=False)
+    account: Account = Account()
 
 
 @dataclass(frozen=True, slots=True)
