@@ -100,5 +100,14 @@ class Forge(ABC):
         """Close it without merging: it is not proposed again until something changes."""
 
     @abstractmethod
+    def report(self, proposal: Proposal, text: str) -> Proposal:
+        """Note on a merged proposal what its goal's hosts made of it; the same text again changes nothing.
+
+        Args:
+            proposal: as last listed.
+            text: a few lines; what hosts said is quoted in it, so it is foreign text.
+        """
+
+    @abstractmethod
     def diff(self, proposal: Proposal) -> str:
         """Show what merging it changes, as a unified diff."""

@@ -19,13 +19,14 @@ from fleetsched.errors import FleetschedError, InputError, Problem, RefusedError
 from fleetsched.fleetrepo.branches import Branches, Update
 from fleetsched.forge.interface import Change, Forge, Listing
 from fleetsched.model.position import Position
-from fleetsched.model.proposal import BRANCHES, GOAL_NAME, Approval, Proposal, State
+from fleetsched.model.proposal import BRANCHES, GOAL_NAME, MOST_REPORTS, Approval, Proposal, Report, State
 from fleetsched.secrets import redact
 
 _RECORDS = "refs/fleetsched/proposals/"
 _SEEN_BRANCHES, _SEEN_RECORDS = "refs/fleetsched/seen/branches/", "refs/fleetsched/seen/proposals/"
 _FILE = "proposal.json"
 _MOST_BYTES = 512 << 10
+_MOST_REPORT = 4000
 
 
 class LocalForge(Forge):
@@ -150,6 +151,17 @@ class LocalForge(Forge):
         tip = self._heads.get(proposal.goal, "")
         self._write(closed, f"closed: {reason}" if reason else "closed", *self._gone(proposal), keep=tip)
         return closed
+
+    def report(self, proposal: Proposal, text: str) -> Proposal:
+        """See `Forge`."""
+        text = redact(text)
+        text = text if len(text) <= _MOST_REPORT else f"{text[: _MOST_REPORT - 4]}\n..."
+        if proposal.reports and proposal.reports[-1].text == text:
+            return proposal
+        report = Report(self._now(), self._branches.who(), text)
+        told = replace(proposal, reports=(*proposal.reports, report)[-MOST_REPORTS:], updated_at=report.at)
+        self._write(told, "reported", keep=self._heads.get(proposal.goal, ""))
+        return told
 
     def diff(self, proposal: Proposal) -> str:
         """See `Forge`."""

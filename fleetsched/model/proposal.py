@@ -80,6 +80,24 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """What became of the proposal's policy on its goal's hosts, after it was merged.
+
+    Attributes:
+        at: RFC 3339 time.
+        by: `Name <e-mail>` of who says so.
+    """
+
+    at: str
+    by: str
+    text: str
+
+
+MOST_REPORTS = 20
+"""How many of them a proposal keeps, the newest."""
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
     """One goal's proposal at one moment.
 
@@ -95,6 +113,7 @@ class Proposal:
         approvals: of any commit; those of an older one do not count.
         reason: why it was closed.
         merged_as: the merge commit.
+        reports: what the hosts made of it, newest last.
     """
 
     goal: str
@@ -112,6 +131,7 @@ class Proposal:
     approvals: tuple[Approval, ...] = ()
     reason: str = ""
     merged_as: str = ""
+    reports: tuple[Report, ...] = ()
 
     @property
     def branch(self) -> str:
@@ -129,15 +149,21 @@ class Proposal:
 
     def to_wire(self) -> dict[str, Any]:
         """Write the record's form of it."""
-        approvals = [asdict(approval) for approval in self.approvals]
-        return {"version": 1, **asdict(self), "state": str(self.state), "approvals": approvals}
+        lists = {
+            "approvals": [asdict(approval) for approval in self.approvals],
+            "reports": [asdict(report) for report in self.reports],
+        }
+        return {"version": 1, **asdict(self), "state": str(self.state), **lists}
 
     @classmethod
     def from_wire(cls, value: Mapping[str, Any]) -> Proposal:
         """Read a record that fits its schema."""
-        fields = {name: value[name] for name in value if name not in ("version", "state", "approvals")}
+        fields = {
+            name: value[name] for name in value if name not in ("version", "state", "approvals", "reports")
+        }
         approvals = tuple(Approval(**approval) for approval in value["approvals"])
-        return cls(state=State(value["state"]), approvals=approvals, **fields)
+        reports = tuple(Report(**report) for report in value.get("reports", ()))
+        return cls(state=State(value["state"]), approvals=approvals, reports=reports, **fields)
 
 
 def _address(person: str) -> str:
