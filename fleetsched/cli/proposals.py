@@ -25,7 +25,7 @@ from fleetsched.cli.say import complain, say, say_record
 from fleetsched.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from fleetsched.model.controller import Trust
+    from fleetsched.model.controller import Controller
     from fleetsched.model.fleet import Fleet
     from fleetsched.model.plan import Plan
     from fleetsched.operations.propose import Proposed
@@ -142,11 +142,12 @@ def merge(goal: Goal, repository: Repository = None, config: Config = None) -> N
     """Merge an approved proposal into the trusted branch."""
     from fleetsched.operations import proposals as operation
 
-    root, trust = _place(repository, config)
-    merged = operation.merge(root, trust, goal)
-    say(f"proposal for goal {goal} merged into {trust.branch} as {merged.proposal.merged_as[:12]}")
+    root, controller = _place(repository, config)
+    branch = controller.trust.branch
+    merged = operation.merge(root, controller, goal)
+    say(f"proposal for goal {goal} merged into {branch} as {merged.proposal.merged_as[:12]}")
     if merged.checked_out:
-        say(f"this checkout of {trust.branch} was brought to it\nnext: fleetsched plan")
+        say(f"this checkout of {branch} was brought to it\nnext: fleetsched plan")
     else:
         say("next: git pull, then fleetsched plan")
 
@@ -230,7 +231,7 @@ def _planner(fleet: FleetOptions, state: Path | None, hosts: bool) -> Planner | 
     return ask
 
 
-def _place(repository: Path | None, config: Path | None) -> tuple[Path, Trust]:
+def _place(repository: Path | None, config: Path | None) -> tuple[Path, Controller]:
     from fleetsched.fleetrepo.controller import load_controller
 
-    return find_repository(repository), load_controller(config).trust
+    return find_repository(repository), load_controller(config)

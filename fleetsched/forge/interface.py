@@ -51,6 +51,23 @@ class Listing:
         return next((proposal for proposal in self.proposals if proposal.goal == goal), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a check says of a commit.
+
+    Attributes:
+        name: of the check; there is one result and one comment of each name.
+        title: one line.
+        text: Markdown.
+    """
+
+    commit: str
+    name: str
+    good: bool
+    title: str
+    text: str
+
+
 class Forge(ABC):
     """A place for proposals; there is at most one a goal. Every change is made whole or not at all.
 
@@ -106,6 +123,14 @@ class Forge(ABC):
         Args:
             proposal: as last listed.
             text: a few lines; what hosts said is quoted in it, so it is foreign text.
+        """
+
+    @abstractmethod
+    def judge(self, judged: Judged) -> str:
+        """Say how a check of a commit went, where its proposal is looked at; return where that is.
+
+        Raises:
+            RefusedError: the forge has no place for it.
         """
 
     @abstractmethod

@@ -74,8 +74,8 @@ class Comment:
 class PullRequests(ABC):
     """The pull requests of one repository.
 
-    Every method raises FleetschedError where the forge does not answer or does not let it be done, RefusedError
-    where it refuses this one change, and ConflictError where somebody else changed the same.
+    Every method raises FleetschedError where the forge does not answer or does not let it be done,
+    RefusedError where it refuses this one change, and ConflictError where somebody else changed the same.
 
     Attributes:
         forge: its name for people.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a pull request's body carries for fleetsched itself, in a comment of HTML that people do not see.
 
-Whoever may edit a body can change it: it decides only whether something is proposed again, and whether a branch
-is as fleetsched left it. What may be merged is decided by reviews and by Git.
+Whoever may edit a body can change it: it decides only whether something is proposed again. Whether a branch
+is as fleetsched left it, and what may be merged, is decided by Git and by reviews.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from fleetsched.documents.node import shown
 from fleetsched.errors import ConflictError, FleetschedError, RefusedError
+from fleetsched.views.proposal import line_of
 
 _MOST_SAID = 200
 
@@ -26,7 +26,7 @@ def trouble(
         headers: of the answer.
     """
     low = {name.lower(): value for name, value in headers.items()}
-    because = f": {shown(said[:_MOST_SAID])}" if said else ""
+    because = f": {line_of(said, _MOST_SAID)}" if said else ""
     what = f"{forge}, {repository}: cannot {doing}"
     limited = status == 429 or (
         status == 403 and (low.get("x-ratelimit-remaining") == "0" or "retry-after" in low)
