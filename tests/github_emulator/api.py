@@ -190,7 +190,7 @@ def _member(api: Api, user: User, values: dict[str, str], query: Any, body: Any)
 def _user(api: Api, user: User, values: Any, query: Any, body: Any) -> tuple[int, Any]:
     if user.app:
         raise Refusal(403, "Resource not accessible by integration")
-    return 200, {"login": user.login}
+    return 200, {"login": user.login, "user_view_type": "private"}
 
 
 _HANDLERS: dict[str, Handler] = {
