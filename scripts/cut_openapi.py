@@ -56,7 +56,9 @@ def references(value: Any) -> set[str]:
 def main(whole: Path, output: Path) -> None:
     """Write the subset."""
     source = json.loads(whole.read_text())
-    paths = {path: {each: source["paths"][path][each] for each in methods} for path, methods in _PATHS.items()}
+    paths = {
+        path: {each: source["paths"][path][each] for each in methods} for path, methods in _PATHS.items()
+    }
     components: dict[str, dict[str, Any]] = {}
     left = references(paths)
     while left:
@@ -65,7 +67,10 @@ def main(whole: Path, output: Path) -> None:
         if name not in components.setdefault(kind, {}):
             found = components[kind][name] = source["components"][kind][name]
             left |= references(found)
-    info = {**source["info"], "description": "The part of GitHub's OpenAPI description that tests use; MIT licence."}
+    info = {
+        **source["info"],
+        "description": "The part of GitHub's OpenAPI description that tests use; MIT licence.",
+    }
     cut = {"openapi": source["openapi"], "info": info}
     cut |= {"paths": bare(paths, names=True), "components": bare(components)}
     output.write_text(json.dumps(cut, indent=1, sort_keys=True) + "\n")

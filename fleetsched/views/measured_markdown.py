@@ -82,7 +82,8 @@ def loses_markdown(evidence: Sequence[Evidence], rows: int) -> Iterator[str]:
     if not evidence:
         yield "Unknown: nothing was measured. Its README says where its author expects it to fail."
     elif not lines:
-        yield "Nothing of what was measured got worse, and all guardrails hold."
+        guarded = any(metric.guardrail is not None for each in evidence for metric in each.measured)
+        yield "Nothing of what was measured got worse" + (", and all guardrails hold." if guarded else ".")
     yield from lines[:most]
     if len(lines) > most:
         yield f"- ... cut: {len(lines)} in all"

@@ -68,7 +68,11 @@ class Api:
             "closed_at": None if pull.state == "open" else pull.at,
             "merged_at": pull.at if merged else None,
             "merge_commit_sha": pull.merged_as or None,
-            "head": {"ref": pull.branch, "sha": pull.head, "repo": {"full_name": pull.fork or name["full_name"]}},
+            "head": {
+                "ref": pull.branch,
+                "sha": pull.head,
+                "repo": {"full_name": pull.fork or name["full_name"]},
+            },
             "base": {"ref": pull.base, "sha": self.repository.tip(pull.base), "repo": name},
         }
 

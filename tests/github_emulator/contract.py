@@ -117,7 +117,9 @@ class Contract:
 
     def _errors(self, schema: Any, value: Any) -> list[str]:
         validator = OAS30Validator(schema, registry=self._registry)
-        return [f"{list(error.absolute_path)}: {error.message[:200]}" for error in validator.iter_errors(value)]
+        return [
+            f"{list(error.absolute_path)}: {error.message[:200]}" for error in validator.iter_errors(value)
+        ]
 
 
 @cache
