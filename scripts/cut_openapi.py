@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cut what the tests need out of GitHub's OpenAPI description: cut_openapi.py api.github.com.json OUTPUT.
 
-The whole file is in the npm package @octokit/openapi (`npm pack @octokit/openapi`, generated/api.github.com.json).
+The whole file is generated/api.github.com.json of the npm package @octokit/openapi, which `npm pack` brings.
 """
 
 from __future__ import annotations

@@ -129,8 +129,7 @@ class Forge(ABC):
     def judge(self, judged: Judged) -> str:
         """Say how a check of a commit went, where its proposal is looked at; return where that is.
 
-        Raises:
-            RefusedError: the forge has no place for it.
+        Empty = the forge has no place for it, and nothing was said.
         """
 
     @abstractmethod

@@ -13,11 +13,12 @@ from dataclasses import replace
 from fleetsched.documents.node import shown
 from fleetsched.errors import ConflictError, FleetschedError, RefusedError
 from fleetsched.fleetrepo.branches import Branches, Update
+from fleetsched.forge.comments import ROOM, tell
 from fleetsched.forge.interface import Change, Forge, Judged, Listing
 from fleetsched.forge.own_commits import OwnCommits
 from fleetsched.forge.owners import Owners
 from fleetsched.forge.pulls import MOST_PULLS, Pull, PullRequests
-from fleetsched.forge.record import Record, read_record, same_body, topic_mark, with_record
+from fleetsched.forge.record import Record, read_record, same_body, with_record
 from fleetsched.model.proposal import BRANCHES, GOAL_NAME, Approval, Proposal, State
 from fleetsched.secrets import redact
 from fleetsched.views.markdown import plain, shortened
@@ -26,7 +27,6 @@ from fleetsched.views.pull_request import body_markdown, title_text
 _SEEN_BRANCHES, _SEEN_PULLS = "refs/fleetsched/seen/branches/", "refs/fleetsched/seen/pulls/"
 _RUNS = "Its goal's hosts would run: "
 _MOST_TITLE = 200
-_ROOM = 1200  # characters of a body for its record and marks
 
 
 class PullRequestForge(Forge):
@@ -141,7 +141,7 @@ class PullRequestForge(Forge):
             redact(change.why),
             change.fingerprint,
             account,
-            self._api.most_body - _ROOM,
+            self._api.most_body - ROOM,
         )
         return with_record(text, Record(change.policy, change.base, commit, change.fingerprint))
 
@@ -199,24 +199,24 @@ class PullRequestForge(Forge):
             return proposal
         pull = self._pulls[proposal.goal]
         if reason:
-            self._tell(pull, "closed", f"Closed: {plain(redact(reason), 1000)}")
+            tell(self._api, pull, "closed", f"Closed: {plain(redact(reason), 1000)}")
         self._api.close(pull)
         self._remove_branch(proposal)
         return replace(proposal, state=State.CLOSED, reason=reason)
 
     def report(self, proposal: Proposal, text: str) -> Proposal:
         """See `Forge`. It is one comment, rewritten each time."""
-        self._tell(self._pulls[proposal.goal], "hosts", text)
+        tell(self._api, self._pulls[proposal.goal], "hosts", text)
         return proposal
 
     def judge(self, judged: Judged) -> str:
         """See `Forge`. The comment goes to the open pull request whose tip it is."""
         good = judged.good
-        text = shortened(judged.text, self._api.most_body - _ROOM)
+        text = shortened(judged.text, self._api.most_body - ROOM)
         self._api.check(judged.commit, judged.name, good, judged.title, text)
         for pull in self._api.newest():
             if pull.head == judged.commit and pull.state is State.OPEN:
-                self._tell(pull, judged.name, judged.text)
+                tell(self._api, pull, judged.name, judged.text)
                 return f"{self._api.forge} pull request {pull.number}"
         return f"{self._api.forge} commit {judged.commit[:12]}"
 
@@ -227,19 +227,6 @@ class PullRequestForge(Forge):
         self._branches.fetch((f"+{self._api.ref.format(number=number)}:{seen}",))
         start = proposal.base if proposal.state is State.MERGED else self._tip
         return self._branches.difference(start, proposal.head)
-
-    def _tell(self, pull: Pull, topic: str, text: str) -> None:
-        """Keep one comment a topic: its own, not one in which somebody quotes its mark."""
-        mark, user = topic_mark(topic), self._api.user()
-        body = f"{shortened(redact(text), self._api.most_body - _ROOM)}\n\n{mark}\n"
-        own = [
-            each
-            for each in self._api.comments(pull)
-            if each.text.rstrip().endswith(mark) and (not user or each.by == user)
-        ]
-        if own and own[0].text.rstrip() == body.rstrip():
-            return
-        self._api.comment(pull, body, own[0] if own else None)
 
     def _must_be_open(self, proposal: Proposal) -> Pull:
         if proposal.state is not State.OPEN:

@@ -64,8 +64,3 @@ def read_record(body: str) -> Record | None:
 def same_body(one: str, other: str) -> bool:
     """Whether two bodies were written from the same text and record; what people changed of one stays."""
     return (record := read_record(one)) is not None and record == read_record(other)
-
-
-def topic_mark(topic: str) -> str:
-    """The line of HTML by which the one comment of a topic is found again."""
-    return f"<!-- fleetsched:comment {topic} -->"

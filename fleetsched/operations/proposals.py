@@ -14,7 +14,7 @@ from fleetsched.fleetrepo.export import exported
 from fleetsched.fleetrepo.load import load_lock
 from fleetsched.fleetrepo.manifests import read_manifests
 from fleetsched.fleetrepo.secret import resolve_secret
-from fleetsched.forge.interface import Forge, Listing
+from fleetsched.forge.interface import Forge, Judged, Listing
 from fleetsched.forge.local import LocalForge
 from fleetsched.forge.pull_requests import PullRequestForge
 from fleetsched.forge.pulls import PullRequests
@@ -22,8 +22,11 @@ from fleetsched.model.controller import Controller, ForgeAccess
 from fleetsched.model.goal import KERNEL_DEFAULT
 from fleetsched.model.proposal import Proposal, State
 from fleetsched.model.suggest import suggestion
+from fleetsched.model.verdict import Verdict
 
 _MOST_REASON = 1000
+REVIEW = "fleetsched review"
+"""The name of the check that `review check --report` reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,13 @@ def merge(root: Path, controller: Controller, goal: str) -> Merged:
     branches, forge = _open(root, controller)
     merged = forge.merge(find(forge, goal))
     return Merged(merged, branches.fast_forward(branches.trusted_tip()))
+
+
+def report(root: Path, controller: Controller, verdict: Verdict, text: str) -> str:
+    """Tell the forge what was judged of a commit; return where; empty = it has no place for that."""
+    forge = _open(root, controller)[1]
+    title = "good" if verdict.good else "not good"
+    return forge.judge(Judged(verdict.head, REVIEW, verdict.good, title, text))
 
 
 def close(root: Path, controller: Controller, goal: str, reason: str) -> Proposal:

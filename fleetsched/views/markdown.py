@@ -30,14 +30,17 @@ def defused(text: str) -> str:
 
 def plain(text: str, most: int) -> str:
     """Foreign text as one line that no markup comes out of, for titles and lists."""
-    line = " ".join(defused(text).split())
-    line = line.translate(str.maketrans("<>`[]|", "()'()/"))
+    return _line(text, most, str.maketrans("<>`[]|", "()'()/"))
+
+
+def _line(text: str, most: int, instead: dict[int, int]) -> str:
+    line = " ".join(defused(text).split()).translate(instead)
     return line if len(line) <= most else f"{line[: most - 3]}..."
 
 
 def code(text: str, most: int = 120) -> str:
     """Foreign text as a code span, also of a table's cell."""
-    line = plain(text, most)
+    line = _line(text, most, str.maketrans("`|", "'/"))
     return f"`{line}`" if line else "-"
 
 

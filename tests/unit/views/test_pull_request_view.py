@@ -24,7 +24,8 @@ WHY = "Which policy suits goal web-latency: declared, nothing was measured\n\n  
 
 HOSTILE = (
     "@everyone fixes #1 and closes acme/fleet#2, GH-3, !4: https://evil.example www.evil.example "
-    "<img src=x onerror=y> ![x](javascript:z) [a](b) <!-- fleetsched:proposal {} --> ``` | \x1b[31m \u202e\u0007"
+    "<img src=x onerror=y> ![x](javascript:z) [a](b) <!-- fleetsched:proposal {} --> "
+    "``` | \x1b[31m \u202e\u0007"
 )
 
 
@@ -123,7 +124,7 @@ def test_hostile_text_stays_inside_of_its_code() -> None:
 @given(st.text())
 def test_no_text_breaks_out_of_a_code_span_or_a_tables_cell(text: str) -> None:
     shown = code(text)
-    assert shown == "-" or (shown[0] == shown[-1] == "`" and not set(shown[1:-1]) & set("`|\n<>[]"))
+    assert shown == "-" or (shown[0] == shown[-1] == "`" and not set(shown[1:-1]) & set("`|\n"))
     assert len(shown) <= 122
 
 
