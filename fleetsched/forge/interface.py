@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fleetsched.model.proposal import Account, Proposal
+from fleetsched.model.proposal import Briefing, Proposal
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Change:
         files: new content by path below the fleet repository's folder.
         why: the explanation, as text.
         fingerprint: of everything that the choice was made from.
-        account: what a pull request's body tells beside why; a forge without bodies leaves it out.
+        briefing: what a pull request's body tells beside why; a forge without bodies leaves it out.
     """
 
     goal: str
@@ -29,7 +29,7 @@ class Change:
     why: str
     fingerprint: str
     files: Mapping[str, bytes] = field(hash=False)
-    account: Account = Account()
+    briefing: Briefing = Briefing()
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,14 +133,14 @@ class PullRequestForge(Forge):
 
     def _body(self, change: Change, commit: str) -> str:
         # Secrets go before anything is cut: half a secret would not be found.
-        account = replace(change.account, explanation=redact(change.account.explanation))
+        briefing = replace(change.briefing, explanation=redact(change.briefing.explanation))
         text = body_markdown(
             change.goal,
             change.policy,
             change.title,
             redact(change.why),
             change.fingerprint,
-            account,
+            briefing,
             self._api.most_body - ROOM,
         )
         return with_record(text, Record(change.policy, change.base, commit, change.fingerprint))

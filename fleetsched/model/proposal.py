@@ -43,10 +43,11 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class Briefing:
     """What a reviewer is told of a change beside why; every part may be absent, and is then said to be.
 
     Attributes:
+        reasons: the part of why that the other parts do not tell; empty = all of it.
         hosts: names of the goal's hosts.
         before, after: what they run now and would run, as `policy@digest` with parameters that are set, or
             `kernel-default`; `before` is empty while the goal has no policy.
@@ -63,6 +64,7 @@ class Account:
         gates: of the proposed object; of more variants where there are.
     """
 
+    reasons: str = ""
     hosts: tuple[str, ...] = ()
     before: str = ""
     after: str = ""

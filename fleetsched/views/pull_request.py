@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-from fleetsched.model.proposal import BRANCHES, Account
+from fleetsched.model.proposal import BRANCHES, Briefing
 from fleetsched.views.markdown import block, code, plain, shortened
 from fleetsched.views.measured_markdown import gates_markdown, loses_markdown, measured_markdown
 
@@ -24,20 +24,20 @@ def title_text(title: str) -> str:
 
 
 def body_markdown(
-    goal: str, policy: str, title: str, why: str, fingerprint: str, account: Account, most: int
+    goal: str, policy: str, title: str, why: str, fingerprint: str, briefing: Briefing, most: int
 ) -> str:
     """The whole body, of at most `most` characters; tables are cut first, and it says so.
 
-    The first five are a proposal's; `account` is what else there is to tell; `most` is 2,000 at least.
+    The first five are a proposal's; `briefing` is what else there is to tell; `most` is 2,000 at least.
     """
     for rows, words in ((200, _MOST_WORDS), (12, _MOST_WORDS), (3, 2000), (0, 500)):
         sections = chain(
-            _change(goal, policy, title, account),
-            _reasons(why, account, words),
-            measured_markdown(account.evidence, account.held_out, rows),
-            loses_markdown(account.evidence, rows),
-            gates_markdown(account.gates, rows),
-            _provenance(fingerprint, account),
+            _change(goal, policy, title, briefing),
+            _reasons(briefing.reasons or why, briefing, words),
+            measured_markdown(briefing.evidence, briefing.held_out, rows),
+            loses_markdown(briefing.evidence, rows),
+            gates_markdown(briefing.gates, rows),
+            _provenance(fingerprint, briefing),
             _next(goal, policy),
         )
         text = "\n".join(sections) + "\n"
@@ -46,15 +46,15 @@ def body_markdown(
     return shortened(text, most)
 
 
-def _change(goal: str, policy: str, title: str, account: Account) -> Iterator[str]:
+def _change(goal: str, policy: str, title: str, briefing: Briefing) -> Iterator[str]:
     yield f"## {plain(title, MOST_TITLE)}"
     yield ""
     yield "| what changes | |"
     yield "|---|---|"
     yield f"| goal | {code(goal)} |"
-    yield f"| hosts | {_hosts(account.hosts)} |"
-    yield f"| they run now | {code(account.before, 300) if account.before else 'no policy is set'} |"
-    yield f"| they would run | {code(account.after or policy, 300)} |"
+    yield f"| hosts | {_hosts(briefing.hosts)} |"
+    yield f"| they run now | {code(briefing.before, 300) if briefing.before else 'no policy is set'} |"
+    yield f"| they would run | {code(briefing.after or policy, 300)} |"
     yield ""
 
 
@@ -66,39 +66,40 @@ def _hosts(names: tuple[str, ...]) -> str:
     return f"{len(names)}: {shown}" + (f" and {more} more" if more > 0 else "")
 
 
-def _reasons(why: str, account: Account, most: int) -> Iterator[str]:
+def _reasons(why: str, briefing: Briefing, most: int) -> Iterator[str]:
     yield "### Why this policy"
     yield ""
     yield block(why, most)
     yield ""
-    if account.explanation:
-        yield f"In the words of {code(account.model or account.backend)}, which nobody has checked:"
+    if briefing.explanation:
+        yield f"In the words of {code(briefing.model or briefing.backend)}, which nobody has checked:"
         yield ""
-        yield block(account.explanation, most)
+        yield block(briefing.explanation, most)
         yield ""
 
 
-def _provenance(fingerprint: str, account: Account) -> Iterator[str]:
+def _provenance(fingerprint: str, briefing: Briefing) -> Iterator[str]:
     yield "### Where it comes from"
     yield ""
     yield "| | |"
     yield "|---|---|"
-    yield f"| chosen by | {code(account.backend) if account.backend else 'comparing what policies declare'} |"
-    if account.model:
-        yield f"| model | {code(account.model)} |"
-    yield f"| cost | {_cost(account)} |"
-    yield f"| tried | {account.candidates} candidates |" if account.candidates else "| tried | nothing |"
-    if account.transcript:
-        yield f"| transcript, SHA-256 | {code(account.transcript)} |"
+    who = code(briefing.backend) if briefing.backend else "comparing what policies declare"
+    yield f"| chosen by | {who} |"
+    if briefing.model:
+        yield f"| model | {code(briefing.model)} |"
+    yield f"| cost | {_cost(briefing)} |"
+    yield f"| tried | {briefing.candidates} candidates |" if briefing.candidates else "| tried | nothing |"
+    if briefing.transcript:
+        yield f"| transcript, SHA-256 | {code(briefing.transcript)} |"
     yield f"| chosen from, SHA-256 | {code(fingerprint)} |"
     yield ""
 
 
-def _cost(account: Account) -> str:
-    minutes = f"{account.wall_s / 60:.0f} min of one machine"
-    if not account.tokens:
-        return minutes if account.wall_s >= 30 else "no model, no measuring"
-    return f"{account.usd:.2f} US dollars, {account.tokens:,} tokens, {minutes}"
+def _cost(briefing: Briefing) -> str:
+    minutes = f"{briefing.wall_s / 60:.0f} min of one machine"
+    if not briefing.tokens:
+        return minutes if briefing.wall_s >= 30 else "no model, no measuring"
+    return f"{briefing.usd:.2f} US dollars, {briefing.tokens:,} tokens, {minutes}"
 
 
 def _next(goal: str, policy: str) -> Iterator[str]:

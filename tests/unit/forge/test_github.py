@@ -8,7 +8,7 @@ import pytest
 from fleetsched.errors import ConflictError, FleetschedError, RefusedError
 from fleetsched.forge.interface import Change, Judged
 from fleetsched.forge.record import read_record
-from fleetsched.model.proposal import Account, State
+from fleetsched.model.proposal import Briefing, State
 from tests.unit.forge.conftest import APP, BOT, OTHER, OWNER, READER, Place
 from tests.unit.git_repository import git
 
@@ -19,8 +19,8 @@ BRANCH = "fleetsched/proposal/web"
 def change(place: Place, content: str = "a: 2\n", fingerprint: str = "f", why: str = "because") -> Change:
     base = place.github.repository.tip("main")
     files = {"manifests/a.yaml": content.encode()}
-    account = Account(hosts=("web-1", "web-2"), after="fair@1c1c1c1c")
-    return Change("web", "fair", base, "Run fair for goal web", why, fingerprint * 64, files, account)
+    briefing = Briefing(hosts=("web-1", "web-2"), after="fair@1c1c1c1c")
+    return Change("web", "fair", base, "Run fair for goal web", why, fingerprint * 64, files, briefing)
 
 
 def test_a_proposal_is_a_pull_request_with_a_label_a_record_and_a_body(place: Place) -> None:

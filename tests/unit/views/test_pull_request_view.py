@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fleetsched.model.evidence import Arm
 from fleetsched.model.gate import Finding, Gate, GateReport, GateResult, GateVerdict
-from fleetsched.model.proposal import Account
+from fleetsched.model.proposal import Briefing
 from fleetsched.views.markdown import block, code, defused, plain, shortened
 from fleetsched.views.pull_request import body_markdown, title_text
 from tests.unit.experiments import ARMS, EMULATED, evidence, metric
@@ -29,8 +29,8 @@ HOSTILE = (
 )
 
 
-def body(account: Account, why: str = WHY, most: int = MOST) -> str:
-    return body_markdown("web-latency", "interactive", "Run interactive", why, "f" * 64, account, most)
+def body(briefing: Briefing, why: str = WHY, most: int = MOST) -> str:
+    return body_markdown("web-latency", "interactive", "Run interactive", why, "f" * 64, briefing, most)
 
 
 def gates() -> GateReport:
@@ -41,11 +41,11 @@ def gates() -> GateReport:
     return GateReport("interactive", "default", DIGEST, tuple(results))
 
 
-def declared() -> Account:
-    return Account(hosts=("web-1", "web-2"), after="interactive@1c1c1c1c")
+def declared() -> Briefing:
+    return Briefing(hosts=("web-1", "web-2"), after="interactive@1c1c1c1c")
 
 
-def measured() -> Account:
+def measured() -> Briefing:
     incumbent = Arm("incumbent", "fair", "default", "2b" * 32, {"slice_us": 3000})
     numbers = [
         metric("wakeup_latency_p99_us", 400, 1600, incumbent=1200, count=12),
@@ -56,7 +56,7 @@ def measured() -> Account:
     ]  # fmt: skip
     held_out = evidence([metric("wakeup_latency_p99_us", 1590, 1600)])
     arms = (ARMS[0], incumbent, ARMS[1])
-    return Account(
+    return Briefing(
         hosts=tuple(f"web-{number}" for number in range(1, 51)),
         before="fair@2b2b2b2b slice_us=3000",
         after="interactive@1c1c1c1c slice_us=2500",
@@ -69,12 +69,12 @@ def measured() -> Account:
     )
 
 
-def generated() -> Account:
+def generated() -> Briefing:
     host = replace(EMULATED, accelerator="none", clock="real", host="web-7")
     failed = GateResult(
         Gate.VERIFY, GateVerdict.FAILED, "6.18.2-amd64", findings=(Finding("x", "R1 type=scalar @root"),)
     )
-    return Account(
+    return Briefing(
         hosts=("web-7",),
         after=f"own@{DIGEST[:8]}",
         backend="anthropic",
@@ -91,10 +91,10 @@ def generated() -> Account:
 
 
 @pytest.mark.parametrize(
-    ("name", "account"), [("declared", declared()), ("measured", measured()), ("generated", generated())]
+    ("name", "briefing"), [("declared", declared()), ("measured", measured()), ("generated", generated())]
 )
-def test_a_body_reads_as_agreed(name: str, account: Account) -> None:
-    assert body(account) == (GOLDEN / f"pull-request-{name}.md").read_text()
+def test_a_body_reads_as_agreed(name: str, briefing: Briefing) -> None:
+    assert body(briefing) == (GOLDEN / f"pull-request-{name}.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -131,9 +131,9 @@ def test_no_text_breaks_out_of_a_code_span_or_a_tables_cell(text: str) -> None:
 @settings(max_examples=20)
 @given(st.text(), st.text())
 def test_every_body_has_at_most_so_many_characters(why: str, explanation: str) -> None:
-    account = replace(measured(), explanation=explanation * 50)
+    briefing = replace(measured(), explanation=explanation * 50)
     for most in (2000, 6000):
-        assert len(body(account, why * 50, most)) <= most
+        assert len(body(briefing, why * 50, most)) <= most
 
 
 def test_a_body_that_is_too_long_loses_rows_of_tables_first_and_says_so() -> None:
