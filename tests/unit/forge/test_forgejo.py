@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Forgejo's adapter: answers fit pyforgejo's types, which come from the published schema, requests its names."""
+"""Forgejo: answers fit the types that pyforgejo has from the published schema, requests its names."""
 
 from __future__ import annotations
 
