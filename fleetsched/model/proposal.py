@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from fleetsched.model.evidence import Evidence
+from fleetsched.model.gate import GateReport
+
 BRANCHES = "fleetsched/proposal/"
 """What every proposal's branch begins with; the goal's name follows."""
 
@@ -37,6 +40,45 @@ class Approval:
     commit: str
     at: str
     runs: str
+
+
+@dataclass(frozen=True, slots=True)
+class Briefing:
+    """What a reviewer is told of a change beside why; every part may be absent, and is then said to be.
+
+    Attributes:
+        reasons: the part of why that the other parts do not tell; empty = all of it.
+        hosts: names of the goal's hosts.
+        before, after: what they run now and would run, as `policy@digest` with parameters that are set, or
+            `kernel-default`; `before` is empty while the goal has no policy.
+        backend: who chose: `catalogue` or `anthropic`; empty = what policies declare was compared.
+        model: of language; empty = none.
+        transcript: SHA-256 of the record of the conversation with it.
+        explanation: of the backend, for the reviewer; of a language model, so it is foreign text.
+        usd: what it cost, in US dollars.
+        tokens: in and out, cached ones too.
+        wall_s: seconds of this machine's time.
+        candidates: how many were tried.
+        evidence: of the final comparison, by workload.
+        held_out: names of the workloads that nothing was chosen or tuned on.
+        gates: of the proposed object; of more variants where there are.
+    """
+
+    reasons: str = ""
+    hosts: tuple[str, ...] = ()
+    before: str = ""
+    after: str = ""
+    backend: str = ""
+    model: str = ""
+    transcript: str = ""
+    explanation: str = ""
+    usd: float = 0.0
+    tokens: int = 0
+    wall_s: float = 0.0
+    candidates: int = 0
+    evidence: tuple[Evidence, ...] = ()
+    held_out: tuple[str, ...] = ()
+    gates: tuple[GateReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

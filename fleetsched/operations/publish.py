@@ -11,7 +11,7 @@ from typing import Any
 
 from fleetsched.errors import ConflictError
 from fleetsched.fleetrepo.branches import Branches, Update
-from fleetsched.model.controller import Trust
+from fleetsched.model.controller import ForgeAccess, Trust
 from fleetsched.model.proposal import State
 from fleetsched.operations.proposals import open_forge
 from fleetsched.secrets import redact_values
@@ -41,7 +41,7 @@ class Publication:
     state: Path | None = None
 
 
-def publish(root: Path, trust: Trust, publication: Publication) -> None:
+def publish(root: Path, trust: Trust, forge: ForgeAccess, publication: Publication) -> None:
     """Push notes and state, and report to the proposals whose merge the revision has.
 
     Raises:
@@ -54,7 +54,7 @@ def publish(root: Path, trust: Trust, publication: Publication) -> None:
         content = publication.state.read_bytes()
         _again_on_conflict(lambda: _push_state(branches, content))
     if publication.reports:
-        _report(branches, publication.commit, publication.reports)
+        _report(branches, forge, publication.commit, publication.reports)
 
 
 def _again_on_conflict(push: Callable[[], None]) -> None:
@@ -95,8 +95,8 @@ def _push_state(branches: Branches, content: bytes) -> None:
     branches.push(Update(STATE_BRANCH, old, commit))
 
 
-def _report(branches: Branches, commit: str, reports: Mapping[str, str]) -> None:
-    forge = open_forge(branches)
+def _report(branches: Branches, access: ForgeAccess, commit: str, reports: Mapping[str, str]) -> None:
+    forge = open_forge(branches, access)
     listing = forge.proposals()
     for goal, text in reports.items():
         proposal = listing.find(goal)

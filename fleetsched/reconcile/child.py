@@ -12,14 +12,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import fleetsched
 from fleetsched.errors import ExitCode, FleetschedError
 from fleetsched.fleetrepo.revision import Revision
-from fleetsched.model.controller import Trust
+from fleetsched.model.controller import ForgeAccess, SecretReference, Trust
 from fleetsched.secrets import redact
 
 LIMIT_S = 300.0
@@ -43,13 +43,15 @@ def fetch(folder: Path, trust: Trust, limit_s: float = LIMIT_S) -> tuple[Revisio
     return Revision(answer["commit"], tuple(answer["objections"])), answer["subject"]
 
 
-def publish(folder: Path, trust: Trust, publication: Mapping[str, Any], limit_s: float = LIMIT_S) -> None:
-    """Push what `operations.publish.Publication` says, given as plain values.
+def publish(
+    folder: Path, trust: Trust, forge: ForgeAccess, publication: Mapping[str, Any], limit_s: float = LIMIT_S
+) -> None:
+    """Push and report what `operations.publish.Publication` says, given as plain values.
 
     Raises:
         GitFailedError: it failed or took too long.
     """
-    _ask("publish", folder, trust, publication, limit_s)
+    _ask("publish", folder, trust, {"forge": asdict(forge), **publication}, limit_s)
 
 
 def _ask(work: str, folder: Path, trust: Trust, given: Mapping[str, Any], limit_s: float) -> dict[str, Any]:
@@ -114,9 +116,10 @@ def _perform(work: str, folder: Path, trust: Trust, given: Mapping[str, Any]) ->
     from fleetsched.operations.publish import Publication
     from fleetsched.operations.publish import publish as carry_out
 
-    publication = Publication(**given)
-    state = Path(publication.state) if publication.state else None
-    carry_out(folder, trust, replace(publication, state=state))
+    token, state = given["forge"]["token"], given["state"]
+    forge = ForgeAccess(**{**given["forge"], "token": SecretReference(**token) if token else None})
+    plain = {name: given[name] for name in ("commit", "notes", "reports")}
+    carry_out(folder, trust, forge, Publication(**plain, state=Path(state) if state else None))
     return {}
 
 

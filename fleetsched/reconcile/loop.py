@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from fleetsched.errors import ExitCode, FleetschedError, InterruptedRunError, LeaseHeldError
 from fleetsched.fleetrepo.revision import Revision
-from fleetsched.model.controller import Trust
+from fleetsched.model.controller import ForgeAccess, Trust
 from fleetsched.model.cycle import Cycle, Event, Kind, events_of
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.reconcile import reconcile
@@ -47,7 +47,7 @@ class GitWork:
     """Git's work; in a process of its own unless a test says otherwise."""
 
     fetch: Callable[[Path, Trust], tuple[Revision, str]] = child.fetch
-    publish: Callable[[Path, Trust, Mapping[str, Any]], None] = child.publish
+    publish: Callable[[Path, Trust, ForgeAccess, Mapping[str, Any]], None] = child.publish
 
 
 @dataclass(slots=True)
@@ -57,6 +57,7 @@ class Loop:
     Attributes:
         state: where everything is kept; the caller has locked it.
         memory: of the state folder.
+        forge: where proposals are.
         trust: its remote is a URL or a path.
         open: the fleet at an approved revision that lies in the clone.
         interval_s: seconds between cycles.
@@ -70,6 +71,7 @@ class Loop:
     interval_s: float
     watchers: Sequence[Watcher]
     memory: Memory
+    forge: ForgeAccess = field(default_factory=ForgeAccess)
     stop: StopRequest = field(default_factory=StopRequest)
     git: GitWork = field(default_factory=GitWork)
     clock: Callable[[], float] = time.monotonic
@@ -167,7 +169,7 @@ class Loop:
         for commit, events in by_commit.items():
             given = _publication(commit, events, state if commit == cycle.revision else None)
             try:
-                self.git.publish(self.state.repository, self.trust, given)
+                self.git.publish(self.state.repository, self.trust, self.forge, given)
             except FleetschedError as error:
                 self._progress(HostEvent("", "not published", _said(error)))
                 return

@@ -65,6 +65,7 @@ def serve(start: Start, stop: StopRequest, say: Callable[[str], None], *, once: 
             controller.reconcile.interval_s,
             [Log(say), Notifier(places(controller.reconcile.notify), say)],
             memory,
+            controller.forge,
             stop,
         )
         if once:

@@ -14,7 +14,7 @@ from fleetsched.fleetrepo.load import load_fleet
 from fleetsched.fleetrepo.revision import Revision
 from fleetsched.helper.simulated import SimulatedHost, SimulatedTransport
 from fleetsched.model.controller import Controller as Settings
-from fleetsched.model.controller import Trust
+from fleetsched.model.controller import ForgeAccess, Trust
 from fleetsched.model.cycle import Cycle, Event
 from fleetsched.operations.catalogue import add_policy
 from fleetsched.operations.fleet import FleetAccess
@@ -93,6 +93,7 @@ class ReconciledFleet:
             60.0,
             [self.diary],
             Memory(folder.path),
+            ForgeAccess(),
             stop or StopRequest(),
             GitWork(fetch_here, publish_here),
             self.clock,
@@ -143,9 +144,9 @@ def fetch_here(folder: Path, trust: Trust) -> tuple[Revision, str]:
     return Revision(answer["commit"], tuple(answer["objections"])), answer["subject"]
 
 
-def publish_here(folder: Path, trust: Trust, given: Mapping[str, Any]) -> None:
+def publish_here(folder: Path, trust: Trust, forge: ForgeAccess, given: Mapping[str, Any]) -> None:
     """What the child does, in this process."""
-    _perform("publish", folder, trust, given)
+    _perform("publish", folder, trust, {"forge": asdict(forge), **given})
 
 
 def _perform(work: str, folder: Path, trust: Trust, given: Mapping[str, Any]) -> dict[str, Any]:
