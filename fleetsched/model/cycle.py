@@ -13,7 +13,8 @@ from fleetsched.model.plan import Action, HostPlan, Observed, Plan
 from fleetsched.model.rollout import Phase
 from fleetsched.model.run import Applied, HostResult
 
-_MOST_HOSTS = 5
+_MOST_HOSTS = 5  # in a text
+_MOST_LISTED = 200  # in an event
 _BAD = (Phase.FAILED, Phase.ROLLED_BACK, Phase.NOT_ROLLED_BACK)
 
 
@@ -42,6 +43,7 @@ class Event:
         revision: the commit; `none` before there was one.
         goal: None = not about one goal.
         text: one line, then perhaps a line a host; foreign text in it.
+        hosts: that it is about, two hundred at most.
         run: of the rollout; empty = of none.
         assignment: what was rolled out, or is held now, as `policy@digest`.
     """
@@ -131,7 +133,8 @@ def _event(
 ) -> Event:
     hosts = tuple(result.host for result in results)
     wanted = plans[hosts[0]].desired.assignment
-    return Event(cycle.began, kind, cycle.revision, goal, text, hosts, run, str(wanted) if wanted else "")
+    named = hosts[:_MOST_LISTED]
+    return Event(cycle.began, kind, cycle.revision, goal, text, named, run, str(wanted) if wanted else "")
 
 
 def _failure(failed: list[HostResult]) -> str:
@@ -146,16 +149,12 @@ def _failure(failed: list[HostResult]) -> str:
 
 
 def _drift(cycle: Cycle, plan: Plan) -> Iterator[Event]:
-    for host in plan.hosts:
-        if host.drifted or host.action is Action.ADOPT:
-            yield Event(
-                cycle.began,
-                Kind.DRIFT,
-                cycle.revision,
-                host.desired.goal,
-                f"{host.host}: {host.reason or host.problem}",
-                (host.host,),
-            )
+    drifted = [host for host in plan.hosts if host.drifted or host.action is Action.ADOPT]
+    for goal in dict.fromkeys(host.desired.goal for host in drifted):
+        hosts = [host for host in drifted if host.desired.goal == goal]
+        names = [host.host for host in hosts]
+        text = f"{_names(names)}: {hosts[0].reason or hosts[0].problem}"
+        yield Event(cycle.began, Kind.DRIFT, cycle.revision, goal, text, tuple(names[:_MOST_LISTED]))
 
 
 def _names(hosts: list[str]) -> str:

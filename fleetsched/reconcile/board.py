@@ -86,6 +86,9 @@ class Board:
             self._serial += 1
             self._moved_at = self._clock()
 
+    def unpublished(self, why: str) -> None:
+        """Nothing is shown of that."""
+
     @property
     def serial(self) -> int:
         """Rises with every change."""

@@ -10,9 +10,7 @@ from fleetsched.model.cycle import Cycle, Event
 from fleetsched.rollout.engine import HostEvent
 from fleetsched.views.plan import printable
 
-_LASTING = frozenset(
-    {"cannot", "enabled", "confirmed", "failed", "unreachable", "reverted", "taking over", "not published"}
-)
+_LASTING = frozenset({"cannot", "enabled", "confirmed", "failed", "unreachable", "reverted", "taking over"})
 
 
 class Log:
@@ -40,6 +38,10 @@ class Log:
         if said != self._last:
             self._last = said
             self._print(said)
+
+    def unpublished(self, why: str) -> None:
+        """Say so."""
+        self._print(f"not published: {why}")
 
     def _print(self, text: str) -> None:
         with self._lock:

@@ -15,18 +15,21 @@ from fleetsched.errors import ExitCode, FleetschedError, InterruptedRunError, Le
 from fleetsched.fleetrepo.revision import Revision
 from fleetsched.model.controller import ForgeAccess, Trust
 from fleetsched.model.cycle import Cycle, Event, Kind, events_of
+from fleetsched.model.rollout import Phase
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.reconcile import reconcile
 from fleetsched.operations.snapshot import write_snapshot
 from fleetsched.reconcile import child
 from fleetsched.reconcile.backoff import Backoff
-from fleetsched.reconcile.memory import Memory, StateFolder
+from fleetsched.reconcile.memory import Memory, StateFolder, prune
 from fleetsched.rollout.engine import HostEvent, StopRequest
 
 STATE_EVERY_S = 600.0
 """How old the pushed state may get while nothing happens."""
 
 _REPORTED = (Kind.APPLIED, Kind.ROLLED_BACK)
+_FAILURES = (Phase.FAILED, Phase.UNREACHABLE, Phase.ROLLED_BACK, Phase.NOT_ROLLED_BACK)
+_MOST_LINES = 5
 
 
 class Watcher(Protocol):
@@ -40,6 +43,9 @@ class Watcher(Protocol):
 
     def ended(self, cycle: Cycle, subject: str, new: Sequence[Event]) -> None:
         """A cycle ended, with what is new in it."""
+
+    def unpublished(self, why: str) -> None:
+        """The remote did not take notes, reports or the state; it is asked again with the next cycle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +139,12 @@ class Loop:
             stop=self.stop,
             may_change=self._applying.is_ready(revision.label, self.clock()),
         )
-        if done.applied is not None and done.code not in (ExitCode.OK, ExitCode.INTERRUPTED):
-            self._applying.failed(revision.label, self.clock())
-        elif done.applied is not None:
-            self._applying.worked()
+        if done.applied is not None:
+            prune(self.state.journals)
+            if any(host.tried and host.phase in _FAILURES for host in done.applied.hosts):
+                self._applying.failed(revision.label, self.clock())
+            else:
+                self._applying.worked()
         return ended(
             done.code,
             done.words,
@@ -171,7 +179,8 @@ class Loop:
             try:
                 self.git.publish(self.state.repository, self.trust, self.forge, given)
             except FleetschedError as error:
-                self._progress(HostEvent("", "not published", _said(error)))
+                for watcher in self.watchers:
+                    watcher.unpublished(_said(error))
                 return
             self.memory.published(events)
         if state is not None:
@@ -206,4 +215,7 @@ def _publication(commit: str, events: Sequence[Mapping[str, Any]], state: Path |
 
 
 def _said(error: FleetschedError) -> str:
-    return f"{error.message} ({error.remedy})" if error.remedy else error.message
+    lines = error.message.splitlines()
+    more = len(lines) - _MOST_LINES
+    said = "; ".join([*lines[:_MOST_LINES], *([f"and {more} more"] if more > 0 else [])])
+    return f"{said} ({error.remedy})" if error.remedy else said

@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fleetsched.files import replace_file
 from fleetsched.model.cycle import Event, Kind
-from fleetsched.secrets import redact_values
+from fleetsched.secrets import redact, redact_values
 
 MOST_EVENTS = 500
 _MOST_PENDING = 100
+_MOST_JOURNALS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,12 @@ class StateFolder:
         return self.path / "state.json"
 
 
+def prune(journals: Path) -> None:
+    """Remove all journals but the newest."""
+    for file in sorted(journals.glob("*.jsonl"))[:-_MOST_JOURNALS]:
+        file.unlink()
+
+
 class Memory:
     """Events, what is still to be published of them, and which lasting ones were told already.
 
@@ -56,20 +63,21 @@ class Memory:
 
     def _read(self) -> dict[str, Any]:
         try:
-            value: dict[str, Any] = json.loads(self._file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        return value
+            value = json.loads(self._file.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return {}  # a power cut can leave half of it: it is a help, and hosts are what decides
+        return value if isinstance(value, dict) else {}
 
     def learn(self, events: Sequence[Event], *, whole: bool) -> list[Event]:
-        """Take a cycle's events; return those that are new.
+        """Take a cycle's events; return those that are new, without secrets.
 
         Args:
             events: all of them.
             whole: whether the cycle came to its end, so that a lasting one that is missing is over.
         """
-        new = [event for event in events if not event.kind.lasts or event.key not in self._lasting]
-        lasting = {event.key for event in events if event.kind.lasts}
+        clean = [replace(event, text=redact(event.text)) for event in events]
+        new = [event for event in clean if not event.kind.lasts or event.key not in self._lasting]
+        lasting = {event.key for event in clean if event.kind.lasts}
         self._lasting = lasting if whole else self._lasting | lasting
         self.events = (*self.events, *new)[-MOST_EVENTS:]
         published = [each for each in new if not each.kind.lasts]

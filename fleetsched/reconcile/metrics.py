@@ -58,9 +58,11 @@ class Metrics:
         """Nothing is counted then."""
 
     def progress(self, event: HostEvent) -> None:
-        """Count what could not be published."""
-        if event.word == "not published":
-            self._unpublished.inc()
+        """Nothing is counted by host."""
+
+    def unpublished(self, why: str) -> None:
+        """Count it."""
+        self._unpublished.inc()
 
     def ended(self, cycle: Cycle, subject: str, new: Sequence[Event]) -> None:
         """Count a cycle."""

@@ -57,6 +57,9 @@ class Notifier:
     def progress(self, event: HostEvent) -> None:
         """Nobody is told of that."""
 
+    def unpublished(self, why: str) -> None:
+        """Nobody is told of that: the metric rises, and the log says why."""
+
     def ended(self, cycle: Cycle, subject: str, new: Sequence[Event]) -> None:
         """Tell what is new."""
         for event in new:

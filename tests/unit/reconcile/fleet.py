@@ -37,6 +37,7 @@ class Diary:
     progress_of: list[HostEvent] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     cycles: list[Cycle] = field(default_factory=list)
+    unpublished_for: list[str] = field(default_factory=list)
     on_word: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     def began(self, at: str) -> None:
@@ -49,6 +50,9 @@ class Diary:
     def ended(self, cycle: Cycle, subject: str, new: Sequence[Event]) -> None:
         self.cycles.append(cycle)
         self.events += new
+
+    def unpublished(self, why: str) -> None:
+        self.unpublished_for.append(why)
 
     def words(self, word: str) -> list[str]:
         """The hosts that reported this word, in order."""

@@ -188,7 +188,7 @@ def test_what_is_told_waits_until_the_remote_takes_it(fleet: ReconciledFleet) ->
     loop = fleet.loop()
     loop.git = GitWork(fetch_here, refuse)
     cycle = loop.once()
-    assert fleet.diary.words("not published") == [""]
+    assert fleet.diary.unpublished_for == ["no"]
 
     fleet.loop().once()  # a new process
 

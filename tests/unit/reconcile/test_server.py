@@ -156,7 +156,7 @@ def test_a_rollout_in_progress_is_shown_and_gone_at_its_end(served: Served) -> N
 def test_metrics_are_what_prometheus_reads(served: Served) -> None:
     served.cycle(APPLIED)
     served.cycle(code=ExitCode.LEASE_HELD)
-    served.metrics.progress(HostEvent("", "not published", "no"))
+    served.metrics.unpublished("no")
     _, headers, text = served.get("/metrics")
     assert headers["content-type"].startswith("text/plain; version=0.0.4")
     found = {
