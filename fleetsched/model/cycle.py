@@ -12,6 +12,7 @@ from fleetsched.model.fleet import Fleet
 from fleetsched.model.plan import Action, HostPlan, Observed, Plan
 from fleetsched.model.rollout import Phase
 from fleetsched.model.run import Applied, HostResult
+from fleetsched.model.state import Held
 
 _MOST_HOSTS = 5  # in a text
 _MOST_LISTED = 200  # in an event
@@ -102,6 +103,15 @@ def events_of(cycle: Cycle) -> list[Event]:
     if cycle.plan is not None:
         found += _drift(cycle, cycle.plan)
     return found
+
+
+def held_now(before: Mapping[str, tuple[Held, ...]], cycle: Cycle) -> dict[str, tuple[Held, ...]]:
+    """What each host holds: its own word, and what was known before of those that could not be asked."""
+    held = {
+        name: seen.status.held if seen.status else before.get(name, ())
+        for name, seen in cycle.observed.items()
+    }
+    return {name: each for name, each in held.items() if each}
 
 
 def _of_run(cycle: Cycle, plan: Plan, applied: Applied) -> Iterator[Event]:

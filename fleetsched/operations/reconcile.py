@@ -11,6 +11,7 @@ from fleetsched.errors import ExitCode, FleetschedError
 from fleetsched.model.fleet import Fleet
 from fleetsched.model.plan import CHANGING, Observed, Plan
 from fleetsched.model.run import Applied, Outlook
+from fleetsched.model.state import Held
 from fleetsched.operations.apply import apply, look_ahead
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.objects import build_objects
@@ -47,6 +48,7 @@ def reconcile(
     report: Callable[[HostEvent], None],
     stop: StopRequest,
     may_change: bool = True,
+    remembered: Mapping[str, Sequence[Held]] | None = None,
     build: Callable[[Fleet, Plan], Mapping[str, bytes]] = build_objects,
 ) -> Reconciled:
     """Bring every host to what the approved revision wants, as `apply` does; nobody is asked.
@@ -57,6 +59,7 @@ def reconcile(
         report: progress of hosts.
         stop: asked for, no further step begins.
         may_change: whether something may be rolled out; what a killed run left is cleared in any case.
+        remembered: what hosts that cannot be asked now have held, as for `plan_hosts`.
         build: makes the objects.
 
     Raises:
@@ -65,6 +68,8 @@ def reconcile(
     hosts = select(access.fleet, EVERY_HOST)
     with plan_these(access, hosts) as planned:
         planned = _take_over(access, planned, journals, report)
+        if remembered:
+            planned = _planned(access, planned, planned.observed, remembered)
         owner = _worked_on(planned)
         if owner:
             return _nothing(planned, ExitCode.LEASE_HELD, f"waits: {owner}")
@@ -72,7 +77,7 @@ def reconcile(
         if not may_change or not any(batch.hosts for each in outlooks for batch in each.batches):
             return _nothing(planned, code, _words(planned.plan, outlooks))
         applied = apply(access, planned, journals=journals, report=report, stop=stop, build=build)
-        after = _look_again(access, planned)
+        after = _planned(access, planned, look_at(planned.reached), remembered)
         return Reconciled(
             applied.exit_code, verdict(applied), after.plan, after.observed, planned.plan, applied
         )
@@ -98,9 +103,18 @@ def _worked_on(planned: Planned) -> str:
 
 
 def _look_again(access: FleetAccess, planned: Planned) -> Planned:
-    observed = look_at(planned.reached)
+    return _planned(access, planned, look_at(planned.reached))
+
+
+def _planned(
+    access: FleetAccess,
+    planned: Planned,
+    observed: Mapping[str, Observed],
+    remembered: Mapping[str, Sequence[Held]] | None = None,
+) -> Planned:
+    """The same hosts planned anew from what they say now."""
     hosts = [session.host for session in planned.reached.sessions.values()]
-    return replace(planned, plan=make_plan(access, hosts, observed), observed=observed)
+    return replace(planned, plan=make_plan(access, hosts, observed, remembered), observed=observed)
 
 
 def _take_over(

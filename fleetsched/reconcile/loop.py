@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from fleetsched.errors import ExitCode, FleetschedError, InterruptedRunError, LeaseHeldError
 from fleetsched.fleetrepo.revision import Revision
 from fleetsched.model.controller import ForgeAccess, Trust
-from fleetsched.model.cycle import Cycle, Event, Kind, events_of
+from fleetsched.model.cycle import Cycle, Event, Kind, events_of, held_now
 from fleetsched.model.rollout import Phase
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.reconcile import reconcile
@@ -101,6 +101,8 @@ class Loop:
         for watcher in self.watchers:
             watcher.began(began)
         cycle, subject = self._cycle(began, start)
+        if cycle.observed:
+            self.memory.remember(held_now(self.memory.held, cycle))
         new = self.memory.learn(events_of(cycle), whole=cycle.plan is not None)
         for watcher in self.watchers:
             watcher.ended(cycle, subject, new)
@@ -137,6 +139,7 @@ class Loop:
             journals=self.state.journals,
             report=self._progress,
             stop=self.stop,
+            remembered=self.memory.held,
             may_change=self._applying.is_ready(revision.label, self.clock()),
         )
         if done.applied is not None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from fleetsched.files import replace_file
 from fleetsched.model.cycle import Event, Kind
+from fleetsched.model.state import Held
 from fleetsched.secrets import redact, redact_values
 
 MOST_EVENTS = 500
@@ -59,6 +60,9 @@ class Memory:
         value = self._read()
         self.events: tuple[Event, ...] = tuple(map(_event, value.get("events", ())))
         self.pending: tuple[dict[str, Any], ...] = tuple(value.get("pending", ()))
+        self.held: dict[str, tuple[Held, ...]] = {
+            host: tuple(map(Held.from_wire, wires)) for host, wires in value.get("held", {}).items()
+        }
         self._lasting: set[tuple[str, ...]] = {tuple(key) for key in value.get("lasting", ())}
 
     def _read(self) -> dict[str, Any]:
@@ -67,6 +71,12 @@ class Memory:
         except (FileNotFoundError, ValueError):
             return {}  # a power cut can leave half of it: it is a help, and hosts are what decides
         return value if isinstance(value, dict) else {}
+
+    def remember(self, held: Mapping[str, tuple[Held, ...]]) -> None:
+        """Keep what hosts hold, for when they cannot be asked."""
+        if held != self.held:
+            self.held = dict(held)
+            self._write()
 
     def learn(self, events: Sequence[Event], *, whole: bool) -> list[Event]:
         """Take a cycle's events; return those that are new, without secrets.
@@ -95,6 +105,7 @@ class Memory:
         value = {
             "events": [*map(_plain, self.events)],
             "pending": [*self.pending],
+            "held": {host: [*map(_held, held)] for host, held in self.held.items()},
             "lasting": sorted(map(list, self._lasting)),
         }
         replace_file(self._file, json.dumps(value).encode())
@@ -103,6 +114,12 @@ class Memory:
 def _plain(event: Event) -> dict[str, Any]:
     value: dict[str, Any] = redact_values({**asdict(event), "kind": str(event.kind)})
     return value
+
+
+def _held(held: Held) -> dict[str, Any]:
+    exit_ = asdict(held.exit) if held.exit else None
+    value: dict[str, Any] = redact_values({"why": held.why, "exit": exit_, "at": held.at})
+    return {"assignment": held.assignment.to_wire(), **value}
 
 
 def _event(value: Mapping[str, Any]) -> Event:

@@ -7,7 +7,7 @@ import json
 import shutil
 from dataclasses import replace
 
-from fleetsched.errors import ExitCode
+from fleetsched.errors import ExitCode, UnreachableError
 from fleetsched.fleetrepo.branches import Branches
 from fleetsched.forge.interface import Change
 from fleetsched.forge.local import LocalForge
@@ -72,6 +72,24 @@ def test_what_fails_is_rolled_back_held_told_and_not_tried_again(fleet: Reconcil
     fleet.commit(("slice_us: 7000", "slice_us: 8000"))
     assert loop.once().code is ExitCode.OK
     assert fleet.slices() == dict.fromkeys(NAMES, 8000)
+
+
+def test_what_failed_on_a_host_that_is_gone_now_is_not_tried_on_the_next(fleet: ReconciledFleet) -> None:
+    loop = fleet.loop()
+    loop.once()
+    fleet.hosts["lab-1"].behaviours = {"fair": Behaviour(ejected_after_ms=6000)}
+    fleet.commit(("slice_us: 5000", "slice_us: 7000"), ("unreachable: 0", "unreachable: 1"))
+    assert loop.once().code is ExitCode.ROLLED_BACK
+    fleet.hosts["lab-1"].connect_error = UnreachableError("lab-1: no answer")
+    trials = fleet.trials()
+
+    again = fleet.loop()  # a new process
+    assert again.once().words == "nothing to do: 2 held, 1 unknown"
+
+    assert fleet.trials() == trials
+    fleet.commit(("slice_us: 7000", "slice_us: 8000"))
+    assert again.once().code is ExitCode.UNREACHABLE
+    assert fleet.slices() == {"lab-1": 5000, "lab-2": 8000, "lab-3": 8000}
 
 
 def test_drift_is_healed_in_the_next_cycle_and_noted(fleet: ReconciledFleet) -> None:
