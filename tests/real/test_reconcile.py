@@ -37,13 +37,23 @@ class Reconciler:
 
     process: subprocess.Popen[str]
     said: list[str] = field(default_factory=list)
+    reader: threading.Thread = field(init=False)
 
     def __post_init__(self) -> None:
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def _read(self) -> None:
         assert self.process.stderr
-        self.said += self.process.stderr  # type: ignore[arg-type] # appends line by line
+        with self.process.stderr as stream:
+            for line in stream:
+                self.said.append(line)
+
+    def close(self) -> None:
+        """End it at once, if it still runs."""
+        self.process.kill()
+        self.process.wait()
+        self.reader.join()
 
     def wait_for(self, pattern: str, within_s: float = 300) -> re.Match[str]:
         """A line that fits."""
@@ -107,9 +117,9 @@ def reconciler(alice: Person, lab: RealLab, tmp_path: Path) -> Iterator[Reconcil
     )
     options = ["--config", config, "--inventory", lab.inventory, "--state-folder", tmp_path / "reconciler"]
     process = subprocess.Popen([FLEETSCHED, "reconcile", *options], stderr=subprocess.PIPE, text=True)
-    yield Reconciler(process)
-    process.kill()
-    process.wait()
+    running = Reconciler(process)
+    yield running
+    running.close()
 
 
 @pytest.fixture
