@@ -16,6 +16,7 @@ demo: setup  ## watch the main job on a lab of three real virtual machines (KEEP
 	@$(BIN)/python scripts/demo.py
 
 test: check  ## check, plus the installed wheel and the tests on real parts: kernels, virtual machines, sshd
+	@scripts/setup chromium
 	$(PYTEST) -n auto --dist loadfile tests/real -m "not lab and not faults and not aarch64"
 	$(PYTEST) tests/packaging --durations=5
 	$(PYTEST) tests/real -m "lab and not faults and not matrix and not aarch64" --durations=15

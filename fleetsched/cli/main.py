@@ -27,6 +27,7 @@ _FILES = {
     "sign": ("sign",),
     "observe": ("observe",),
     "bench": ("bench",),
+    "reconcile": ("reconcile",),
     "undo": ("rollback", "retry", "release"),
     "proposals": ("propose", "review"),
     "policy": ("policy",),

@@ -25,7 +25,7 @@ from fleetsched.cli.say import complain, say, say_record
 from fleetsched.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from fleetsched.model.controller import Trust
+    from fleetsched.model.controller import Controller
     from fleetsched.model.fleet import Fleet
     from fleetsched.model.plan import Plan
     from fleetsched.operations.propose import Proposed
@@ -142,11 +142,12 @@ def merge(goal: Goal, repository: Repository = None, config: Config = None) -> N
     """Merge an approved proposal into the trusted branch."""
     from fleetsched.operations import proposals as operation
 
-    root, trust = _place(repository, config)
-    merged = operation.merge(root, trust, goal)
-    say(f"proposal for goal {goal} merged into {trust.branch} as {merged.proposal.merged_as[:12]}")
+    root, controller = _place(repository, config)
+    branch = controller.trust.branch
+    merged = operation.merge(root, controller, goal)
+    say(f"proposal for goal {goal} merged into {branch} as {merged.proposal.merged_as[:12]}")
     if merged.checked_out:
-        say(f"this checkout of {trust.branch} was brought to it\nnext: fleetsched plan")
+        say(f"this checkout of {branch} was brought to it\nnext: fleetsched plan")
     else:
         say("next: git pull, then fleetsched plan")
 
@@ -176,23 +177,34 @@ def check(
         Path | None, typer.Option("--state", help="Plan from this file of `status --snapshot`.")
     ] = None,
     hosts: Annotated[bool, typer.Option("--hosts", help="Plan by asking the hosts.")] = False,
+    gates: Annotated[
+        bool, typer.Option("--gates", help="Also run the gates on changed policies, in virtual machines.")
+    ] = False,
+    report: Annotated[
+        bool,
+        typer.Option("--report", help="Also tell the forge: a check and one comment of its pull request."),
+    ] = False,
     markdown: Annotated[Path | None, typer.Option("--markdown", help="Also write it to this file.")] = None,
     as_json: Json = False,
 ) -> None:
     """Judge the proposal that is checked out; 0 = good, 2 = not."""
     from fleetsched.fleetrepo.controller import load_controller
+    from fleetsched.operations.proposals import report as tell
     from fleetsched.operations.review_check import review_check
+    from fleetsched.operations.verify import gates_on
     from fleetsched.views.plan import plan_text
     from fleetsched.views.verdict import verdict_markdown, verdict_record
 
     if state is not None and hosts:
         raise UsageError("--state and --hosts exclude each other")
+    root, controller = find_repository(fleet.repository), load_controller(fleet.config)
     verdict = review_check(
-        find_repository(fleet.repository),
-        load_controller(fleet.config).trust,
+        root,
+        controller.trust,
         base=base,
         inventory=fleet.inventory,
         plan=_planner(fleet, state, hosts),
+        gates=(lambda folders, kernels: gates_on(folders, kernels, complain)) if gates else None,
         show_plan=plan_text,
     )
     text = verdict_markdown(verdict)
@@ -202,6 +214,9 @@ def check(
         say_record(verdict_record(verdict))
     else:
         say(text)
+    if report:
+        place = tell(root, controller, verdict, text)
+        complain(f"reported on {place}" if place else "no forge to report to (docs/forges.md): printed only")
     if not verdict.good:
         raise typer.Exit(ExitCode.CHANGES)
 
@@ -230,7 +245,7 @@ def _planner(fleet: FleetOptions, state: Path | None, hosts: bool) -> Planner | 
     return ask
 
 
-def _place(repository: Path | None, config: Path | None) -> tuple[Path, Trust]:
+def _place(repository: Path | None, config: Path | None) -> tuple[Path, Controller]:
     from fleetsched.fleetrepo.controller import load_controller
 
-    return find_repository(repository), load_controller(config).trust
+    return find_repository(repository), load_controller(config)

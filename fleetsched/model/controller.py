@@ -143,6 +143,39 @@ class AgentAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class Notify:
+    """Somebody who is told what the reconciler does.
+
+    Attributes:
+        kind: `webhook` = a POST of JSON; `apprise` = whatever its URL says.
+        url: where; it may hold a token.
+        template: file of the Jinja2 template of a webhook's JSON; empty = a plain form.
+        on: the kinds of events; empty = all.
+    """
+
+    kind: Literal["webhook", "apprise"]
+    url: SecretReference
+    template: str = ""
+    on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciling:
+    """How a fleet is kept at the approved revision.
+
+    Attributes:
+        interval_s: seconds between two looks.
+        listen: `HOST:PORT` of the status page, the metrics and the webhook.
+        webhook_secret: what forges sign webhooks with; None = no webhook is taken.
+    """
+
+    interval_s: float = 60.0
+    listen: str = "127.0.0.1:9644"
+    webhook_secret: SecretReference | None = None
+    notify: tuple[Notify, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Controller:
     """The controller's configuration.
 
@@ -158,3 +191,4 @@ class Controller:
     experiments: tuple[str, ...] = ()
     forge: ForgeAccess = ForgeAccess()
     agent: AgentAccess = AgentAccess()
+    reconcile: Reconciling = Reconciling()

@@ -74,7 +74,7 @@ def propose(
         ProblemsError: the trusted branch's files have mistakes.
     """
     branches = Branches(access.root, access.controller.trust)
-    forge = open_forge(branches)
+    forge = open_forge(branches, access.controller.forge)
     known = forge.proposals()
     with exported(branches.git, known.trusted) as folder:
         hosts = inventory or default_inventory(access.root)

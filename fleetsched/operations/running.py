@@ -17,7 +17,7 @@ from fleetsched.errors import ExitCode, FleetschedError, HostError, InterruptedR
 from fleetsched.model.run import HostResult
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.observe import Reach
-from fleetsched.rollout.engine import LEASE_MARGIN_S, HostEvent, Outcome, Run, StopRequest
+from fleetsched.rollout.engine import HostEvent, Outcome, Run, StopRequest
 from fleetsched.rollout.journal import Journal
 from fleetsched.rollout.session import HostSession
 
@@ -92,8 +92,9 @@ def under_way(
                 f"run {run.id} was left in the middle",
                 remedy="hosts on trial go back by themselves; `fleetsched plan` shows what runs where",
             ) from None
-        except FleetschedError:
+        except FleetschedError as error:
             _drop_leases(run)
+            run.journal.write("given-up", why=error.message)
             raise
         _drop_leases(run)
 
@@ -102,7 +103,7 @@ def _take_leases(run: Run, leases: Iterable[tuple[str, float]]) -> None:
     def take(name: str, deadline_s: float) -> None:
         # A host that does not answer any more will say so when its own work begins; the budget decides then.
         with contextlib.suppress(HostError):
-            run.sessions[name].take_lease(run.owner, deadline_s + LEASE_MARGIN_S)
+            run.lease(name, deadline_s)
 
     for taken in [run.executor.submit(take, *lease) for lease in leases]:
         taken.result()

@@ -114,6 +114,9 @@ def show_text(proposal: Proposal) -> str:
     ]
     if proposal.merged_as:
         lines.append(f"  merged    as {proposal.merged_as[:12]}")
+    for each in proposal.reports:
+        first, *more = [line_of(line, 200) for line in each.text.splitlines()] or [""]
+        lines += [f"  reported  {line_of(each.at)} {first}", *(f"            {line}" for line in more)]
     lines += ["", *(line_of(line, 200) for line in proposal.why.splitlines())]
     if proposal.state is State.OPEN:
         step = "merge" if proposal.valid_approvals else "approve"
