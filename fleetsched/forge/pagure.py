@@ -2,8 +2,8 @@
 """Pull requests of Pagure, plainly over HTTP. Experimental; tried on a real server.
 
 Pagure knows no reviews: here a comment that says `Approved: COMMIT` is one, and `Approved: none` takes it
-back. Comments cannot be rewritten, so news is a new one. It merges what is there, so the tip is looked at just
-before.
+back. Comments cannot be rewritten, so news is a new one. It merges whatever the tip is, so that is looked at
+just before.
 """
 
 from __future__ import annotations
