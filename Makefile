@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test test-aarch64 test-fast test-faults test-matrix check analyze fuzz helper wheel bench catalogue clean
+.PHONY: help setup demo test test-aarch64 test-forges test-fast test-faults test-matrix check analyze fuzz helper wheel bench catalogue clean
 
 help:  ## list what can be done
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test-matrix: setup  ## every policy through all gates on all kernels, into polic
 	$(BIN)/python scripts/matrix.py
 	@$(MAKE) --no-print-directory catalogue
 	$(PYTEST) tests/real -m matrix
+
+test-forges: setup  ## proposals on a real Pagure, in a Debian of its own (as root; not in CI)
+	$(PYTEST) -q --durations=3 tests/forges
 
 test-aarch64: setup  ## the helper for aarch64 on an emulated arm64 machine (not in CI)
 	@scripts/setup qemu-system-arm

@@ -22,11 +22,19 @@ class OwnCommits:
     def __init__(self, branches: Branches) -> None:
         self._branches = branches
 
-    def make(self, change: Change, message: str) -> str:
-        """Make the commit of a change; return it. No ref points to it yet."""
+    def make(self, change: Change, message: str, there: str) -> str:
+        """Make the commit of a change; return it. No ref points to it yet.
+
+        Where `there` has the same tree on the same base, it is that one: approvals of it stay.
+        """
         git = self._branches.git
         first = self._branches.commit(change.files, "tree\n", base=change.base)
         tree = git.output("rev-parse", f"{first}^{{tree}}")
+        if (
+            there
+            and git.output("show", "--no-patch", "--format=%T %P", there, "--") == f"{tree} {change.base}"
+        ):
+            return there
         trailers = f"Fleetsched-Proposal: {change.goal}\nFleetsched-Tree: {tree}\n"
         # A line of the message that looks like a trailer would be taken for one.
         text = _TREE.sub("", defused(message)).rstrip()

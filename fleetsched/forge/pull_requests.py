@@ -8,10 +8,11 @@ itself that fleetsched made it, and the next run goes on from there.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from fleetsched.documents.node import shown
-from fleetsched.errors import ConflictError, FleetschedError, RefusedError
+from fleetsched.errors import FleetschedError, RefusedError
 from fleetsched.fleetrepo.branches import Branches, Update
 from fleetsched.forge.comments import ROOM, tell
 from fleetsched.forge.interface import Change, Forge, Judged, Listing
@@ -118,8 +119,9 @@ class PullRequestForge(Forge):
                 remedy="review and merge them, or close the proposal or delete the branch first",
             )
         title = title_text(change.title)
-        commit = self._own.make(change, f"{title}\n\n{redact(change.why)}")
-        self._branches.push(Update(f"refs/heads/{branch}", there, commit))
+        commit = self._own.make(change, f"{title}\n\n{redact(change.why)}", there)
+        if commit != there:
+            self._branches.push(Update(f"refs/heads/{branch}", there, commit))
         self._heads[change.goal] = commit
         body = self._body(change, commit)
         pull = self._pulls.get(change.goal)
@@ -242,12 +244,11 @@ class PullRequestForge(Forge):
         return self._pulls[proposal.goal]
 
     def _remove_branch(self, proposal: Proposal) -> None:
-        """The forge may have done it already, and keeps its commits under another ref."""
+        """Tidy up: the forge may have done it already, and keeps the commits under a ref of its own."""
         tip = self._heads.pop(proposal.goal, "")
-        try:
-            self._branches.push(Update(f"refs/heads/{proposal.branch}", tip, ""))
-        except (ConflictError, FleetschedError):
-            self._heads.pop(proposal.goal, None)
+        if tip:
+            with suppress(FleetschedError):
+                self._branches.push(Update(f"refs/heads/{proposal.branch}", tip, ""))
 
 
 def _runs_in(review: str) -> str:

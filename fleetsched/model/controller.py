@@ -90,7 +90,7 @@ class ForgeAccess:
         token: how this user is known there.
     """
 
-    kind: Literal["local", "github", "gitlab", "forgejo"] = "local"
+    kind: Literal["local", "github", "gitlab", "forgejo", "pagure"] = "local"
     repository: str = ""
     url: str = ""
     token: SecretReference | None = None

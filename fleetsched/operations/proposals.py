@@ -69,6 +69,10 @@ def _pulls(access: ForgeAccess, token: str) -> PullRequests:
             from fleetsched.forge.forgejo import Forgejo
 
             return Forgejo(access, token)
+        case "pagure":
+            from fleetsched.forge.pagure import Pagure
+
+            return Pagure(access, token)
     from fleetsched.forge.github import GitHub
 
     return GitHub(access, token)

@@ -50,18 +50,27 @@ def test_the_same_flow_twice_updates_and_does_not_duplicate(place: Place) -> Non
     assert place.forge().proposals().proposals == (second,)
 
 
-def test_a_body_that_has_not_changed_is_not_written_again(place: Place) -> None:
-    place.forge().open(change(place), None)
-    forge = place.forge()
+def test_the_same_again_writes_nothing_and_keeps_what_people_wrote_and_approved(place: Place) -> None:
+    first = place.forge().open(change(place), None)
     (pull,) = place.github.repository.pulls.values()
     pull.body = pull.body.replace("because", "because, as we found out")
-    before = forge.proposals().find("web")
-    assert before is not None
+    place.github.repository.review(pull, "alice", first.head, "APPROVE", "")
+    forge = place.forge()
     place.github.requests.clear()
-    forge.judge(Judged(before.head, "fleetsched review", True, "good", "all good"))
-    forge.judge(Judged(before.head, "fleetsched review", True, "good", "all good"))
+    again = forge.open(change(place), forge.proposals().find("web"))
+    assert (again.head, len(again.valid_approvals)) == (first.head, 1)
+    assert not [each for each in place.github.requests if not each.startswith("GET")]
+    assert "as we found out" in pull.body
+
+
+def test_the_same_verdict_again_is_not_said_again(place: Place) -> None:
+    opened = place.forge().open(change(place), None)
+    forge = place.forge()
+    place.github.requests.clear()
+    for _ in range(2):
+        forge.judge(Judged(opened.head, "fleetsched review", True, "good", "all good"))
     assert not [each for each in place.github.requests if each.startswith("PATCH")]
-    assert len(pull.comments) == 1
+    assert len(place.github.repository.pulls[1].comments) == 1
 
 
 def test_after_a_kill_between_push_and_pull_request_the_next_run_goes_on(place: Place) -> None:
