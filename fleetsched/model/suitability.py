@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which policy suits a goal: a sum that a person can follow term by term. Nothing here is measured.
+"""Which policy suits a goal: a sum that a person can follow term by term.
 
-Each policy declares a weight by feature of a workload. What is known of the goal gives each feature a value
-from -1 (the opposite) to +1 (very much so); the score is the sum of weight times value. The kernel's own
-scheduler is always a candidate, with a score of 0 that a policy must beat.
+Each policy declares a weight by feature of a workload. What is known of the goal's work gives each feature a
+value from -1 (the opposite) to +1 (very much so): what was measured on its hosts, else what its objective
+says. The score is the sum of weight times value. The kernel's own scheduler is always a candidate, with a
+score of 0 that a policy must beat. No score says how a policy does: only measuring it says that.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from fleetsched.model.features import value_of
 from fleetsched.model.goal import KERNEL_DEFAULT, Objective
 from fleetsched.model.metrics import FEATURES, METRICS, Nature
 from fleetsched.model.policy import Policy
+from fleetsched.model.profile import Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +27,12 @@ class Value:
     Attributes:
         value: -1 to +1; 0 when nothing is known.
         origin: where it comes from.
+        measured: whether it was observed on hosts.
     """
 
     value: float
     origin: str
+    measured: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,11 @@ class Suitability:
         """The candidate to propose; the kernel's own scheduler when none beats it."""
         return self.candidates[0]
 
+    @property
+    def is_observed(self) -> bool:
+        """Whether anything of it was measured on hosts."""
+        return any(value.measured for value in self.values.values())
+
 
 _SPEAKS_FOR: Mapping[Nature, Mapping[str, float]] = {
     "latency": {"wake_rate": 1.0, "mean_slice_us": -1.0},
@@ -94,6 +104,7 @@ def rank(
     policies: Iterable[Policy],
     hosts: Iterable[HostKernel],
     *,
+    profile: Profile | None = None,
     unusable: Mapping[str, str] = MappingProxyType({}),
 ) -> Suitability:
     """Compare policies for a goal.
@@ -103,10 +114,11 @@ def rank(
         objective: what it is about; None = it does not say.
         policies: the candidates beside the kernel's own scheduler.
         hosts: of the goal, those that are known.
+        profile: what was observed of them; its features are those of the goal's tasks.
         unusable: why policies cannot be used on any host, by name.
     """
     known = tuple(hosts)
-    values = _values(objective)
+    values = _values(objective) | (_observed(profile) if profile is not None else {})
     candidates = [Candidate(KERNEL_DEFAULT)]
     for policy in policies:
         excluded = unusable.get(policy.name, "") or _unmet(policy, known)
@@ -129,6 +141,25 @@ def _values(objective: Objective | None) -> dict[str, Value]:
         feature: Value(spoken[feature], origin) if feature in spoken else _ASSUMED.get(feature, unknown)
         for feature in FEATURES
     }
+
+
+def _observed(profile: Profile) -> dict[str, Value]:
+    hosts = len(profile.hosts)
+    where = f"measured on {hosts} host{'' if hosts == 1 else 's'}"
+    values = {}
+    for feature in FEATURES:
+        value = value_of(feature, profile.features[feature]) if feature in profile.features else None
+        if value is not None:
+            values[feature] = Value(value, f"{where}: {_amount(feature, profile.features[feature])}", True)
+    return values
+
+
+def _amount(feature: str, number: float) -> str:
+    text = f"{number:,.0f}" if number >= 100 else f"{number:g}"
+    unit = FEATURES[feature].unit
+    if unit.startswith("1/"):
+        return f"{text}{unit[1:]}"
+    return text if unit == "1" else f"{text} {unit}"
 
 
 def _terms(policy: Policy, values: Mapping[str, Value]) -> tuple[tuple[str, float, float], ...]:
