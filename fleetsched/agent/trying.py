@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fleetsched.agent.interface import Candidate, Task, Workbench
+from fleetsched.agent.learning import lesson_of
 from fleetsched.agent.scoring import Score, score
 from fleetsched.errors import HelperError, WorkloadError
 from fleetsched.model.evidence import Evidence, Scalar
@@ -97,21 +98,8 @@ class Trying:
         self.lines.append(f"{name_of(candidate)}: {one_line(why)}")
         if not blame:
             return
-        task = self.task
-        self.lessons.append(
-            Lesson(
-                workload=task.workload,
-                kernel=task.kernel,
-                policy=candidate.policy,
-                outcome="failed",
-                why=one_line(why),
-                at=self.day,
-                objective=task.goal.objective.metric if task.goal.objective else "",
-                features=task.profile.features if task.profile else {},
-                parameters=candidate.parameters,
-                digest=digest[:12],
-            )
-        )
+        judged = replace(candidate, digest=digest)
+        self.lessons.append(lesson_of(self.task, judged, "failed", why, self.day))
 
 
 def name_of(candidate: Candidate) -> str:

@@ -119,7 +119,7 @@ def _replace(text: str, goal: str, said: Mapping[str, Any]) -> str:
         if name is not None and name.value == goal and isinstance(value, yaml.MappingNode):
             old = _value(value, "name")
             if old is not None and len(value.value) == len(said) == 1:
-                return text[: old.start_mark.index] + said["name"] + text[old.end_mark.index :]
+                return text[: old.start_mark.index] + str(said["name"]) + text[old.end_mark.index :]
             new = _flow(said) if value.flow_style else _block(said, value.start_mark.column, text)
             return text[: value.start_mark.index] + new + text[_end(value) :]
     return text

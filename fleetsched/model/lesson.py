@@ -15,6 +15,8 @@ MOST_LESSONS = 100
 MOST_WHY = 200
 """Characters."""
 
+Outcome = Literal["better", "worse", "similar", "inconclusive", "failed"]
+
 _NEAR = 0.5  # mean difference of the features' values, of which 2 is the largest
 _OPTIONAL = ("objective", "features", "parameters", "digest")
 
@@ -34,7 +36,7 @@ class Lesson:
     workload: str
     kernel: str
     policy: str
-    outcome: Literal["better", "worse", "similar", "inconclusive", "failed"]
+    outcome: Outcome
     why: str
     at: str
     objective: str = ""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ def open_workbench(
     *,
     backend: str,
     model: str = "",
+    known: Mapping[str, Workload] | None = None,
 ) -> RunWorkbench:
     """Make a workbench.
 
@@ -42,18 +43,20 @@ def open_workbench(
         say: told what takes long.
         backend: who writes policies, for their provenance.
         model: of language, where there is one.
+        known: workloads, by name, instead of those of `root`.
     """
-    lab = _Lab(root, task, say)
+    lab = Lab(workloads(root) if known is None else known, task, say)
     return RunWorkbench(task, folder, Means(lab.gates, lab.measure), meter, backend=backend, model=model)
 
 
-class _Lab:
+class Lab:
     """Gates and measurements for one task."""
 
-    def __init__(self, root: Path | None, task: Task, say: Callable[[str], None]) -> None:
-        self._root, self._task, self._say = root, task, say
+    def __init__(self, known: Mapping[str, Workload], task: Task, say: Callable[[str], None]) -> None:
+        self._known, self._task, self._say = known, task, say
 
     def gates(self, candidate: Candidate, until: Gate) -> GateReport:
+        """See `Means`."""
         from fleetsched.gates.cascade import Wanted, run_gates
 
         wanted = Wanted((self._task.kernel,), until, candidate.variant)
@@ -61,6 +64,7 @@ class _Lab:
         return report
 
     def measure(self, candidate: Candidate, repeats: int, seed: int, budget_s: float) -> Evidence:
+        """See `Means`."""
         from fleetsched.bench.measure import Experiment
         from fleetsched.lab.shape import MachineSpec
 
@@ -76,7 +80,7 @@ class _Lab:
         return run_in_lab(experiment, MachineSpec(kernel=self._task.kernel, cpus=1, icount=True), self._say)
 
     def _workload(self) -> Workload:
-        known, name = workloads(self._root), self._task.workload
+        known, name = self._known, self._task.workload
         if name not in known:
             raise InputError(
                 f"no workload {name!r}{suggestion(name, known)}", remedy="see `fleetsched bench --list`"

@@ -16,7 +16,8 @@ _MOST_DIFF_LINES = 2000
 
 def suitability_text(suitability: Suitability) -> str:
     """Why this policy: what is known of the goal, and every candidate's sum."""
-    lines = [f"Which policy suits goal {suitability.goal}: declared, nothing was measured", ""]
+    source = "declared, for what hosts do" if suitability.is_observed else "declared, nothing was measured"
+    lines = [f"Which policy suits goal {suitability.goal}: {source}", ""]
     lines += [f"  {'feature':<18}value  from"]
     for name, value in suitability.values.items():
         lines.append(f"  {name:<18}{_signed(value.value):>5}  {value.origin}")
@@ -62,11 +63,13 @@ def _signed(value: float) -> str:
     return f"{value:+g}" if value else "0"
 
 
-def outcome_text(outcome: str, goal: str, proposal: Proposal | None) -> str:
+def outcome_text(outcome: str, goal: str, proposal: Proposal | None, *, measured: bool = False) -> str:
     """What `propose` did about a goal, and what to do next."""
     match outcome:
         case "kernel-default":
             return f"goal {goal}: nothing is proposed; to say so: policy: {{name: kernel-default}}"
+        case "kept" if measured:
+            return f"goal {goal}: nothing was shown to beat the policy that it has; nothing is proposed"
         case "kept":
             return f"goal {goal}: the policy that it has suits as well as any; nothing is proposed"
         case "closed":
