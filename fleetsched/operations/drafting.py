@@ -16,6 +16,7 @@ from fleetsched.model.account import Account
 from fleetsched.model.evaluation import workloads_for
 from fleetsched.model.evidence import Evidence
 from fleetsched.model.fleet import Fleet
+from fleetsched.model.gate import GateVerdict
 from fleetsched.model.goal import WorkloadGoal
 from fleetsched.model.judgement import Compared, Judgement, Role, judge
 from fleetsched.model.lesson import Lesson, one_line
@@ -105,7 +106,7 @@ def draft_for(task: Task, fleet: Fleet, shop: Workshop) -> Drafted:
     elif _is_incumbent(task, draft.candidate):
         made = replace(made, ended="the draft is what the goal has already")
     else:
-        made = _compare(made, fleet, shop, run, began_s)
+        made = _judge(made, fleet, shop, run, began_s)
     made = replace(made, seconds=shop.clock() - began_s)
     (run.folder / "lessons.yaml").write_text(lessons_text((), made.lessons), encoding="utf-8")
     return made
@@ -124,9 +125,19 @@ def _is_incumbent(task: Task, candidate: Candidate) -> bool:
     return policy.resolve(set_now) == policy.resolve(bound.parameters)
 
 
-def _compare(made: Drafted, fleet: Fleet, shop: Workshop, run: Run, began_s: float) -> Drafted:
+def _judge(made: Drafted, fleet: Fleet, shop: Workshop, run: Run, began_s: float) -> Drafted:
+    """Whatever the backend says of its draft: it passes the gates, and then it is compared."""
     candidate = made.draft.candidate
     assert candidate, "there is a draft"
+    report = shop.gates(fleet.workloads, made.task, candidate)
+    if report.verdict is not GateVerdict.PASSED:
+        return replace(made, ended=f"the gates did not let it pass: {report.verdict}")
+    return _compare(made, replace(candidate, digest=report.digest), fleet, shop, run, began_s)
+
+
+def _compare(
+    made: Drafted, candidate: Candidate, fleet: Fleet, shop: Workshop, run: Run, began_s: float
+) -> Drafted:
     wanted = list(_workloads(made.task.goal, fleet))
     compared: list[Compared] = []
     ended = ""
@@ -146,8 +157,7 @@ def _compare(made: Drafted, fleet: Fleet, shop: Workshop, run: Run, began_s: flo
         return replace(made, compared=tuple(compared), ended=ended, lessons=(*made.lessons, lesson))
     judgement = judge(made.task.goal, compared)
     why = "; ".join(judgement.objections[:1]) or judgement.summary
-    measured = replace(candidate, digest=compared[0].evidence.candidate.digest)
-    lesson = lesson_of(made.task, measured, judgement.finding.value, why, run.day)
+    lesson = lesson_of(made.task, candidate, judgement.finding.value, why, run.day)
     return replace(made, compared=tuple(compared), judgement=judgement, lessons=(*made.lessons, lesson))
 
 

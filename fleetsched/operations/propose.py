@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from fleetsched.agent.anthropic.model import ModelError
 from fleetsched.errors import (
     BuildError,
     ConflictError,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from fleetsched.operations.workshop import Workshop
 
 _DAY = timedelta(days=1)
-_OF_ONE_GOAL = (BuildError, ConflictError, InputError, LabError, RefusedError, WorkloadError)
+_OF_ONE_GOAL = (BuildError, ConflictError, InputError, LabError, ModelError, RefusedError, WorkloadError)
 """What ends one goal, and not the others."""
 
 

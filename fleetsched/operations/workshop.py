@@ -15,6 +15,7 @@ from fleetsched.agent.interface import Backend, Candidate, Draft, Task, Workbenc
 from fleetsched.fleetrepo.secret import resolve_secret
 from fleetsched.model.controller import AgentAccess, Budget
 from fleetsched.model.evidence import Evidence
+from fleetsched.model.gate import Gate, GateReport
 from fleetsched.model.workload import Workload
 from fleetsched.operations.workbench import Lab, open_workbench
 
@@ -31,11 +32,12 @@ class Run:
 
     Attributes:
         folder: what it leaves: candidates, evidence, transcript, lessons.
-        meter: of the search, whose time is a share of the whole.
+        budget: of the search, whose time is a share of the whole; `meter` counts what is used of it.
         day: today, `2026-11-26`.
     """
 
     folder: Path
+    budget: Budget
     meter: Meter
     day: str
 
@@ -49,6 +51,7 @@ class Workshop:
         runs: the folder in which each goal's run gets one.
         budget: of each goal.
         draft: work on a task until there is a draft or a budget is used up; with the workloads, by name.
+        gates: send a candidate through them, up to stress.
         measure: a candidate on the task's workload: repeats, seed, seconds; with the workloads, by name.
         say: told what is done.
         clock: seconds of a clock that never goes back.
@@ -59,6 +62,7 @@ class Workshop:
     runs: Path
     budget: Budget
     draft: Callable[[Workloads, Run, Task], Draft]
+    gates: Callable[[Workloads, Task, Candidate], GateReport]
     measure: Callable[[Workloads, Task, Candidate, int, int, float], Evidence]
     say: Callable[[str], None]
     model: str = ""
@@ -75,7 +79,7 @@ class Workshop:
         folder = self.runs / f"{now:%Y%m%dT%H%M%SZ}-propose-{goal}"
         folder.mkdir(parents=True, mode=0o700, exist_ok=True)
         budget = replace(self.budget, wall_s=self.budget.wall_s * SEARCH_SHARE)
-        return Run(folder, Meter(budget, self.clock), f"{now:%Y-%m-%d}")
+        return Run(folder, budget, Meter(budget, self.clock), f"{now:%Y-%m-%d}")
 
 
 def lab_workshop(
@@ -104,7 +108,10 @@ def lab_workshop(
     ) -> Evidence:
         return Lab(known, task, say).measure(candidate, repeats, seed, budget_s)
 
-    return Workshop(name, runs, agent.budget, draft, measure, say, model)
+    def gates(known: Workloads, task: Task, candidate: Candidate) -> GateReport:
+        return Lab(known, task, say).gates(candidate, Gate.STRESS)
+
+    return Workshop(name, runs, agent.budget, draft, gates, measure, say, model)
 
 
 def _backend(name: BackendName, agent: AgentAccess, run: Run) -> Backend:
@@ -112,7 +119,7 @@ def _backend(name: BackendName, agent: AgentAccess, run: Run) -> Backend:
         from fleetsched.agent.anthropic.backend import AnthropicBackend
 
         key = resolve_secret(agent.key) if agent.key is not None else ""
-        return AnthropicBackend(agent, key, run.folder, run.meter, run.day)
+        return AnthropicBackend(replace(agent, budget=run.budget), key, run.folder, run.meter, run.day)
     from fleetsched.agent.catalogue_backend import CatalogueBackend
 
     return CatalogueBackend(run.meter, run.day)

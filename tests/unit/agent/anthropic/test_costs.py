@@ -34,4 +34,7 @@ def row(name: str, draft: Draft, requests: int) -> str:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_the_document_has_what_a_script_costs(name: str, tmp_path: Path) -> None:
     played = play(script_named(name), tmp_path)
-    assert row(name, played.draft, len(played.server.requests)) in DOCUMENT.read_text(encoding="utf-8").splitlines()
+    assert (
+        row(name, played.draft, len(played.server.requests))
+        in DOCUMENT.read_text(encoding="utf-8").splitlines()
+    )
