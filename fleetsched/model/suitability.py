@@ -2,9 +2,10 @@
 """Which policy suits a goal: a sum that a person can follow term by term.
 
 Each policy declares a weight by feature of a workload. What is known of the goal's work gives each feature a
-value from -1 (the opposite) to +1 (very much so): what was measured on its hosts, else what its objective
-says. The score is the sum of weight times value. The kernel's own scheduler is always a candidate, with a
-score of 0 that a policy must beat. No score says how a policy does: only measuring it says that.
+value from -1 (the opposite) to +1 (very much so): what its objective says, what was measured on its hosts, or
+the mean of both: what is wished for counts as much as what happens to run now. The score is the sum of weight
+times value. The kernel's own scheduler is always a candidate, with a score of 0 that a policy must beat. No
+score says how a policy does: only measuring it says that.
 """
 
 from __future__ import annotations
@@ -118,7 +119,9 @@ def rank(
         unusable: why policies cannot be used on any host, by name.
     """
     known = tuple(hosts)
-    values = _values(objective) | (_observed(profile) if profile is not None else {})
+    values = _values(objective)
+    if profile is not None:
+        values |= _observed(profile, _spoken(objective))
     candidates = [Candidate(KERNEL_DEFAULT)]
     for policy in policies:
         excluded = unusable.get(policy.name, "") or _unmet(policy, known)
@@ -132,25 +135,36 @@ def rank(
 
 
 def _values(objective: Objective | None) -> dict[str, Value]:
-    spoken: Mapping[str, float] = {}
-    origin, unknown = "", _UNSAID if objective is None else _UNMEASURED
-    if objective is not None and objective.metric in METRICS:
+    spoken, unknown = _spoken(objective), _UNSAID if objective is None else _UNMEASURED
+    origin = ""
+    if objective is not None and spoken:
         nature = METRICS[objective.metric].nature
-        spoken, origin = _SPEAKS_FOR[nature], f"the objective {objective.metric} is about {nature}"
+        origin = f"the objective {objective.metric} is about {nature}"
     return {
         feature: Value(spoken[feature], origin) if feature in spoken else _ASSUMED.get(feature, unknown)
         for feature in FEATURES
     }
 
 
-def _observed(profile: Profile) -> dict[str, Value]:
+def _spoken(objective: Objective | None) -> Mapping[str, float]:
+    if objective is None or objective.metric not in METRICS:
+        return {}
+    return _SPEAKS_FOR[METRICS[objective.metric].nature]
+
+
+def _observed(profile: Profile, spoken: Mapping[str, float]) -> dict[str, Value]:
     hosts = len(profile.hosts)
     where = f"measured on {hosts} host{'' if hosts == 1 else 's'}"
     values = {}
     for feature in FEATURES:
         value = value_of(feature, profile.features[feature]) if feature in profile.features else None
-        if value is not None:
-            values[feature] = Value(value, f"{where}: {_amount(feature, profile.features[feature])}", True)
+        if value is None:
+            continue
+        origin = f"{where}: {_amount(feature, profile.features[feature])}"
+        if feature in spoken:
+            origin += f" ({value:+g}); the objective: {spoken[feature]:+g}"
+            value = round((value + spoken[feature]) / 2, 2)
+        values[feature] = Value(value, origin, measured=True)
     return values
 
 

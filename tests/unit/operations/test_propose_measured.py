@@ -116,9 +116,7 @@ def branch_file(fleet: Fleet, path: str) -> str:
     return git(fleet.folder, "show", f"origin/fleetsched/proposal/lab-fairness:{path}")
 
 
-def test_what_is_better_is_proposed_with_its_parameters_evidence_and_lessons(
-    fleet: Fleet, shop: Shop
-) -> None:
+def test_what_is_better_is_proposed_with_its_evidence_and_lessons(fleet: Fleet, shop: Shop) -> None:
     said = fleet.run("propose", "--offline", "--goal", "lab-fairness")
     digest = locked("interactive").variants["default"][:12]
     assert fleet.proposed_files() == [
@@ -172,7 +170,7 @@ def test_what_is_not_shown_to_be_better_is_not_proposed_and_is_a_lesson(fleet: F
     shop.finals = {"interactive-under-hogs": 1000.0}
     said = fleet.run("propose", "--offline", code=ExitCode.CHANGES)
     assert "goal lab-fairness: nothing is proposed; to say so: policy: {name: kernel-default}" in said
-    assert "against kernel-default: not" in said
+    assert "Not proposed:" in said
     assert fleet.run("review", "list") == "no proposals\n"
     (run,) = shop.runs.iterdir()
     lessons = (run / "lessons.yaml").read_text()
@@ -221,17 +219,14 @@ def test_the_draft_that_the_goal_has_already_is_kept_without_measuring(fleet: Fl
 
 
 def test_lessons_are_added_to_those_that_there_are(fleet: Fleet, shop: Shop) -> None:
-    old = (
-        '- {at: "2025-01-01", workload: hackbench, kernel: "6.18", policy: fair, outcome: worse, why: slow}\n'
-    )
+    old = '- {at: "2025-01-01", workload: hackbench, kernel: "6.18", policy: fair, outcome: worse, why: x}\n'
     (fleet.folder / "lessons").mkdir()
     (fleet.folder / "lessons/lab-fairness.yaml").write_text(old)
     git(fleet.folder, "add", "lessons")
     fleet.commit(("# The lab's hosts", "# These are the lab's hosts"))
     fleet.run("propose", "--offline")
-    (fleet.folder / "lessons/lab-fairness.yaml").write_text(
-        branch_file(fleet, "lessons/lab-fairness.yaml") + "\n"
-    )
+    git(fleet.folder, "fetch", "origin")
+    git(fleet.folder, "switch", "--detach", "origin/fleetsched/proposal/lab-fairness")
     lessons, problems = read_lessons(fleet.folder)
     assert problems == []
     assert [lesson.policy for lesson in lessons["lab-fairness"]] == ["fair", "interactive"]
@@ -262,4 +257,4 @@ def test_what_cannot_be_measured_says_what_to_write(
 
 def test_sources_of_what_is_known_exclude_each_other(fleet: Fleet) -> None:
     said = fleet.run("propose", "--offline", "--from", "profile.json", code=ExitCode.USAGE)
-    assert said == "fleetsched: --state, --from and --offline exclude each other\n"
+    assert said.startswith("fleetsched: --state, --from and --offline exclude each other\n")
