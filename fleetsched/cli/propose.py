@@ -120,9 +120,10 @@ def _known(
 
 def _show(result: Proposed) -> None:
     from fleetsched.views.drafted import account_text
-    from fleetsched.views.proposal import outcome_text, suitability_text
+    from fleetsched.views.proposal import outcome_text
+    from fleetsched.views.suitability import suitability_text
 
-    say(f"{suitability_text(result.suitability)}\n")
+    say(f"{suitability_text(result.suitability, decides=result.drafted is None)}\n")
     if result.drafted is not None:
         say(f"{account_text(result.drafted.account)}\n")
     if result.error is None:

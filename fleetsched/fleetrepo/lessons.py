@@ -19,9 +19,7 @@ from fleetsched.model.lesson import MOST_LESSONS, Lesson
 
 LESSONS_FOLDER = "lessons"
 _LIMITS = Limits(bytes=256 * 1024, values=20_000)
-_HEAD = (
-    "# What was tried for this goal and what came of it, the oldest first; `fleetsched propose` adds to it.\n"
-)
+_HEAD = "# What was tried for this goal and what came of it, the oldest first; `propose` adds to it.\n"
 
 
 def lessons_file(goal: str) -> str:

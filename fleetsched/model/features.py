@@ -76,7 +76,9 @@ class Scale:
 
 def _logarithmic(middle: float, ends: float) -> Callable[[float], float]:
     """0 at `middle`, +1 at `ends` times as much, -1 at as much less: rates and times differ by factors."""
-    return lambda number: _within(math.log(number / middle) / math.log(ends)) if number > 0 else -1.0
+    return lambda number: (
+        _within((math.log(number) - math.log(middle)) / math.log(ends)) if number > 0 else -1.0
+    )
 
 
 def _linear(middle: float, end: float) -> Callable[[float], float]:

@@ -36,7 +36,7 @@ from fleetsched.operations.catalogue import catalogue
 from fleetsched.operations.changing import Choice, check_change, fingerprint, write_change
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.proposals import open_forge
-from fleetsched.views.proposal import suitability_text
+from fleetsched.views.suitability import suitability_text
 
 if TYPE_CHECKING:
     from fleetsched.operations.drafting import Drafted

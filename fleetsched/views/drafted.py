@@ -21,10 +21,12 @@ from fleetsched.views.measures import (
     number,
     percent,
 )
-from fleetsched.views.proposal import line_of, suitability_text
+from fleetsched.views.proposal import line_of
+from fleetsched.views.suitability import suitability_text
 
 _MOST_LINES = 60
 _MOST_LETTERS = 400
+_NO_BREAK = "\N{NO-BREAK SPACE}%"
 _AGAINST = {KERNEL_DEFAULT_ARM: "the kernel's own scheduler", INCUMBENT: "the incumbent"}
 _ENDED = {
     "finished": "until it had nothing more to ask",
@@ -35,7 +37,9 @@ _ENDED = {
 
 def why_text(account: Account, suitability: Suitability) -> str:
     """Everything that a reviewer reads: what was measured, what it loses, who made it, at what cost."""
-    return "\n".join([*_comparison(account), *_search(account), "", suitability_text(suitability)])
+    return "\n".join(
+        [*_comparison(account), *_search(account), "", suitability_text(suitability, decides=False)]
+    )
 
 
 def account_text(account: Account) -> str:
@@ -82,7 +86,9 @@ def _line(evidence: Evidence, each: Comparison) -> str:
     unit = next(metric.unit for metric in evidence.measured if metric.metric == each.metric)
     numbers = f"{number(each.medians[0])} against {amount(each.medians[1], unit)}"
     text = f"{each.metric}: {numbers}, {percent(each.change)} ({interval(each)})"
-    return fill(text, f"      {each.finding:<12}  ", " " * 20)
+    # A number is not parted from its sign.
+    filled = fill(text.replace(" %", _NO_BREAK), f"      {each.finding:<12}  ", " " * 20)
+    return filled.replace(_NO_BREAK, " %")
 
 
 def _verdict(account: Account) -> Iterator[str]:

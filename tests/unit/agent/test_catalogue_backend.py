@@ -17,7 +17,6 @@ from fleetsched.model.controller import Budget
 from fleetsched.model.evidence import Evidence, Measured
 from fleetsched.model.gate import Finding, Gate, GateReport
 from fleetsched.model.lesson import Lesson
-from tests.unit.experiments import evidence
 from tests.unit.workbenches import FakeLab, digest, task, workbench
 
 DAY = "2026-01-02"
@@ -28,8 +27,7 @@ NAMES = ("interactive", "deadline", "fair", "throughput", "batch")
 
 @dataclass
 class Lab(FakeLab):
-    """`interactive` is best, the more so the nearer its slice is to `BEST_SLICE_US`; others are a little worse
-    than the kernel's own scheduler.
+    """`interactive` is best, the more so the nearer its slice is to `BEST_SLICE_US`; others lose a little.
 
     Attributes:
         ejected: policies that do not live through an experiment.

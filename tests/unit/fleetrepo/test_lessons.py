@@ -37,7 +37,7 @@ def test_lessons_are_lines_and_are_read_as_they_were_written(tmp_path: Path) -> 
     plain = Lesson("hackbench", "6.18", "fair", "better", "by a third", "2026-01-03")
     text = lessons_text([LESSON], [plain])
     assert text == (
-        "# What was tried for this goal and what came of it, the oldest first; `fleetsched propose` adds to it.\n"
+        "# What was tried for this goal and what came of it, the oldest first; `propose` adds to it.\n"
         '- {"at": "2026-01-02", "workload": "hackbench", "kernel": "6.18", "policy": "fair", '
         '"outcome": "failed", "why": "gate verify: R1 invalid mem access \'scalar\'", '
         '"objective": "completion_time_s", "features": {"wake_rate": 12400.0, "cpu_utilisation": 71.2}, '

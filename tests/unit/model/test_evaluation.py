@@ -51,7 +51,7 @@ def test_a_metric_of_a_workload_alone_is_measured_on_that() -> None:
         (
             replace(GOAL, evaluation=Evaluation(("hackbench",))),
             "goal web: workload hackbench gives no number for request_latency_p99_us\n"
-            "  name one first in spec.evaluation.workloads that does: cgroup-isolation, interactive-under-hogs",
+            "  name one first in spec.evaluation.workloads that does: cgroup-isolation, ",
         ),
     ],
 )

@@ -15,7 +15,7 @@ from fleetsched.model.policy import Policy
 from fleetsched.model.profile import Profile
 from fleetsched.model.requires import Requires
 from fleetsched.model.suitability import Candidate, HostKernel, rank
-from fleetsched.views.proposal import suitability_text
+from fleetsched.views.suitability import suitability_text
 
 
 def policy(name: str, suitability: dict[str, float], requires: Requires | None = None) -> Policy:
