@@ -22,6 +22,7 @@ ANSWER_LIMIT = 40_000
 """Characters of all text of one answer; all headers together have 28,000."""
 _MOST_FINDINGS = 5
 _LOG_LIMIT = 2_000
+_KEY_LIMIT = 200
 _CUT = " [cut]"
 
 Answer = dict[str, Any]
@@ -36,7 +37,7 @@ def one_line(text: str, most: int) -> str:
 def tame(value: Mapping[str, Any]) -> Answer:
     """An answer as it may leave: every text printable and redacted, all of them within `ANSWER_LIMIT`.
 
-    What comes first has precedence; where the room ends, texts are cut and the rest of lists left out.
+    What comes first has precedence; where the room ends, texts are cut and lists say how much more there was.
     """
     tamed: Answer = _Room(ANSWER_LIMIT).take(value)
     return tamed
@@ -52,11 +53,18 @@ class _Room:
         if isinstance(value, str):
             return self._text(value)
         if isinstance(value, Mapping):
-            return {self._text(str(key)): self.take(inner) for key, inner in value.items()}
+            return {self._key(str(key)): self.take(inner) for key, inner in value.items()}
         if isinstance(value, list | tuple):
-            return [self.take(inner) for inner in value if self._left > 0]
+            taken = [self.take(inner) for inner in value if self._left > 0]
+            return [*taken, f"[{len(value) - len(taken)} more]"] if len(taken) < len(value) else taken
         self._left -= len(json.dumps(value))
         return value
+
+    def _key(self, key: str) -> str:
+        """Keys are names; none is cut because the room ends, for two could become the same."""
+        name = one_line(key, _KEY_LIMIT)
+        self._left -= len(name)
+        return name
 
     def _text(self, text: str) -> str:
         plain = printable(redact(text))

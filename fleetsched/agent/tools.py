@@ -84,6 +84,9 @@ def call_tool(tools: Toolbox, name: str, arguments: Any) -> Answer:
         return tame({**error_answer(error), "budget": error.what})
     except FleetschedError as error:
         return tame(error_answer(error))
+    except OSError as error:
+        what = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
+        return tame({"error": f"{name}: {what}", "remedy": "this says nothing of the policy"})
 
 
 def _check_arguments(tool: Tool, arguments: Any) -> None:

@@ -149,6 +149,8 @@ class RunWorkbench:
             raise InputError(
                 f"candidate {mine.id} has not passed the gates up to stress", remedy="send it there first"
             )
+        if not self._task.workload:
+            raise InputError("there is no workload to measure on", remedy="start again, and name one")
         if not 1 <= repeats <= MOST_REPEATS:
             raise InputError(f"repeats is 1 to {MOST_REPEATS}, got {repeats}", remedy="ask for less or more")
         self._meter.check()

@@ -37,6 +37,7 @@ _FILES = {
     "bootstrap": ("bootstrap",),
     "helper": ("helper",),
     "lab": ("lab",),
+    "mcp": ("mcp",),
 }
 _GROUPS = ("policy", "hosts", "helper", "lab")
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fleetsched.errors import InputError
 from fleetsched.model.evaluation import kernel_for, workloads_for
 from fleetsched.model.fleet import Fleet
 from fleetsched.model.goal import WorkloadGoal
@@ -69,12 +70,13 @@ def task_for(
         known: of the hosts.
 
     Raises:
-        InputError: nothing measures what the goal wants; the remedy says what to write.
+        InputError: nothing measures what the goal wants, or what it has; the remedy says what to write.
     """
     from fleetsched.agent.interface import Task
     from fleetsched.lab.kernels import PREFERRED
 
     workload = workloads_for(goal, fleet.workloads)[0]
+    _check_incumbent(goal, policies)
     names = [host.name for host in fleet.hosts(goal.host_group)]
     profile = known.profile_of(goal, names)
     return Task(
@@ -91,3 +93,13 @@ def task_for(
         workload=workload,
         kernel=kernel_for([host.kernel_release for host in known.kernels(names)], PREFERRED),
     )
+
+
+def _check_incumbent(goal: WorkloadGoal, policies: Mapping[str, Policy]) -> None:
+    incumbent = policies.get(goal.policy.name) if goal.policy else None
+    if incumbent is not None and incumbent.program is not None:
+        raise InputError(
+            f"goal {goal.name} runs the program {incumbent.name}, which only hosts have: nothing can be "
+            "compared with it here",
+            remedy="`--unmeasured` chooses by what policies declare; or bind kernel-default first",
+        )

@@ -10,16 +10,23 @@ from typing import TYPE_CHECKING
 from fleetsched.agent.budget import Meter
 from fleetsched.agent.interface import Candidate, Task
 from fleetsched.agent.workbench import Means, RunWorkbench
-from fleetsched.errors import InputError
+from fleetsched.errors import InputError, UsageError
 from fleetsched.fleetrepo.load import load_policy
 from fleetsched.model.evidence import CANDIDATE, INCUMBENT, KERNEL_DEFAULT_ARM, Arm, Evidence
+from fleetsched.model.fleet import Fleet
 from fleetsched.model.gate import Gate, GateReport
+from fleetsched.model.goal import WorkloadGoal
 from fleetsched.model.suggest import suggestion
+from fleetsched.model.suitability import rank
 from fleetsched.model.workload import Workload
 from fleetsched.operations.bench import arm_image, run_in_lab, workloads
+from fleetsched.operations.catalogue import catalogue
 
 if TYPE_CHECKING:
     from fleetsched.bench.measure import ArmImage
+
+NO_GOAL = WorkloadGoal(name="no-goal", host_group="", rollout="")
+"""What is asked where no goal is named: nothing in particular."""
 
 
 def open_workbench(
@@ -47,6 +54,52 @@ def open_workbench(
     """
     lab = Lab(workloads(root) if known is None else known, task, say)
     return RunWorkbench(task, folder, Means(lab.gates, lab.measure), meter, backend=backend, model=model)
+
+
+def open_task(fleet: Fleet | None, goal: str | None, *, kernel: str, workload: str | None) -> Task:
+    """Say what is asked, for whoever works with tools alone.
+
+    Args:
+        fleet: the fleet repository around, if there is one: its policies come before the catalogue's.
+        goal: one of it; None = nothing in particular.
+        kernel: such as `6.18`.
+        workload: instead of the goal's first one.
+
+    Raises:
+        UsageError: no such goal, no kernel's version, or a workload that is kept for the final comparison.
+    """
+    from fleetsched.lab.kernels import is_version
+
+    if not is_version(kernel):
+        raise UsageError(f"--kernel {kernel}: expected a version such as 6.18")
+    asked = _goal(fleet, goal)
+    if workload in asked.evaluation.hold_out:
+        raise UsageError(
+            f"goal {asked.name} holds out workload {workload}: nothing may be fitted to it",
+            remedy="name another with --workload",
+        )
+    own = fleet.policies if fleet else {}
+    policies = {**own, **{name: each for name, each in catalogue().items() if name not in own}}
+    return Task(
+        goal=asked,
+        profile=None,
+        suitability=rank(asked.name, asked.objective, policies.values(), []),
+        policies=policies,
+        workload=workload or next(iter(asked.evaluation.workloads), ""),
+        kernel=kernel,
+    )
+
+
+def _goal(fleet: Fleet | None, name: str | None) -> WorkloadGoal:
+    if name is None:
+        return NO_GOAL
+    if fleet is None:
+        raise UsageError(
+            "no fleet repository here", remedy="--goal names one of its goals: give --repository"
+        )
+    if name not in fleet.goals:
+        raise UsageError(f'no goal "{name}"{suggestion(name, fleet.goals)}')
+    return fleet.goals[name]
 
 
 class Lab:
