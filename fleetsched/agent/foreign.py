@@ -11,25 +11,22 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from fleetsched.secrets import redact
+from fleetsched.agent.answers import one_line
 
 LONGEST_TEXT = 400
 LONGEST_ANSWER = 4000  # of a model: what a reviewer still reads
 MOST_ENTRIES = 64
-_CUT = "..."
 
 
 def bounded(text: str, longest: int = LONGEST_TEXT) -> str:
     """One line of at most so many letters; what cannot be printed is `?`, secrets are redacted."""
-    line = redact(" ".join(text.split()))
-    plain = "".join(letter if letter.isprintable() else "?" for letter in line)
-    return plain if len(plain) <= longest else plain[: longest - len(_CUT)] + _CUT
+    return one_line(text, longest)
 
 
 def paragraphs(text: str, longest: int = LONGEST_ANSWER) -> str:
     """The same for a text of several lines, which are kept."""
     kept = "\n".join(bounded(line, longest) for line in text.splitlines())
-    return kept if len(kept) <= longest else kept[: longest - len(_CUT)] + _CUT
+    return kept if len(kept) <= longest else kept[:longest] + " [cut]"
 
 
 def bounded_values(value: Any, longest: int = LONGEST_TEXT) -> Any:

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from fleetsched.agent.interface import Candidate, Workbench
+from fleetsched.agent.foreign import bounded
+from fleetsched.agent.interface import Candidate, Task, Workbench
 from fleetsched.model.evidence import INCUMBENT, KERNEL_DEFAULT_ARM, Evidence, Finding, Scalar
 from fleetsched.model.gate import Gate, GateReport
 from fleetsched.model.goal import WorkloadGoal
@@ -70,7 +71,7 @@ class Watched:
         }
         return self.tried[max(better, key=lambda each: better[each])] if better else None
 
-    def lessons(self, workload: str, kernel: str, day: str) -> tuple[Lesson, ...]:
+    def lessons(self, task: Task, day: str) -> tuple[Lesson, ...]:
         """What a gate stopped, and why. What was measured is judged by the final comparison, not here."""
         lessons = []
         for identity, report in self._reports.items():
@@ -82,12 +83,14 @@ class Watched:
             candidate = self.tried[identity]
             lessons.append(
                 Lesson(
-                    workload=workload,
-                    kernel=kernel,
+                    workload=task.workload,
+                    kernel=task.kernel,
                     policy=candidate.policy,
                     outcome="failed",
-                    why=why[:_LONGEST_WHY],
+                    why=bounded(why, _LONGEST_WHY),
                     at=day,
+                    objective=task.goal.objective.metric if task.goal.objective else "",
+                    features=task.profile.features if task.profile else {},
                     parameters=candidate.parameters,
                     digest=report.digest[:12],
                 )

@@ -12,7 +12,7 @@ from fleetsched.agent.anthropic.prompt import first_message, system_prompt
 from fleetsched.agent.anthropic.purse import Purse
 from fleetsched.agent.anthropic.replay import Replay, Replayed
 from fleetsched.agent.anthropic.talk import Ended, Talk
-from fleetsched.agent.budget import BUDGETS, Meter
+from fleetsched.agent.budget import Meter
 from fleetsched.agent.foreign import paragraphs
 from fleetsched.agent.interface import Backend, BudgetSpentError, Candidate, Draft, Task, Workbench
 from fleetsched.agent.prices import prices_of
@@ -93,15 +93,15 @@ class AnthropicBackend(Backend):
             transcript=record.digest,
             tried=tuple(watched.tried.values()),
             evidence=tuple(watched.evidence.values()),
-            lessons=watched.lessons(task.workload, task.kernel, self._day),
+            lessons=watched.lessons(task, self._day),
         )
 
 
 def _chosen(ended: Ended, watched: Watched, task: Task) -> Candidate | None:
-    """What the model finished with; where a budget ended it, the best so far."""
+    """What the model finished with; where something else than the model ended the talk, the best so far."""
     if ended.how == "finished":
         return watched.tried[ended.answer["candidate"]]
-    return watched.best(task.goal) if ended.how in BUDGETS else None
+    return None if ended.answer or ended.how == "refused" else watched.best(task.goal)
 
 
 def _explanation(ended: Ended) -> str:

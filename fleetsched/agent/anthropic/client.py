@@ -19,6 +19,7 @@ from fleetsched.agent.anthropic.model import Block, ModelError, Reply, Request
 from fleetsched.agent.prices import Usage
 from fleetsched.agent.transcript import Transcript
 from fleetsched.errors import InputError
+from fleetsched.secrets import hide
 
 if TYPE_CHECKING:
     import anthropic
@@ -56,9 +57,10 @@ class Client:
                 "the backend anthropic needs a key, and there is none",
                 remedy="write agent.key in the controller's file, such as {env: ANTHROPIC_API_KEY}",
             )
+        hide(key)
         sdk = _sdk()
         self.url = url or os.environ.get("ANTHROPIC_BASE_URL") or PUBLIC_URL
-        self._model, self._left_s = model, left_s
+        self._model, self._left_s, self._strict = model, left_s, True
         # The key is given here, so that no profile or token that lies about is used instead.
         self._client = sdk.Anthropic(
             api_key=key,
@@ -87,12 +89,13 @@ class Client:
         import anthropic
 
         hearing = _Hearing(estimated_tokens([request.system, request.tools, request.messages]))
+        tools = list(request.tools) if self._strict else [_lax(tool) for tool in request.tools]
         try:
             with self._client.messages.stream(
                 model=self._model,
                 max_tokens=request.max_tokens,
                 system=request.system,
-                tools=list(request.tools),
+                tools=tools,
                 messages=list(request.messages),
                 thinking={"type": "adaptive"},
                 cache_control={"type": "ephemeral"},
@@ -100,6 +103,12 @@ class Client:
                 for _ in hearing.events_of(stream):
                     if self._left_s() <= 0:
                         break
+        except anthropic.BadRequestError as error:
+            if not self._strict or "grammar" not in error.message:
+                raise explained(error, self.url) from error
+            # Some models take no grammar of this size. Arguments are judged before any tool runs anyway.
+            self._strict = False
+            return self.ask(request)
         except anthropic.APIError as error:
             raise explained(error, self.url) from error
         return hearing.reply()
@@ -157,12 +166,17 @@ class _Hearing:
         if ended is None:
             written = max(usage.output, self._letters // _LETTERS_A_TOKEN)
             usage = Usage(usage.input, written, usage.cache_write, usage.cache_read)
+            self._problem = self._problem or "it was left before its end"
         return Reply(content, ended or "", usage, self._problem, incomplete)
 
 
 def estimated_tokens(said: Sequence[Any]) -> int:
     """How many tokens something of a request has at most, guessed from its length."""
     return len(json.dumps(said)) // _LETTERS_A_TOKEN
+
+
+def _lax(tool: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in tool.items() if name != "strict"}
 
 
 def _usage(message: Message) -> Usage:

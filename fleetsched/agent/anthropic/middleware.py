@@ -48,11 +48,12 @@ class Attempts:
         wait = _seconds(headers.get("retry-after", ""))
         self._transcript.write("attempt", **fields, **({"retry_after_s": wait} if wait else {}))
         # The SDK waits for as long as it is told to, be it for days.
-        if status >= 400 and wait > (limit := min(_LONGEST_WAIT_S, self._left_s())):
+        longest = max(min(_LONGEST_WAIT_S, self._left_s()), 0)
+        if status >= 400 and wait > longest:
             response.http_response.close()
             raise ModelError(
-                f"the language model's API (HTTP {status}) wants to be asked again in {wait:.0f} s, and this run "
-                f"waits {max(limit, 0):.0f} s at most",
+                f"the language model's API (HTTP {status}) wants to be asked again in {wait:.0f} s, "
+                f"and this run waits {longest:.0f} s at most",
                 remedy="try again later; --backend catalogue works without a language model",
             )
         return response

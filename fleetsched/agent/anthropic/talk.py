@@ -21,6 +21,7 @@ from fleetsched.agent.interface import BudgetSpentError, Toolbox
 from fleetsched.agent.tools import FINISH, GIVE_UP, call_tool
 from fleetsched.agent.transcript import Record
 
+_LINE, _SHORT = 160, 40  # letters, of a line of progress and of a value in it
 MOST_BROKEN = 3  # replies in a row that do not come to their end
 _GO_ON = "Go on with the tools. End with finish, or with give_up if nothing is worth proposing."
 _TOO_LONG = (
@@ -130,7 +131,7 @@ class Talk:
         return reply
 
     def _prompt(self, system: str) -> int:
-        """Tokens of the next prompt, rather too many: what is new is guessed, the rest was counted by the API."""
+        """Tokens of the next prompt, rather too many: what is new is a guess, the rest was counted."""
         new = self._messages[self._counted :]
         if not self._counted:
             return estimated_tokens([system, self._tools, new])
@@ -154,8 +155,10 @@ class Talk:
 
     def _end_if_spent(self, answer: Mapping[str, Any]) -> None:
         """A model that is told that there are no more candidates may still propose one that there is."""
-        what = answer.get("budget", "")
-        if what and (what != "candidates" or what in self._told):
+        what = answer.get("budget")
+        if what is None:
+            return
+        if what != "candidates" or what in self._told:
             raise BudgetSpentError(answer["error"], what=what)
         self._told.add(what)
 
@@ -191,4 +194,10 @@ def _result(call: Block, answer: Mapping[str, Any]) -> Block:
 
 
 def _summary(answer: Mapping[str, Any]) -> str:
-    return bounded(str(answer["error"]) if "error" in answer else json.dumps(answer), 160)
+    """An answer in one line for who watches: what is wrong, else its short values."""
+    if "error" in answer:
+        return bounded(str(answer["error"]), _LINE)
+    if answer.get("findings"):
+        return bounded(f"{answer['stopped_by']} stopped it: {answer['findings'][0]['message']}", _LINE)
+    short = [f"{name} {value}" for name, value in answer.items() if isinstance(value, str | int)]
+    return bounded(", ".join(each for each in short if len(each) <= _SHORT), _LINE) or "done"

@@ -27,9 +27,9 @@ def main(arguments: list[str]) -> ExitCode:
     except (FleetschedError, OSError) as error:
         _say(str(error))
         return ExitCode.ERROR
-    sys.stdout.write(f"export ANTHROPIC_BASE_URL={server.url}\n")
-    sys.stdout.flush()
     with suppress(KeyboardInterrupt):
+        sys.stdout.write(f"export ANTHROPIC_BASE_URL={server.url}\n")
+        sys.stdout.flush()
         server.serve()
     if not server.done:
         _say("not every turn was played")

@@ -62,6 +62,11 @@ class Clock:
         return self.now_s
 
 
+def cache_of(tmp_path: Path) -> Path:
+    """Where objects are kept: the same for all tests of a process, since compiling takes longest."""
+    return tmp_path.parent / "objects"
+
+
 def script_named(name: str) -> Script:
     return read_script(SCRIPTS / f"{name}.yaml")
 
@@ -95,7 +100,7 @@ def play(
         meter = Meter(budget, clock or Clock())
         access = AgentAccess("anthropic", script.model, url=url, budget=budget)
         means = Means(
-            _gates(tmp_path / "cache", log), _measure, lambda policy, variant: f"{policy.name:0<64}"
+            _gates(cache_of(tmp_path), log), _measure, lambda policy, variant: f"{policy.name:0<64}"
         )
         bench: Workbench = RunWorkbench(wanted, folder, means, meter, backend="anthropic", model=script.model)
         backend = AnthropicBackend(access, KEY, folder, meter, DAY)

@@ -16,7 +16,6 @@ SCRIPTS = (
     "writes-a-policy",
     "gives-up",
     "malformed-calls",
-    "malformed-replies",
     "obeys-injection",
     "rate-limited",
     "refused",
@@ -34,7 +33,7 @@ def row(name: str, draft: Draft, requests: int) -> str:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_the_document_has_what_a_script_costs(name: str, tmp_path: Path) -> None:
     played = play(script_named(name), tmp_path)
-    assert (
+    rows = DOCUMENT.read_text(encoding="utf-8").splitlines()
+    assert [each for each in rows if each.startswith(f"| {name} |")] == [
         row(name, played.draft, len(played.server.requests))
-        in DOCUMENT.read_text(encoding="utf-8").splitlines()
-    )
+    ]

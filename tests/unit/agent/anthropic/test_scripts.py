@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from fleetsched.agent.anthropic.model import ModelError
+from fleetsched.agent.scripted.script import Answer, Failure, Script, Turn, Usage
 from fleetsched.model.controller import Budget
 from tests.unit.agent.playing import KEY, Clock, Played, play, script_named, spent_by
 
+PROGRESS = Path(__file__).parent / "golden" / "writes-a-policy.txt"
 # Input, cache writes, output and cache reads of claude-sonnet-5-5, in dollars for a million tokens.
 IN, WRITE, OUT, READ = Decimal(2), Decimal("2.5"), Decimal(10), Decimal("0.1")
 
@@ -121,6 +124,28 @@ def test_the_best_that_was_measured_outlives_the_budget(tmp_path: Path) -> None:
     assert played.draft.candidate.id == "c1"
 
 
+FAILS = Turn(fail=Failure(401, "authentication_error", "the key has expired"))
+SAYS_NOTHING = Turn(answer=Answer(Usage(input=9, output=9), text="done", stop="end_turn"))
+
+
+@pytest.mark.parametrize(
+    ("last", "explanation"),
+    [
+        ((SAYS_NOTHING, SAYS_NOTHING), "done"),
+        ((FAILS,), "it does not take the key (HTTP 401, request req_scripted_0004): the key has expired"),
+    ],
+)
+def test_the_best_that_was_measured_outlives_what_else_ends_a_talk(
+    last: tuple[Turn, ...], explanation: str, tmp_path: Path
+) -> None:
+    whole = script_named("selects-from-catalogue")
+    played = play(Script(whole.name, whole.about, whole.model, [*whole.turns[:3], *last]), tmp_path)
+    assert played.draft.ended == "gave-up"
+    assert played.draft.explanation.endswith(explanation)
+    assert played.draft.candidate is not None
+    assert played.draft.candidate.id == "c1"
+
+
 def test_replies_that_break_off_are_counted_and_asked_for_again(tmp_path: Path) -> None:
     played = play(script_named("malformed-replies"), tmp_path)
     assert played.server.mismatches == []
@@ -128,8 +153,8 @@ def test_replies_that_break_off_are_counted_and_asked_for_again(tmp_path: Path) 
     assert played.draft.ended == "gave-up"
     assert [line for line in played.said if "broke off" in line] == [
         "the reply broke off: APIResponseValidationError: Data returned by API invalid for expected schema.",
-        "the reply broke off: RemoteProtocolError: peer closed connection without sending complete message body "
-        "(incomplete chunked read)",
+        "the reply broke off: RemoteProtocolError: peer closed connection without sending complete message "
+        "body (incomplete chunked read)",
     ]
     assert played.draft.spent.tokens_in >= spent_by(played.server.script)["in"]
 
@@ -139,8 +164,8 @@ def test_replies_that_break_off_are_counted_and_asked_for_again(tmp_path: Path) 
     [
         (
             "malformed-for-ever",
-            "the language model's API broke off its reply 3 times: APIResponseValidationError: Data returned by API "
-            "invalid for expected schema.",
+            "the language model's API broke off its reply 3 times: APIResponseValidationError: Data returned "
+            "by API invalid for expected schema.",
         ),
         (
             "rate-limited-for-ever",
@@ -155,6 +180,11 @@ def test_an_api_that_never_answers_is_explained(name: str, message: str, tmp_pat
     shown = " ".join("URL:" if word.startswith("http://") else word for word in caught.value.message.split())
     assert shown == message
     assert caught.value.remedy.startswith("try again later")
+
+
+def test_progress_is_told_line_by_line(tmp_path: Path) -> None:
+    said = play(script_named("writes-a-policy"), tmp_path).said
+    assert said == tuple(PROGRESS.read_text(encoding="utf-8").splitlines())
 
 
 def test_the_key_is_sent_and_nowhere_else(tmp_path: Path) -> None:
@@ -183,8 +213,6 @@ def test_requests_are_plain_and_their_history_grows(tmp_path: Path) -> None:
         )
     }
     assert [len(each["messages"]) for each in requests] == [1, 3, 5, 7, 9, 11]
-    assert all(
-        later["messages"][: len(each["messages"])] == each["messages"]
-        for each, later in zip(requests, requests[1:], strict=False)
-    )
+    for each, later in pairwise(requests):
+        assert later["messages"][: len(each["messages"])] == each["messages"]
     assert all(tool["strict"] for tool in requests[0]["tools"])
