@@ -13,20 +13,24 @@ import pytest
 
 from fleetsched.agent.catalogue_backend import CatalogueBackend
 from fleetsched.agent.interface import Candidate, Draft, Task
-from fleetsched.errors import ExitCode, HelperError
+from fleetsched.errors import ExitCode, HelperError, InputError
 from fleetsched.fleetrepo.lessons import read_lessons
-from fleetsched.fleetrepo.load import load_lock
+from fleetsched.fleetrepo.load import load_fleet, load_lock
 from fleetsched.model.controller import AgentAccess
 from fleetsched.model.evidence import CANDIDATE, INCUMBENT, KERNEL_DEFAULT_ARM, Arm, Evidence
-from fleetsched.model.gate import Gate, GateReport
+from fleetsched.model.gate import Finding, Gate, GateReport
+from fleetsched.model.goal import PolicyBinding
 from fleetsched.model.lock import PolicyLock
+from fleetsched.model.suitability import rank
+from fleetsched.operations.asking import Known, task_for
+from fleetsched.operations.catalogue import catalogue
 from fleetsched.operations.drafting import FINAL_SEED
 from fleetsched.operations.workshop import Run, Workloads, Workshop
 from fleetsched.shipped import shipped_root
 from tests.unit.experiments import evidence, metric
 from tests.unit.git_repository import git
 from tests.unit.operations.test_propose import BOUND, LATENCY, MANIFEST, Fleet, fleet, template
-from tests.unit.workbenches import FakeLab, workbench
+from tests.unit.workbenches import GOAL, FakeLab, workbench
 
 __all__ = ["fleet", "template"]
 
@@ -258,3 +262,54 @@ def test_what_cannot_be_measured_says_what_to_write(
 def test_sources_of_what_is_known_exclude_each_other(fleet: Fleet) -> None:
     said = fleet.run("propose", "--offline", "--from", "profile.json", code=ExitCode.USAGE)
     assert said.startswith("fleetsched: --state, --from and --offline exclude each other\n")
+
+
+def written(folder: Path, draft: Draft, task: Task) -> Draft:
+    """As a language model would leave it: a policy of its own, which comes to be in the run's folder."""
+    source = (shipped_root() / "policies/fair/fair.bpf.c").read_text().replace("fair", "fairer")
+    bench = workbench(folder, asked=task)
+    candidate = bench.write("fairer", source, "A copy.")
+    return replace(draft, candidate=candidate, backend="anthropic", model="a-model", transcript="ab" * 32)
+
+
+def test_a_policy_that_was_written_comes_with_its_folder_and_lock(
+    fleet: Fleet, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.choose = lambda draft, task: written(shop.runs / "written", draft, task)
+    monkeypatch.setattr(Shop, "gates", gates_of_written)
+    fleet.run("propose", "--offline")
+    assert [name for name in fleet.proposed_files() if "fairer" in name and "evidence" not in name] == [
+        "A\tpolicies/fairer/README.md",
+        "A\tpolicies/fairer/fairer.bpf.c",
+        "A\tpolicies/fairer/policy.lock.yaml",
+        "A\tpolicies/fairer/policy.yaml",
+    ]
+    assert fleet.proposed_lines() == ["+  policy: {name: fairer}"]
+    assert "backend: anthropic" in branch_file(fleet, "policies/fairer/policy.yaml")
+    shown = fleet.run("review", "show", "lab-fairness")
+    assert f"Transcript: SHA-256 {'ab' * 8}" in shown
+
+
+def gates_of_written(shop: Shop, known: Workloads, task: Task, candidate: Candidate) -> GateReport:
+    found = FakeLab(real=True).gates(candidate, Gate.INSPECT)
+    assert found.verdict == "passed", found
+    return found
+
+
+def test_what_the_gates_do_not_let_pass_is_not_compared_whatever_the_backend_says(
+    fleet: Fleet, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stall = Finding("runnable-task-stall", "a task did not run for 5 s")
+    failing = FakeLab(stops={"c1": (Gate.STRESS, stall)})
+    monkeypatch.setattr(Shop, "gates", lambda shop, known, task, one: failing.gates(one, Gate.STRESS))
+    said = fleet.run("propose", "--offline", code=ExitCode.CHANGES)
+    assert "the gates did not let it pass: failed" in said
+    assert shop.seeds == []
+
+
+def test_a_program_that_a_goal_runs_cannot_be_beaten_here(fleet: Fleet, shop: Shop) -> None:
+    known = Known({})
+    bound = replace(GOAL, policy=PolicyBinding("scx-lavd"), host_group="lab")
+    fleet_now = load_fleet(fleet.folder)
+    with pytest.raises(InputError, match="which only hosts have: nothing can be compared with it here"):
+        task_for(bound, rank("g", None, [], []), fleet_now, catalogue(), known)
