@@ -73,12 +73,13 @@ def task_for(
         InputError: nothing measures what the goal wants, or what it has; the remedy says what to write.
     """
     from fleetsched.agent.interface import Task
-    from fleetsched.lab.kernels import PREFERRED
+    from fleetsched.lab.kernels import MATRIX, PREFERRED
 
     workload = workloads_for(goal, fleet.workloads)[0]
     _check_incumbent(goal, policies)
     names = [host.name for host in fleet.hosts(goal.host_group)]
     profile = known.profile_of(goal, names)
+    kernels = tuple(dict.fromkeys((*PREFERRED, *MATRIX)))
     return Task(
         goal=goal,
         profile=profile,
@@ -91,7 +92,7 @@ def task_for(
             features=profile.features if profile else {},
         ),
         workload=workload,
-        kernel=kernel_for([host.kernel_release for host in known.kernels(names)], PREFERRED),
+        kernel=kernel_for([host.kernel_release for host in known.kernels(names)], kernels),
     )
 
 
