@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Serve one script: `python -m fleetsched.agent.scripted [--port N] SCRIPT.yaml`, until Ctrl-C.
+"""Serve one script: `python -m fleetsched.agent.scripted [--port N] SCRIPT.yaml`, until Ctrl-C or SIGTERM.
 
 Exit codes: 0 = every turn was played and every request fitted; 1 = not so, or no script.
 """
@@ -7,6 +7,7 @@ Exit codes: 0 = every turn was played and every request fitted; 1 = not so, or n
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +28,8 @@ def main(arguments: list[str]) -> ExitCode:
     except (FleetschedError, OSError) as error:
         _say(str(error))
         return ExitCode.ERROR
+    # Also for who started it in the background, where a shell has SIGINT ignored.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         sys.stdout.write(f"export ANTHROPIC_BASE_URL={server.url}\n")
         sys.stdout.flush()

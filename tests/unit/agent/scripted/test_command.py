@@ -16,8 +16,10 @@ from fleetsched.errors import ExitCode
 from tests.unit.agent.playing import SCRIPTS
 
 
-@pytest.mark.parametrize("played", [True, False])
-def test_it_serves_until_interrupted_and_says_whether_all_was_played(played: bool) -> None:
+@pytest.mark.parametrize(("played", "end"), [(True, signal.SIGINT), (False, signal.SIGTERM)])
+def test_it_serves_until_interrupted_and_says_whether_all_was_played(
+    played: bool, end: signal.Signals
+) -> None:
     command = [sys.executable, "-m", "fleetsched.agent.scripted", str(SCRIPTS / "refused.yaml")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -29,7 +31,7 @@ def test_it_serves_until_interrupted_and_says_whether_all_was_played(played: boo
                 client.messages.create(
                     model="claude-sonnet-5-5", max_tokens=10, messages=[{"role": "user", "content": "hello"}]
                 )
-        process.send_signal(signal.SIGINT)
+        process.send_signal(end)
         _, said = process.communicate()
     assert process.returncode == (ExitCode.OK if played else ExitCode.ERROR)
     assert said == ("" if played else "not every turn was played\n")
