@@ -86,7 +86,7 @@ def bench(
         parameters=_pairs(parameters, "--parameters"),
         guardrails={name: _share(text) for name, text in _pairs(guardrails, "--guardrail").items()},
         repeats=repeats,
-        budget_s=_seconds(budget) if budget is not None else None,
+        budget_s=duration_of("--budget", budget) if budget is not None else None,
         seed=seed,
         kernel=kernel,
         topology=topology,
@@ -128,10 +128,15 @@ def _share(text: str) -> float:
         raise UsageError(f"--guardrail: expected a percentage such as 5%, got {text!r}") from None
 
 
-def _seconds(text: str) -> float:
+def duration_of(option: str, text: str) -> float:
+    """Read an option's duration, in seconds.
+
+    Raises:
+        UsageError: it is none.
+    """
     from fleetsched.fleetrepo.decode import duration
 
     try:
         return duration(text)
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise UsageError(f"--budget: expected a duration such as 90s, 10m or 1h, got {text!r}") from None
+        raise UsageError(f"{option}: expected a duration such as 90s, 10m or 1h, got {text!r}") from None

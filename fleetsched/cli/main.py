@@ -28,7 +28,8 @@ _FILES = {
     "observe": ("observe",),
     "bench": ("bench",),
     "undo": ("rollback", "retry", "release"),
-    "proposals": ("propose", "review"),
+    "propose": ("propose",),
+    "proposals": ("review",),
     "policy": ("policy",),
     "report": ("report",),
     "verify": ("verify",),
@@ -36,6 +37,7 @@ _FILES = {
     "bootstrap": ("bootstrap",),
     "helper": ("helper",),
     "lab": ("lab",),
+    "mcp": ("mcp",),
 }
 _GROUPS = ("policy", "hosts", "helper", "lab")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proposals: propose, and review list, show, approve, merge, close."""
+"""Proposals: review list, show, check, approve, merge, close."""
 
 from __future__ import annotations
 
@@ -13,12 +13,9 @@ from fleetsched.cli.group import Group
 from fleetsched.cli.options import (
     Config,
     FleetOptions,
-    Forks,
-    Inventory,
     Json,
     Repository,
     find_repository,
-    open_access,
     with_fleet_options,
 )
 from fleetsched.cli.say import complain, say, say_record
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
     from fleetsched.model.controller import Controller
     from fleetsched.model.fleet import Fleet
     from fleetsched.model.plan import Plan
-    from fleetsched.operations.propose import Proposed
     from fleetsched.operations.review_check import Planner
 
 app = typer.Typer()
@@ -38,61 +34,6 @@ review = typer.Typer(
 app.add_typer(review, name="review")
 
 Goal = Annotated[str, typer.Argument(help="The goal that it is for.", autocompletion=complete_goal)]
-
-
-@app.command()
-def propose(
-    goals: Annotated[
-        list[str] | None,
-        typer.Argument(help="Goals; default: all that have no policy.", autocompletion=complete_goal),
-    ] = None,
-    repository: Repository = None,
-    inventory: Inventory = None,
-    forks: Forks = None,
-    config: Config = None,
-    state: Annotated[
-        Path | None,
-        typer.Option("--state", help="Do not ask hosts: take this file of `status --snapshot`."),
-    ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Ask no host.")] = False,
-    repropose: Annotated[
-        bool, typer.Option("--repropose", help="Also what was closed before, and has not changed.")
-    ] = False,
-) -> None:
-    """Choose a policy for goals that have none, and open a proposal for each."""
-    from fleetsched.operations.observe import look_at, reach
-    from fleetsched.operations.propose import propose as make
-    from fleetsched.operations.snapshot import read_snapshot
-    from fleetsched.views.proposal import outcome_text, suitability_text
-
-    if state is not None and offline:
-        raise UsageError("--state and --offline exclude each other")
-    access = open_access(repository, inventory, config, forks)
-    if state is not None:
-        observed = read_snapshot(state).hosts
-    else:
-        hosts = [] if offline else list(access.fleet.inventory.hosts.values())
-        with reach(hosts, access.transport, access.helper_files, access.forks) as reached:
-            observed = look_at(reached)
-    results: list[Proposed] = []
-    for result in make(access, observed, goals=goals or [], inventory=inventory, again=repropose):
-        typer.echo("\n" if results else "", nl=False)
-        say(f"{suitability_text(result.suitability)}\n")
-        if result.error is None:
-            say(outcome_text(result.outcome, result.goal, result.proposal))
-        else:
-            complain(f"fleetsched: {result.error}")
-        results.append(result)
-    if not results:
-        say("every goal of the trusted branch has a policy")
-    raise typer.Exit(_worst(results))
-
-
-def _worst(results: list[Proposed]) -> ExitCode:
-    """Refused before failed, failed before judged no."""
-    codes = [result.error.exit_code for result in results if result.error is not None]
-    judged_no = any(result.outcome in ("kernel-default", "closed") for result in results)
-    return max(codes) if codes else ExitCode.CHANGES if judged_no else ExitCode.OK
 
 
 @review.command("list")

@@ -14,6 +14,7 @@ from fleetsched.model.controller import (
     Budget,
     Controller,
     ForgeAccess,
+    Price,
     SecretReference,
     Sign,
     Ssh,
@@ -322,4 +323,10 @@ def _agent(value: Mapping[str, Any]) -> AgentAccess:
             wall_s=_seconds(budget, "wall", plain.budget.wall_s),
             candidates=int(budget.get("candidates", plain.budget.candidates)),
         ),
+        price=_price(value["price"]) if "price" in value else None,
     )
+
+
+def _price(value: Mapping[str, Any]) -> Price:
+    plain = value["input"]
+    return Price(plain, value["output"], value.get("cacheWrite", plain * 1.25), value.get("cacheRead", plain))

@@ -114,6 +114,16 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Price:
+    """What a language model costs, in US dollars for a million tokens."""
+
+    input: float
+    output: float
+    cache_write: float
+    cache_read: float
+
+
+@dataclass(frozen=True, slots=True)
 class AgentAccess:
     """Who chooses or writes policies.
 
@@ -121,6 +131,7 @@ class AgentAccess:
         model: the language model's name.
         key: of the API.
         url: base of the API; empty = the public one.
+        price: of the model; None = as the table has it that comes with fleetsched.
     """
 
     backend: Literal["catalogue", "anthropic"] = "catalogue"
@@ -128,6 +139,7 @@ class AgentAccess:
     key: SecretReference | None = None
     url: str = ""
     budget: Budget = Budget()
+    price: Price | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from fleetsched.errors import InputError
@@ -22,7 +23,10 @@ from fleetsched.model.workload import Workload
 from fleetsched.shipped import shipped_root
 
 if TYPE_CHECKING:
-    from fleetsched.bench.measure import ArmImage
+    from fleetsched.bench.measure import ArmImage, Experiment
+    from fleetsched.lab.shape import MachineSpec
+
+_NO_PARAMETERS: Mapping[str, int] = MappingProxyType({})
 
 DEFAULT = "default"
 """The word for the kernel's own scheduler as what a policy is compared with."""
@@ -83,9 +87,8 @@ def bench(root: Path | None, request: Request, say: Callable[[str], None]) -> Ev
         BuildError: a policy or a program of the workload does not compile.
         LabError: the machine does not come up or is lost.
     """
-    from fleetsched.bench.machine_target import machine_target, workload_spec
-    from fleetsched.bench.measure import ArmImage, Clock, Experiment, measure
-    from fleetsched.lab.machine import MachineSpec
+    from fleetsched.bench.measure import ArmImage, Experiment
+    from fleetsched.lab.shape import MachineSpec
 
     known = workloads(root)
     if request.workload not in known:
@@ -97,8 +100,9 @@ def bench(root: Path | None, request: Request, say: Callable[[str], None]) -> Ev
     policy = find_policy(root, request.policy)
     arms = [ArmImage(Arm(KERNEL_DEFAULT_ARM))]
     if request.against not in (DEFAULT, KERNEL_DEFAULT):
-        arms.append(_arm(INCUMBENT, find_policy(root, request.against), "default", {}))
-    arms.append(_arm(CANDIDATE, policy, request.variant, request.parameters))
+        arms.append(arm_image(INCUMBENT, find_policy(root, request.against)))
+    given = {name: _value(policy, name, text) for name, text in request.parameters.items()}
+    arms.append(arm_image(CANDIDATE, policy, request.variant, given))
     cpus = request.cpus or (1 if request.topology == "flat" else 2)
     spec = MachineSpec(kernel=request.kernel, cpus=cpus, topology=request.topology, icount=True)
     experiment = Experiment(
@@ -111,8 +115,21 @@ def bench(root: Path | None, request: Request, say: Callable[[str], None]) -> Ev
         width=request.width,
         seed=request.seed,
     )
+    return run_in_lab(experiment, spec, say)
+
+
+def run_in_lab(experiment: Experiment, spec: MachineSpec, say: Callable[[str], None]) -> Evidence:
+    """Run an experiment in a machine of the lab, which is there for it alone.
+
+    Raises:
+        measure.EndedError: a policy was refused or ejected.
+        WorkloadError, BuildError, LabError: as `bench` says.
+    """
+    from fleetsched.bench.machine_target import machine_target, workload_spec
+    from fleetsched.bench.measure import Clock, measure
+
     clock = Clock(time.monotonic, lambda: datetime.now(UTC))
-    with machine_target(workload_spec(spec, workload), say) as target:
+    with machine_target(workload_spec(spec, experiment.workload), say) as target:
         return measure(target, experiment, say, clock)
 
 
@@ -146,7 +163,15 @@ def find_policy(root: Path | None, name: str) -> Policy:
     raise InputError(f"no policy {name!r}{suggestion(name, names)}", remedy="see `fleetsched policy list`")
 
 
-def _arm(name: str, policy: Policy, variant: str, given: Mapping[str, str]) -> ArmImage:
+def arm_image(
+    name: str, policy: Policy, variant: str = "default", parameters: Mapping[str, int] = _NO_PARAMETERS
+) -> ArmImage:
+    """Build a policy for a comparison, as its arm `name`; parameters that are not given have their defaults.
+
+    Raises:
+        InputError: it is a program, or has no such variant.
+        BuildError: it does not compile, or uses what is not allowed.
+    """
     from fleetsched.bench.measure import ArmImage
     from fleetsched.build.allowed import check_allowed
     from fleetsched.build.policy import compile_policy
@@ -156,10 +181,9 @@ def _arm(name: str, policy: Policy, variant: str, given: Mapping[str, str]) -> A
     if variant not in policy.variants:
         near = suggestion(variant, policy.variants)
         raise InputError(f"policy {policy.name} has no variant {variant!r}{near}")
-    parameters = policy.resolve({key: _value(policy, key, text) for key, text in given.items()})
     built = compile_policy(policy.folder, policy.variants[variant])
     check_allowed(built.image, policy.name)
-    return ArmImage(Arm(name, policy.name, variant, built.digest, parameters), built.image)
+    return ArmImage(Arm(name, policy.name, variant, built.digest, policy.resolve(parameters)), built.image)
 
 
 def _value(policy: Policy, name: str, text: str) -> int:

@@ -117,7 +117,9 @@ def _paths(wrong: list[str], changes: list[Change]) -> Check:
         return Check("changed files", Result.BAD, f"{len(wrong)} that no proposal may touch", tuple(wrong))
     if not changes:
         return Check("changed files", Result.BAD, "nothing is changed: there is nothing to judge")
-    return Check("changed files", Result.GOOD, f"{len(changes)}, all of them a policy's or manifests")
+    return Check(
+        "changed files", Result.GOOD, f"{len(changes)}, all of them a policy's, manifests or lessons"
+    )
 
 
 def _files(fleet: Fleet | None, problems: tuple[str, ...]) -> Check:

@@ -31,6 +31,11 @@ _SEVERITY = (
 )
 
 
+def new_run_id() -> str:
+    """Name a run: by when it begins, and so that no other has the same name."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
 def new_run(
     access: FleetAccess,
     reached: Reach,
@@ -40,7 +45,7 @@ def new_run(
     stop: StopRequest | None = None,
 ) -> Run:
     """Name a run and open its journal, a file of its own in the folder `journals`."""
-    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    run_id = new_run_id()
     return Run(
         id=run_id,
         owner=f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()}), run {run_id}",

@@ -15,6 +15,7 @@ from fleetsched.model.controller import (
     Budget,
     Controller,
     ForgeAccess,
+    Price,
     SecretReference,
     Sign,
     Ssh,
@@ -180,11 +181,15 @@ def test_agent_forge_and_experiments_are_read(tmp_path: Path) -> None:
     file.write_text(
         "experiments: [lab]\n"
         "forge: {kind: github, repository: acme/fleet, token: {env: TOKEN}}\n"
-        "agent: {backend: anthropic, key: {file: /k}, budget: {usd: 1, wall: 5m}}\n"
+        "agent: {backend: anthropic, key: {file: /k}, budget: {usd: 1, wall: 5m},\n"
+        "  price: {input: 2, output: 8}}\n"
     )
     found = load_controller(file, {})
     assert found.experiments == ("lab",)
     assert found.forge == ForgeAccess("github", "acme/fleet", token=SecretReference(env="TOKEN"))
     assert found.agent == AgentAccess(
-        backend="anthropic", key=SecretReference(file="/k"), budget=Budget(usd=1.0, wall_s=300.0)
+        backend="anthropic",
+        key=SecretReference(file="/k"),
+        budget=Budget(usd=1.0, wall_s=300.0),
+        price=Price(input=2, output=8, cache_write=2.5, cache_read=2),
     )

@@ -103,7 +103,7 @@ def two_policies(fleet: Path) -> None:
         (lambda fleet: write(fleet, "policies/fair/big", "x" * 2_000_000), "has 2,000,000 bytes; 1,048,576"),
         (a_link, '"policies/fair/more.h" is no plain file (mode 120000)'),
         (a_program, '"policies/fair/run" is no plain file (mode 100755)'),
-        (a_renamed_file, '"README.md" is neither in a policy\'s folder nor a manifest'),
+        (a_renamed_file, '"README.md" is neither in a policy\'s folder, nor a manifest, nor'),
         (two_policies, "more than one policy: fair, interactive"),
     ],
 )
