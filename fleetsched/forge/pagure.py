@@ -18,7 +18,7 @@ from fleetsched.forge.trouble import trouble
 from fleetsched.model.controller import ForgeAccess
 from fleetsched.model.proposal import State
 
-_TIMEOUT_S = 60
+_TIMEOUT_S = 300  # a merge waits for its worker, which on a busy machine took more than a minute
 _PAGE = 100
 _APPROVED = re.compile(r"Approved: ([0-9a-f]{40}|none)\b")
 _STATES = {"Open": State.OPEN, "Merged": State.MERGED}

@@ -16,7 +16,7 @@ from fleetsched.model.account import Account
 from fleetsched.model.evaluation import workloads_for
 from fleetsched.model.evidence import Evidence
 from fleetsched.model.fleet import Fleet
-from fleetsched.model.gate import GateVerdict
+from fleetsched.model.gate import GateReport, GateVerdict
 from fleetsched.model.goal import WorkloadGoal
 from fleetsched.model.judgement import Compared, Judgement, Role, judge
 from fleetsched.model.lesson import Lesson, one_line
@@ -38,6 +38,7 @@ class Drafted:
         ended: why the final comparison was not made or not finished, in a line; empty when it was.
         lessons: what was learnt in this run.
         seconds: that all of it took.
+        gates: what they said of the draft, before the final comparison.
     """
 
     task: Task
@@ -48,6 +49,7 @@ class Drafted:
     ended: str = ""
     lessons: tuple[Lesson, ...] = ()
     seconds: float = 0.0
+    gates: tuple[GateReport, ...] = ()
 
     @property
     def candidate(self) -> Candidate | None:
@@ -130,6 +132,7 @@ def _judge(made: Drafted, fleet: Fleet, shop: Workshop, run: Run, began_s: float
     candidate = made.draft.candidate
     assert candidate, "there is a draft"
     report = shop.gates(fleet.workloads, made.task, candidate)
+    made = replace(made, gates=(report,))
     if report.verdict is not GateVerdict.PASSED:
         return replace(made, ended=f"the gates did not let it pass: {report.verdict}")
     return _compare(made, replace(candidate, digest=report.digest), fleet, shop, run, began_s)

@@ -32,6 +32,7 @@ from fleetsched.model.proposal import Proposal, State
 from fleetsched.model.suggest import suggestion
 from fleetsched.model.suitability import Suitability, rank
 from fleetsched.operations.asking import Known, task_for
+from fleetsched.operations.briefing import briefing_of
 from fleetsched.operations.catalogue import catalogue
 from fleetsched.operations.changing import Choice, check_change, fingerprint, write_change
 from fleetsched.operations.fleet import FleetAccess
@@ -205,8 +206,9 @@ class _Work:
             if opened:
                 self._check_limits(goal)
             check_change(folder, goal, choice, self.inventory, run_programs=self.run_programs)
+            told = briefing_of(goal, self.fleet, folder, choice, suitability, drafted)
         title = f"Run {choice.policy} for goal {goal.name}"
-        change = Change(goal.name, choice.policy, self.base, title, why, digest, files)
+        change = Change(goal.name, choice.policy, self.base, title, why, digest, files, told)
         proposal = self.proposals[goal.name] = self.forge.open(change, before)
         outcome: Literal["opened", "updated"] = "opened" if opened else "updated"
         return Proposed(goal.name, outcome, suitability, proposal, drafted=drafted)

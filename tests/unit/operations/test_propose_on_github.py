@@ -85,16 +85,18 @@ def test_a_goal_gets_its_policy_by_a_pull_request_and_a_second_run_changes_nothi
     fleet: Fleet, github: GitHubEmulator
 ) -> None:
     pulls = github.repository.pulls
-    assert "proposal for goal lab-fairness opened" in fleet.run("propose", "--offline")
+    assert "proposal for goal lab-fairness opened" in fleet.run("propose", "--offline", "--unmeasured")
     first = pulls[1].head
-    assert "proposal for goal lab-fairness unchanged" in fleet.run("propose", "--offline")
+    assert "| they would run | `interactive@" in pulls[1].body
+    assert "no policy is set" in pulls[1].body
+    assert "proposal for goal lab-fairness unchanged" in fleet.run("propose", "--offline", "--unmeasured")
     assert (len(pulls), pulls[1].head, pulls[1].comments) == (1, first, [])
 
     manifest = fleet.folder / "manifests" / "lab.yaml"
     manifest.write_text(manifest.read_text().replace("p99_us", "p50_us"))
     git(fleet.folder, "commit", "-am", "another objective")
     git(fleet.folder, "push", "origin", "HEAD:main")
-    assert "proposal for goal lab-fairness updated" in fleet.run("propose", "--offline")
+    assert "proposal for goal lab-fairness updated" in fleet.run("propose", "--offline", "--unmeasured")
     assert len(pulls) == 1
     assert pulls[1].head != first
     assert f'"made":"{pulls[1].head}"' in pulls[1].body
@@ -110,17 +112,19 @@ def test_a_goal_gets_its_policy_by_a_pull_request_and_a_second_run_changes_nothi
     assert "approved  " in fleet.run("review", "show", "lab-fairness", "--diff")
     assert "merged into main as" in fleet.run("review", "merge", "lab-fairness")
     assert "name: interactive" in manifest.read_text()
-    assert "every goal of the trusted branch has a policy" in fleet.run("propose", "--offline")
+    assert "every goal of the trusted branch has a policy" in fleet.run(
+        "propose", "--offline", "--unmeasured"
+    )
     assert "lab-fairness  merged" in fleet.run("review", "list")
 
 
 def test_closed_means_that_the_same_is_not_proposed_again(fleet: Fleet, github: GitHubEmulator) -> None:
-    fleet.run("propose", "--offline")
+    fleet.run("propose", "--offline", "--unmeasured")
     fleet.run("review", "close", "lab-fairness", "--reason", "not now")
-    said = fleet.run("propose", "--offline", code=ExitCode.CHANGES)
+    said = fleet.run("propose", "--offline", "--unmeasured", code=ExitCode.CHANGES)
     assert "the same was proposed before and closed" in said
     assert len(github.repository.pulls) == 1
-    assert "opened" in fleet.run("propose", "--offline", "--repropose")
+    assert "opened" in fleet.run("propose", "--offline", "--unmeasured", "--repropose")
     assert [pull.state for pull in github.repository.pulls.values()] == ["closed", "open"]
 
 
@@ -130,9 +134,9 @@ def test_limits_are_counted_on_the_forge(fleet: Fleet, github: GitHubEmulator) -
     )
     git(fleet.folder, "commit", "-am", "limit")
     git(fleet.folder, "push", "origin", "HEAD:main")
-    fleet.run("propose", "--offline")
+    fleet.run("propose", "--offline", "--unmeasured")
     fleet.run("review", "close", "lab-fairness")
-    said = fleet.run("propose", "--offline", "--repropose", code=ExitCode.REFUSED)
+    said = fleet.run("propose", "--offline", "--unmeasured", "--repropose", code=ExitCode.REFUSED)
     assert "proposals opened in 24 hours: 1; fleetsched.yaml allows 1" in said
 
 
