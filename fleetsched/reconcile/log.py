@@ -10,7 +10,9 @@ from fleetsched.model.cycle import Cycle, Event
 from fleetsched.rollout.engine import HostEvent
 from fleetsched.views.plan import printable
 
-_LASTING = frozenset({"cannot", "enabled", "confirmed", "failed", "unreachable", "reverted", "taking over"})
+_LASTING = frozenset(
+    {"cannot", "enabled", "confirmed", "failed", "unreachable", "reverted", "interrupted", "taking over"}
+)
 
 
 class Log:

@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -90,13 +91,16 @@ def test_it_serves_is_woken_by_a_webhook_and_ends_when_asked(service: Service) -
 
 
 def test_asked_to_end_in_mid_rollout_it_ends_the_step_and_leaves_no_lease(service: Service) -> None:
+    heard = threading.Event()
+
     def stop(host: str, verb: str) -> None:
-        if (host, verb) == ("lab-1", "watch") and service.process.poll() is None:
+        if (host, verb) == ("lab-1", "watch") and not heard.is_set():
             service.process.send_signal(signal.SIGTERM)
-            service.seen = lambda host, verb: None
+            heard.wait(60)  # the host answers when the wish has arrived, and no sooner
 
     service.seen = stop
-
+    service.wait_for("fleet: interrupted: this step goes on to its end")
+    heard.set()
     assert service.process.wait(timeout=60) == ExitCode.OK
 
     assert service.fleet.slices() == {"lab-1": 5000, "lab-2": None, "lab-3": None}
