@@ -18,7 +18,8 @@
  *    not jobs. HAND: jobs in hand. SHORT and LONG: jobs that wait. At the head of each is who has waited longest.
  *
  * B. A job's length is what it has run in all, less four times what it slept since. A job that reads a little in between
- *    is still the same job, a daemon is none.
+ *    is still the same job, a daemon is none. Where CPUs are virtual they stand still at times, which a clock takes for
+ *    running; so a run of a task that is not in hand counts for no more than it was given.
  *
  * C. A heavier task (nice below 0) counts as shorter than it is, a lighter one as longer: a declared length, if you will.
  *
@@ -44,7 +45,8 @@ enum {
 	SLEEP_WORTH = 4,  /* a task that runs for less than four fifths of the time is no job */
 };
 
-#define FRESH_NS (2 * NSEC_PER_MSEC) /* run by a task that is no job yet */
+#define FRESH_NS (5 * NSEC_PER_MSEC) /* run by a task that is no job yet */
+#define FRESH_RUN_NS (2 * NSEC_PER_MSEC) /* in one run */
 #define GLIMPSE_NS (1 * NSEC_PER_MSEC) /* the run of a job that is not in hand */
 #define WAIT_MIN_NS (50 * NSEC_PER_MSEC)
 #define WAIT_MAX_NS (700 * NSEC_PER_MSEC)
@@ -178,7 +180,7 @@ s32 BPF_STRUCT_OPS(batch_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wa
 	/* An idle CPU found nothing in the queues that it may run, so nobody is passed over here. */
 	if (is_idle && ctx) {
 		wake(ctx);
-		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, is_fresh(p, ctx) ? FRESH_NS : SLICE_MAX_NS, 0);
+		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, is_fresh(p, ctx) ? FRESH_RUN_NS : SLICE_MAX_NS, 0);
 	}
 
 	return cpu;
@@ -201,7 +203,7 @@ void BPF_STRUCT_OPS(batch_enqueue, struct task_struct *p, u64 enq_flags)
 		ctx->waits_since_ns = bpf_ktime_get_ns();
 
 	if (is_fresh(p, ctx)) {
-		line_up(p, ctx, FRESH, FRESH_NS, enq_flags);
+		line_up(p, ctx, FRESH, FRESH_RUN_NS, enq_flags);
 		if (running && running->may_interrupt && enq_flags & SCX_ENQ_WAKEUP)
 			scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 		return;
@@ -328,9 +330,13 @@ void BPF_STRUCT_OPS(batch_running, struct task_struct *p)
 void BPF_STRUCT_OPS(batch_stopping, struct task_struct *p, bool runnable)
 {
 	struct task_ctx *ctx = try_lookup_task_ctx(p);
+	u64 ran;
 
-	if (ctx)
-		ctx->length_ns += bpf_ktime_get_ns() - ctx->started_ns;
+	if (!ctx)
+		return;
+
+	ran = bpf_ktime_get_ns() - ctx->started_ns;
+	ctx->length_ns += ctx->in_hand ? ran : clamp_u64(ran, 0, FRESH_RUN_NS);
 }
 
 /* The task sleeps, and its hand is free for another. */
