@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 from fleetsched.agent.interface import Candidate, Task
+from fleetsched.bench.measure import EndedError
+from fleetsched.errors import HelperError
+from fleetsched.model.evidence import CANDIDATE
 from fleetsched.model.lesson import Lesson, Outcome, one_line
 
 
@@ -29,3 +32,8 @@ def lesson_of(task: Task, candidate: Candidate, outcome: Outcome, why: str, day:
         parameters=candidate.parameters,
         digest=candidate.digest[:12],
     )
+
+
+def is_its_fault(error: HelperError) -> bool:
+    """Whether the candidate ended an experiment, and not the incumbent."""
+    return not isinstance(error, EndedError) or error.arm.name == CANDIDATE

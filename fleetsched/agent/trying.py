@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from fleetsched.agent.interface import Candidate, Task, Workbench
-from fleetsched.agent.learning import lesson_of
+from fleetsched.agent.learning import is_its_fault, lesson_of
 from fleetsched.agent.scoring import Score, score
 from fleetsched.errors import HelperError, WorkloadError
 from fleetsched.model.evidence import Evidence, Scalar
@@ -71,7 +71,7 @@ class Trying:
         try:
             evidence = self.bench.benchmark(candidate, REPEATS)
         except HelperError as error:
-            self._note(candidate, digest, error.message, blame=True)
+            self._note(candidate, digest, error.message, blame=is_its_fault(error))
             return None
         except WorkloadError as error:
             self._note(candidate, digest, error.message, blame=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fleetsched.agent.interface import Candidate, Draft, Task
-from fleetsched.agent.learning import lesson_of
+from fleetsched.agent.learning import is_its_fault, lesson_of
 from fleetsched.errors import HelperError
 from fleetsched.fleetrepo.evidence import evidence_text
 from fleetsched.fleetrepo.lessons import lessons_text
@@ -142,8 +142,6 @@ def _compare(
     made: Drafted, candidate: Candidate, fleet: Fleet, shop: Workshop, run: Run, began_s: float
 ) -> Drafted:
     wanted = list(_workloads(made.task.goal, fleet))
-    compared: list[Compared] = []
-    ended = ""
     for left, (role, workload) in zip(range(len(wanted), 0, -1), wanted, strict=True):
         shop.say(f"final comparison on {workload} ({role})")
         budget_s = max(0.0, shop.budget.wall_s - (shop.clock() - began_s)) / left
@@ -151,17 +149,15 @@ def _compare(
         try:
             evidence = shop.measure(fleet.workloads, task, candidate, FINAL_REPEATS, FINAL_SEED, budget_s)
         except HelperError as error:
-            ended = f"{workload}: {one_line(error.message)}"
-            break
-        compared.append(Compared(role, evidence))
+            made = replace(made, ended=f"{workload}: {one_line(error.message)}")
+            lesson = lesson_of(made.task, candidate, "failed", made.ended, run.day)
+            return replace(made, lessons=(*made.lessons, lesson)) if is_its_fault(error) else made
+        made = replace(made, compared=(*made.compared, Compared(role, evidence)))
         (run.folder / f"final-{workload}.json").write_text(evidence_text(evidence), encoding="utf-8")
-    if ended:
-        lesson = lesson_of(made.task, candidate, "failed", ended, run.day)
-        return replace(made, compared=tuple(compared), ended=ended, lessons=(*made.lessons, lesson))
-    judgement = judge(made.task.goal, compared)
+    judgement = judge(made.task.goal, made.compared)
     why = "; ".join(judgement.objections[:1]) or judgement.summary
     lesson = lesson_of(made.task, candidate, judgement.finding.value, why, run.day)
-    return replace(made, compared=tuple(compared), judgement=judgement, lessons=(*made.lessons, lesson))
+    return replace(made, judgement=judgement, lessons=(*made.lessons, lesson))
 
 
 def _workloads(goal: WorkloadGoal, fleet: Fleet) -> Iterator[tuple[Role, str]]:

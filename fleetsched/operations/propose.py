@@ -165,6 +165,9 @@ class _Work:
         from fleetsched.operations.drafting import draft_for
         from fleetsched.views.drafted import why_text
 
+        before = self.proposals.get(goal.name)
+        if before is None or before.state is not State.OPEN:
+            self._check_limits(goal)  # now, and not after half an hour of measuring
         policies = {**self.fleet.policies, **self.shipped}
         task = task_for(goal, suitability, self.fleet, policies, self.known)
         drafted = draft_for(task, self.fleet, shop)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ from fleetsched.operations.workbench import Lab, open_workbench
 
 Workloads = Mapping[str, Workload]
 BackendName = Literal["catalogue", "anthropic"]
+
+_KEY = "ANTHROPIC_API_KEY"  # where the controller's file names no other place
 
 SEARCH_SHARE = 0.6
 """Of the time of a goal's budget; what is left is for the final comparison."""
@@ -118,7 +121,7 @@ def _backend(name: BackendName, agent: AgentAccess, run: Run) -> Backend:
     if name == "anthropic":
         from fleetsched.agent.anthropic.backend import AnthropicBackend
 
-        key = resolve_secret(agent.key) if agent.key is not None else ""
+        key = resolve_secret(agent.key) if agent.key is not None else os.environ.get(_KEY, "")
         return AnthropicBackend(replace(agent, budget=run.budget), key, run.folder, run.meter, run.day)
     from fleetsched.agent.catalogue_backend import CatalogueBackend
 

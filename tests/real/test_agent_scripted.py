@@ -13,10 +13,11 @@ from fleetsched.agent.scripted.script import read_script
 from fleetsched.agent.scripted.server import ScriptedServer
 from fleetsched.agent.transcript import FILE
 from fleetsched.model.controller import AgentAccess, Budget
-from fleetsched.operations.workbench import open_task, open_workbench
+from fleetsched.operations.task import open_task
+from fleetsched.operations.workbench import open_workbench
 from tests.real.conftest import PROJECT
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.model]
 
 SCRIPT = PROJECT / "tests" / "data" / "scripts" / "writes-a-policy.yaml"
 KEY = "no-key-but-the-servers-own"

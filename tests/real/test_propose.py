@@ -13,7 +13,7 @@ from fleetsched.errors import ExitCode
 from fleetsched.operations.init import init
 from tests.unit.git_repository import git
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.model]
 
 MANIFEST = "manifests/lab.yaml"
 GOAL = """\

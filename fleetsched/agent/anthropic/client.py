@@ -55,7 +55,7 @@ class Client:
         if not key:
             raise InputError(
                 "the backend anthropic needs a key, and there is none",
-                remedy="write agent.key in the controller's file, such as {env: ANTHROPIC_API_KEY}",
+                remedy="set ANTHROPIC_API_KEY, or write agent.key in the controller's file: {file: PATH}",
             )
         hide(key)
         sdk = _sdk()
