@@ -17,6 +17,7 @@ demo: setup  ## watch the main job on a lab of three real virtual machines (KEEP
 
 test: check  ## check, plus the installed wheel and the tests on real parts: kernels, virtual machines, sshd
 	@scripts/setup chromium
+	$(PYTEST) -n auto tests/unit -m served
 	$(PYTEST) -n auto --dist loadfile tests/real -m "not lab and not faults and not aarch64"
 	$(PYTEST) tests/packaging --durations=5
 	$(PYTEST) tests/real -m "lab and not faults and not matrix and not model and not aarch64" --durations=15
@@ -41,7 +42,7 @@ test-aarch64: setup  ## the helper for aarch64 on an emulated arm64 machine (not
 	$(PYTEST) tests/real/test_aarch64.py -m aarch64
 
 test-fast: setup  ## unit, property and golden tests: no network, root or virtual machine
-	$(PYTEST) -n auto tests/unit
+	$(PYTEST) -n auto tests/unit -m "not served"
 
 check: setup  ## format, lint, types, import contracts, policy locks, fast tests
 	$(BIN)/ruff format --check .
@@ -50,7 +51,7 @@ check: setup  ## format, lint, types, import contracts, policy locks, fast tests
 	$(BIN)/lint-imports
 	$(BIN)/fleetsched lock --check
 	@$(MAKE) --no-print-directory analyze
-	$(PYTEST) -n auto tests/unit
+	$(PYTEST) -n auto tests/unit -m "not served"
 
 analyze:  ## let gcc look for leaks and misuse of memory in the helper's C
 	@$(MAKE) --no-print-directory -C bpf/helper analyze OUT=build $$($(BIN)/python -m fleetsched.helper.build --toolchain)

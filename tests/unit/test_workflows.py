@@ -19,6 +19,8 @@ from tests.github_emulator.server import GitHubEmulator, running
 from tests.unit.git_repository import git
 from tests.unit.workflows import PROJECT, Done, Runner
 
+pytestmark = pytest.mark.served
+
 WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
 TOKEN = "token-of-the-workflow"
 WORKFLOW = User("github-actions[bot]", TOKEN, app=True)
@@ -145,7 +147,7 @@ def test_one_that_edits_workflows_inventory_and_a_policy_is_refused_with_the_rea
     assert [step.code for step in done] == [0, 0, 2]
     (comment,) = github.repository.pulls[1].comments
     for file in (".github/workflows/x.yml", "inventory/x.yaml"):
-        assert f'"{file}" is neither in a policy\'s folder nor a manifest' in comment["body"]
+        assert f'"{file}" is neither in a policy\'s folder, nor a manifest, nor' in comment["body"]
     assert github.repository.checks[0]["conclusion"] == "failure"
 
 

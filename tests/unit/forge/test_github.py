@@ -12,6 +12,8 @@ from fleetsched.model.proposal import Briefing, State
 from tests.unit.forge.conftest import APP, BOT, OTHER, OWNER, READER, Place
 from tests.unit.git_repository import git
 
+pytestmark = pytest.mark.served
+
 RUNS = "fair@" + "1c" * 32
 BRANCH = "fleetsched/proposal/web"
 

@@ -16,6 +16,8 @@ from tests.github_emulator.repository import User
 from tests.github_emulator.server import GitHubEmulator, running
 from tests.unit.git_repository import git
 
+pytestmark = pytest.mark.served
+
 BOT, OWNER = User("fleet-bot", "token-of-the-bot"), User("alice", "token-of-alice")
 BOUND = re.compile(r"  policy:\n    name: fair\n    parameters: .*\n")
 LATENCY = "  objective: {metric: wakeup_latency_p99_us, direction: minimize}\n"

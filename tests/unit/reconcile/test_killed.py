@@ -20,6 +20,8 @@ from fleetsched.model.assignment import Assignment
 from tests.unit.reconcile.fleet import NAMES, ReconciledFleet
 from tests.unit.reconcile.served import ServedHosts
 
+pytestmark = pytest.mark.served
+
 PROJECT = Path(__file__).resolve().parents[3]
 AT_ONCE, AFTER_TRIALS = 0, 600  # seconds until it is started again
 

@@ -24,6 +24,8 @@ from tests.unit.reconcile.fleet import NAMES, ReconciledFleet
 from tests.unit.reconcile.served import ServedHosts
 from tests.unit.reconcile.test_killed import PROJECT, verb_of
 
+pytestmark = pytest.mark.served
+
 CONFIG = """\
 trust: {{remote: {remote}}}
 reconcile: {{interval: 1h, listen: "127.0.0.1:0", webhookSecret: {{env: HOOK_SECRET}}}}

@@ -15,6 +15,8 @@ from fleetsched.agent.scripted.__main__ import main
 from fleetsched.errors import ExitCode
 from tests.unit.agent.playing import SCRIPTS
 
+pytestmark = pytest.mark.served
+
 
 @pytest.mark.parametrize(("played", "end"), [(True, signal.SIGINT), (False, signal.SIGTERM)])
 def test_it_serves_until_interrupted_and_says_whether_all_was_played(
