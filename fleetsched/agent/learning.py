@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from fleetsched.agent.interface import Candidate, Task
-from fleetsched.bench.measure import EndedError
+from fleetsched.bench.interface import EndedError
 from fleetsched.errors import HelperError
 from fleetsched.model.evidence import CANDIDATE
 from fleetsched.model.lesson import Lesson, Outcome, one_line

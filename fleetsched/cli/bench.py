@@ -123,7 +123,7 @@ def bench(
         topology=topology,
         cpus=cpus or 0,
     )
-    from fleetsched.bench.measure import EndedError
+    from fleetsched.bench.interface import EndedError
 
     try:
         if host is None:

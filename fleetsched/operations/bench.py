@@ -82,7 +82,7 @@ def bench(root: Path | None, request: Request, say: Callable[[str], None]) -> Ev
 
     Raises:
         InputError: no such policy, variant, parameter or workload.
-        measure.EndedError: a policy was refused or ejected.
+        EndedError: a policy was refused or ejected.
         WorkloadError: the workload failed.
         BuildError: a policy or a program of the workload does not compile.
         LabError: the machine does not come up or is lost.
@@ -122,7 +122,7 @@ def run_in_lab(experiment: Experiment, spec: MachineSpec, say: Callable[[str], N
     """Run an experiment in a machine of the lab, which is there for it alone.
 
     Raises:
-        measure.EndedError: a policy was refused or ejected.
+        EndedError: a policy was refused or ejected.
         WorkloadError, BuildError, LabError: as `bench` says.
     """
     from fleetsched.bench.machine_target import machine_target, workload_spec

@@ -56,7 +56,7 @@ def bench_on(
         InputError: no such host, policy, variant, parameter or workload, or the host runs just that.
         RefusedError: the controller's file does not allow it, or the host is in no state for it.
         LeaseHeldError: another run has the host.
-        measure.EndedError: a policy was refused or ejected.
+        EndedError: a policy was refused or ejected.
         WorkloadError: the workload failed.
         BuildError: a policy or a program of the workload does not compile.
         HostError: the host cannot be asked, or was left with something else than its last known good.
