@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test test-aarch64 test-fast test-faults test-matrix check analyze fuzz helper wheel bench catalogue clean
+.PHONY: help setup demo test test-aarch64 test-forges test-fast test-faults test-matrix test-model check analyze fuzz helper wheel bench catalogue clean
 
 help:  ## list what can be done
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,9 +16,11 @@ demo: setup  ## watch the main job on a lab of three real virtual machines (KEEP
 	@$(BIN)/python scripts/demo.py
 
 test: check  ## check, plus the installed wheel and the tests on real parts: kernels, virtual machines, sshd
+	@scripts/setup chromium
+	$(PYTEST) -n auto tests/unit -m served
 	$(PYTEST) -n auto --dist loadfile tests/real -m "not lab and not faults and not aarch64"
 	$(PYTEST) tests/packaging --durations=5
-	$(PYTEST) tests/real -m "lab and not faults and not matrix and not aarch64" --durations=15
+	$(PYTEST) tests/real -m "lab and not faults and not matrix and not model and not aarch64" --durations=15
 
 test-faults: setup  ## the fault table on real kernels, written to docs/safety.md (not in CI)
 	$(PYTEST) -q --tb=short tests/faults
@@ -29,12 +31,18 @@ test-matrix: setup  ## every policy through all gates on all kernels, into polic
 	@$(MAKE) --no-print-directory catalogue
 	$(PYTEST) tests/real -m matrix
 
+test-forges: setup  ## proposals on a real Pagure, in a Debian of its own (as root; not in CI)
+	$(PYTEST) -q --durations=3 tests/forges
+
+test-model: setup  ## the agent on real machines: the catalogue, and a scripted model that writes a policy (not in CI)
+	$(PYTEST) tests/real -m model
+
 test-aarch64: setup  ## the helper for aarch64 on an emulated arm64 machine (not in CI)
 	@scripts/setup qemu-system-arm
 	$(PYTEST) tests/real/test_aarch64.py -m aarch64
 
 test-fast: setup  ## unit, property and golden tests: no network, root or virtual machine
-	$(PYTEST) -n auto tests/unit
+	$(PYTEST) -n auto tests/unit -m "not served"
 
 check: setup  ## format, lint, types, import contracts, policy locks, fast tests
 	$(BIN)/ruff format --check .
@@ -43,7 +51,7 @@ check: setup  ## format, lint, types, import contracts, policy locks, fast tests
 	$(BIN)/lint-imports
 	$(BIN)/fleetsched lock --check
 	@$(MAKE) --no-print-directory analyze
-	$(PYTEST) -n auto tests/unit
+	$(PYTEST) -n auto tests/unit -m "not served"
 
 analyze:  ## let gcc look for leaks and misuse of memory in the helper's C
 	@$(MAKE) --no-print-directory -C bpf/helper analyze OUT=build $$($(BIN)/python -m fleetsched.helper.build --toolchain)

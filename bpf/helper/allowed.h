@@ -11,6 +11,7 @@
 #define MOST_MAPS 64u
 #define MOST_MEMORY (64u << 20)	/* bytes of all maps and data */
 #define ASSUMED_CPUS 128u	/* for maps of which each CPU has its own */
+#define ASSUMED_TASKS 10000u	/* for maps of which each task has its own */
 
 static const char *const allowed_code[] = { ".text", "struct_ops", "struct_ops.s" };
 static const char *const allowed_data[] = { ".rodata", ".data", ".bss", "license", ".struct_ops.link", ".maps" };
@@ -20,6 +21,11 @@ static const char *const allowed_ops[] = {
 	"select_cpu", "enqueue", "dequeue", "dispatch", "tick", "runnable", "running", "stopping", "quiescent", "yield",
 	"set_weight", "set_cpumask", "update_idle", "init_task", "exit_task", "enable", "disable", "cpu_online",
 	"cpu_offline", "init", "exit", "dispatch_max_batch", "flags", "timeout_ms", "exit_dump_len", "hotplug_seq", "name",
+};
+
+/* Numbers in the ops table for which the kernel takes memory at the attach. */
+static const struct { const char *name; unsigned int most; } most_settings[] = {
+	{ "dispatch_max_batch", 1024 }, { "exit_dump_len", 1048576 },
 };
 
 static const char *const allowed_map_members[] = { "type", "max_entries", "map_flags", "key", "value" };

@@ -10,6 +10,7 @@
 #define OPS_TYPE "sched_ext_ops"
 #define PERCPU_ARRAY 6
 #define RING_BUFFER 27	/* its entries are bytes */
+#define TASK_STORAGE 29
 #define MOST_LINKS 32		/* from a type to what it is in the end */
 #define MOST_MEMBERS 128	/* of a map's declaration or the ops table */
 
@@ -199,6 +200,15 @@ static int too_much_memory(struct object *o)
 	return refuse(o, "more than %u bytes of maps and data", MOST_MEMORY);
 }
 
+/* Bytes that a map may come to hold; anything above MOST_MEMORY when that is too much. */
+static uint64_t memory_of(const struct map *map)
+{
+	uint64_t entries = map->entries ? map->entries : 1, each = map->key + map->value + (map->type == RING_BUFFER);
+
+	each *= map->type == PERCPU_ARRAY ? ASSUMED_CPUS : map->type == TASK_STORAGE ? ASSUMED_TASKS : 1;
+	return entries > MOST_MEMORY || each > MOST_MEMORY ? UINT32_MAX : entries * each;
+}
+
 static int judge_map(struct object *o, const struct type *variable, uint64_t *memory)
 {
 	struct map map = { .name = variable->name };
@@ -219,11 +229,7 @@ static int judge_map(struct object *o, const struct type *variable, uint64_t *me
 		return refuse(o, "member " NAME_SHOWN " of map " NAME_SHOWN, map.unknown, map.name);
 	if (map.flags & ~ALLOWED_MAP_FLAGS)
 		return refuse(o, "map_flags %#x of map " NAME_SHOWN, map.flags, map.name);
-	if (map.entries > MOST_MEMORY || map.key > MOST_MEMORY || map.value > MOST_MEMORY)
-		*memory = UINT32_MAX;
-	else
-		*memory += (map.entries ? map.entries : 1) * (map.key + map.value + (map.type == RING_BUFFER)) *
-			   (map.type == PERCPU_ARRAY ? ASSUMED_CPUS : 1);
+	*memory += memory_of(&map);
 	return *memory > MOST_MEMORY ? too_much_memory(o) : 0;
 }
 
@@ -243,9 +249,32 @@ static bool is_relocated(const struct object *o, uint64_t from, uint64_t to)
 	return false;
 }
 
+static int judge_flags(struct object *o, const struct member *m, const uint8_t *data)
+{
+	uint64_t flags;
+
+	if (size_of(o, m->type) != sizeof(flags))
+		return unreadable(o, "ops.flags is not 8 bytes long");
+	memcpy(&flags, data, sizeof(flags));
+	if (flags & ~(uint64_t)ALLOWED_OPS_FLAGS)
+		return refuse(o, "ops.flags %#llx: only the bits of %#x may be set", (unsigned long long)flags,
+			      ALLOWED_OPS_FLAGS);
+	return 0;
+}
+
+static int judge_setting(struct object *o, const struct member *m, const uint8_t *data, unsigned int most)
+{
+	uint32_t value;
+
+	if (size_of(o, m->type) != sizeof(value))
+		return unreadable(o, "a number of its ops table is not 4 bytes long");
+	memcpy(&value, data, sizeof(value));
+	return value > most ? refuse(o, "ops.%s %u: at most %u", m->name, value, most) : 0;
+}
+
 static int judge_ops_member(struct object *o, const struct section *s, const struct member *m, uint64_t end)
 {
-	uint64_t at = m->bit / 8, flags;
+	uint64_t at = m->bit / 8;
 	bool used = is_relocated(o, at, end);
 
 	if (m->bit % 8 || at > end || size_of(o, m->type) > end - at)
@@ -254,14 +283,11 @@ static int judge_ops_member(struct object *o, const struct section *s, const str
 		used |= s->data[i];
 	if (used && !LISTED(allowed_ops, m->name))
 		return refuse(o, "member " NAME_SHOWN " of the ops table", m->name);
-	if (strcmp(m->name, "flags"))
-		return 0;
-	if (size_of(o, m->type) != sizeof(flags))
-		return unreadable(o, "ops.flags is not 8 bytes long");
-	memcpy(&flags, s->data + at, sizeof(flags));
-	if (flags & ~(uint64_t)ALLOWED_OPS_FLAGS)
-		return refuse(o, "ops.flags %#llx: only the bits of %#x may be set", (unsigned long long)flags,
-			      ALLOWED_OPS_FLAGS);
+	if (!strcmp(m->name, "flags"))
+		return judge_flags(o, m, s->data + at);
+	for (unsigned int i = 0; i < COUNT(most_settings); i++)
+		if (!strcmp(m->name, most_settings[i].name))
+			return judge_setting(o, m, s->data + at, most_settings[i].most);
 	return 0;
 }
 

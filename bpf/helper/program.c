@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,8 @@
 #define LAST_WORDS_MS 500	/* for a program whose scheduler has ended, to say why and to go */
 #define HOTPLUG_MS 2000		/* a scheduler that ends so soon after a CPU came or went ended because of it */
 #define STOP_MS 2000		/* between SIGTERM and SIGKILL */
+#define DISABLE_MS 10000	/* the most that the kernel is given to end a scheduler ... */
+#define DETACHED_LOOKS 10	/* ... and how often the link is looked at then */
 #define POLL_NS 10000000
 
 struct program {
@@ -254,10 +257,37 @@ static bool is_detached(const struct program *p)
 	return p->link_fd >= 0 && !bpf_link_get_info_by_fd(p->link_fd, &info, &size) && !info.struct_ops.map_id;
 }
 
+/*
+ * From 6.19 on the kernel attaches in a thread of its own, and the program, by then a task of its own scheduler, comes to
+ * hold the link when that lets it run. So that the trial of a scheduler that stalls everything begins, and ends at its
+ * deadline, the program is real-time for these moments; threads that are already stay as they are.
+ */
+static void set_urgent(const struct program *p, bool on)
+{
+	const int ours = SCHED_FIFO | SCHED_RESET_ON_FORK;
+	const struct sched_param priority = { .sched_priority = on ? 1 : 0 };
+	struct dirent *entry;
+	char folder[64];
+	DIR *d;
+
+	snprintf(folder, sizeof(folder), "/proc/%d/task", (int)p->pid);
+	d = opendir(folder);
+	while (d && (entry = readdir(d))) {
+		pid_t task = (pid_t)atoi(entry->d_name);
+		int class = task > 0 ? sched_getscheduler(task) : -1;
+
+		if (on ? class == SCHED_OTHER : class == ours)
+			sched_setscheduler(task, on ? ours : SCHED_OTHER, &priority);
+	}
+	if (d)
+		closedir(d);
+}
+
 int program_start(struct program *p)
 {
 	const struct timespec pause = { .tv_nsec = POLL_NS };
 	int64_t until = boottime_ms() + PROGRAM_START_MS;
+	bool up, urgent = false;
 	struct kernel_now kernel;
 	long before;
 	int err;
@@ -268,7 +298,9 @@ int program_start(struct program *p)
 	err = spawn(p);
 	while (!err) {
 		kernel_look(&kernel);
-		if (!strcmp(kernel.state, "enabled") && kernel.enable_seq > before && (p->link_fd = find_link(p)) >= 0) {
+		up = !strcmp(kernel.state, "enabled") && kernel.enable_seq > before;
+		if (up && (p->link_fd = find_link(p)) >= 0) {
+			set_urgent(p, false);
 			p->enable_seq = kernel.enable_seq;
 			memcpy(p->ops, kernel.ops, sizeof(p->ops));
 			if (kernel_switches_all())
@@ -276,6 +308,10 @@ int program_start(struct program *p)
 			p->exit = exit_record(EXIT_ERROR, 0, "it switches only some tasks, which starves them", "");
 			err = -ENOTSUP;
 			break;
+		}
+		if (up && !urgent) {
+			urgent = true;
+			set_urgent(p, true);
 		}
 		if (!is_alive(p))
 			err = -ECHILD;
@@ -315,11 +351,29 @@ static bool wait_for_end(struct program *p, int ms)
 	return true;
 }
 
+/* Until the kernel has let go altogether, a detach looks like an ejection: the link names no map only then. */
+static bool was_detached(struct program *p)
+{
+	const struct timespec pause = { .tv_nsec = POLL_NS };
+	int64_t until = boottime_ms() + DISABLE_MS;
+	struct kernel_now kernel;
+
+	if (p->link_fd < 0)
+		return false;
+	for (kernel_look(&kernel); !strcmp(kernel.state, "disabling") && boottime_ms() < until; kernel_look(&kernel)) {
+		drain(p);
+		nanosleep(&pause, NULL);
+	}
+	for (int i = 0; i < DETACHED_LOOKS && !is_detached(p); i++)
+		nanosleep(&pause, NULL);	/* between the end and the link's letting go */
+	return is_detached(p);
+}
+
 /* Why it ends, from what can be known. Its own exit record is in a map that only it can read; it usually prints it. */
 static json_t *judge(struct program *p)
 {
 	char words[MESSAGE_BYTES + 1], reason[128] = "the kernel ended its scheduler";
-	bool here = is_in_kernel(p), detached = is_detached(p), leased = lease_ran_out();
+	bool here = is_in_kernel(p), detached = here ? is_detached(p) : was_detached(p), leased = lease_ran_out();
 	bool hotplugged = kernel_hotplug_seq() != p->hotplug_seq || boottime_ms() - p->hotplug_ms < HOTPLUG_MS;
 
 	if (!here)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +21,15 @@ from fleetsched.model.suitability import Suitability
 
 
 class BudgetSpentError(FleetschedError):
-    """A budget is used up; what is there so far counts."""
+    """A budget is used up; what is there so far counts.
+
+    Args:
+        what: which one: `usd`, `tokens`, `wall` or `candidates`.
+    """
+
+    def __init__(self, message: str, *, what: str, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.what = what
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +77,9 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a run has used: money in US dollars, time in seconds of this machine."""
+    """What a run has used: money in US dollars, exactly; time in seconds of this machine."""
 
-    usd: float = 0.0
+    usd: Decimal = Decimal(0)
     tokens_in: int = 0
     tokens_out: int = 0
     tokens_cached: int = 0

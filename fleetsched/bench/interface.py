@@ -7,9 +7,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from fleetsched.errors import HelperError
 from fleetsched.model.evidence import Arm, Environment
 from fleetsched.model.observation import Observation
 from fleetsched.model.workload import Workload
+
+WARM_UPS = 1
+"""Blocks that do not count."""
+
+
+class EndedError(HelperError):
+    """A policy was refused or ejected, and with it ended the experiment.
+
+    Args:
+        arm: the arm's name.
+        block: in which block, from 0, the warm-up.
+    """
+
+    def __init__(self, cause: HelperError, arm: Arm, block: int) -> None:
+        when = "in the warm-up" if block < WARM_UPS else f"in block {block - WARM_UPS + 1}"
+        super().__init__(
+            f"{arm.name} {arm.policy}: {cause.message} ({when})", code=cause.code, remedy=cause.remedy
+        )
+        self.arm = arm
+        self.block = block
 
 
 @dataclass(frozen=True, slots=True)

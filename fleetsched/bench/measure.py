@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Literal
 
 import fleetsched
-from fleetsched.bench.interface import Run, Target
+from fleetsched.bench.interface import WARM_UPS, EndedError, Run, Target
 from fleetsched.bench.metrics import measured_keys, unit_and_better
 from fleetsched.bench.statistics import compare, precise_enough
 from fleetsched.errors import HelperError, WorkloadError
@@ -20,7 +20,6 @@ from fleetsched.model.evidence import Arm, Distribution, Environment, Evidence, 
 from fleetsched.model.observation import merge
 from fleetsched.model.workload import Workload
 
-WARM_UPS = 1
 MIN_REPEATS = 6
 """The least at which a rank test can be significant over eight comparisons (`statistics`)."""
 DEFAULT_REPEATS = 10
@@ -77,23 +76,6 @@ class Clock:
 
     now_s: Callable[[], float]
     utc: Callable[[], datetime]
-
-
-class EndedError(HelperError):
-    """A policy was refused or ejected, and with it ended the experiment.
-
-    Args:
-        arm: the arm's name.
-        block: in which block, from 0, the warm-up.
-    """
-
-    def __init__(self, cause: HelperError, arm: Arm, block: int) -> None:
-        when = "in the warm-up" if block < WARM_UPS else f"in block {block - WARM_UPS + 1}"
-        super().__init__(
-            f"{arm.name} {arm.policy}: {cause.message} ({when})", code=cause.code, remedy=cause.remedy
-        )
-        self.arm = arm
-        self.block = block
 
 
 def measure(target: Target, experiment: Experiment, say: Callable[[str], None], clock: Clock) -> Evidence:

@@ -117,13 +117,13 @@ def bench(
         parameters=_pairs(parameters, "--parameters"),
         guardrails={name: _share(text) for name, text in _pairs(guardrails, "--guardrail").items()},
         repeats=repeats,
-        budget_s=_seconds(budget) if budget is not None else None,
+        budget_s=duration_of("--budget", budget) if budget is not None else None,
         seed=seed,
         kernel=kernel,
         topology=topology,
         cpus=cpus or 0,
     )
-    from fleetsched.bench.measure import EndedError
+    from fleetsched.bench.interface import EndedError
 
     try:
         if host is None:
@@ -164,10 +164,15 @@ def _share(text: str) -> float:
         raise UsageError(f"--guardrail: expected a percentage such as 5%, got {text!r}") from None
 
 
-def _seconds(text: str) -> float:
+def duration_of(option: str, text: str) -> float:
+    """Read an option's duration, in seconds.
+
+    Raises:
+        UsageError: it is none.
+    """
     from fleetsched.fleetrepo.decode import duration
 
     try:
         return duration(text)
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise UsageError(f"--budget: expected a duration such as 90s, 10m or 1h, got {text!r}") from None
+        raise UsageError(f"{option}: expected a duration such as 90s, 10m or 1h, got {text!r}") from None

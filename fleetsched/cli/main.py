@@ -27,8 +27,10 @@ _FILES = {
     "sign": ("sign",),
     "observe": ("observe",),
     "bench": ("bench",),
+    "reconcile": ("reconcile",),
     "undo": ("rollback", "retry", "release"),
-    "proposals": ("propose", "review"),
+    "propose": ("propose",),
+    "proposals": ("review",),
     "policy": ("policy",),
     "report": ("report",),
     "verify": ("verify",),
@@ -36,6 +38,7 @@ _FILES = {
     "bootstrap": ("bootstrap",),
     "helper": ("helper",),
     "lab": ("lab",),
+    "mcp": ("mcp",),
 }
 _GROUPS = ("policy", "hosts", "helper", "lab")
 

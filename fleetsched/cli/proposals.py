@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proposals: propose, and review list, show, approve, merge, close."""
+"""Proposals: review list, show, check, approve, merge, close."""
 
 from __future__ import annotations
 
@@ -13,22 +13,18 @@ from fleetsched.cli.group import Group
 from fleetsched.cli.options import (
     Config,
     FleetOptions,
-    Forks,
-    Inventory,
     Json,
     Repository,
     find_repository,
-    open_access,
     with_fleet_options,
 )
 from fleetsched.cli.say import complain, say, say_record
 from fleetsched.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from fleetsched.model.controller import Trust
+    from fleetsched.model.controller import Controller
     from fleetsched.model.fleet import Fleet
     from fleetsched.model.plan import Plan
-    from fleetsched.operations.propose import Proposed
     from fleetsched.operations.review_check import Planner
 
 app = typer.Typer()
@@ -38,61 +34,6 @@ review = typer.Typer(
 app.add_typer(review, name="review")
 
 Goal = Annotated[str, typer.Argument(help="The goal that it is for.", autocompletion=complete_goal)]
-
-
-@app.command()
-def propose(
-    goals: Annotated[
-        list[str] | None,
-        typer.Argument(help="Goals; default: all that have no policy.", autocompletion=complete_goal),
-    ] = None,
-    repository: Repository = None,
-    inventory: Inventory = None,
-    forks: Forks = None,
-    config: Config = None,
-    state: Annotated[
-        Path | None,
-        typer.Option("--state", help="Do not ask hosts: take this file of `status --snapshot`."),
-    ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Ask no host.")] = False,
-    repropose: Annotated[
-        bool, typer.Option("--repropose", help="Also what was closed before, and has not changed.")
-    ] = False,
-) -> None:
-    """Choose a policy for goals that have none, and open a proposal for each."""
-    from fleetsched.operations.observe import look_at, reach
-    from fleetsched.operations.propose import propose as make
-    from fleetsched.operations.snapshot import read_snapshot
-    from fleetsched.views.proposal import outcome_text, suitability_text
-
-    if state is not None and offline:
-        raise UsageError("--state and --offline exclude each other")
-    access = open_access(repository, inventory, config, forks)
-    if state is not None:
-        observed = read_snapshot(state).hosts
-    else:
-        hosts = [] if offline else list(access.fleet.inventory.hosts.values())
-        with reach(hosts, access.transport, access.helper_files, access.forks) as reached:
-            observed = look_at(reached)
-    results: list[Proposed] = []
-    for result in make(access, observed, goals=goals or [], inventory=inventory, again=repropose):
-        typer.echo("\n" if results else "", nl=False)
-        say(f"{suitability_text(result.suitability)}\n")
-        if result.error is None:
-            say(outcome_text(result.outcome, result.goal, result.proposal))
-        else:
-            complain(f"fleetsched: {result.error}")
-        results.append(result)
-    if not results:
-        say("every goal of the trusted branch has a policy")
-    raise typer.Exit(_worst(results))
-
-
-def _worst(results: list[Proposed]) -> ExitCode:
-    """Refused before failed, failed before judged no."""
-    codes = [result.error.exit_code for result in results if result.error is not None]
-    judged_no = any(result.outcome in ("kernel-default", "closed") for result in results)
-    return max(codes) if codes else ExitCode.CHANGES if judged_no else ExitCode.OK
 
 
 @review.command("list")
@@ -142,11 +83,12 @@ def merge(goal: Goal, repository: Repository = None, config: Config = None) -> N
     """Merge an approved proposal into the trusted branch."""
     from fleetsched.operations import proposals as operation
 
-    root, trust = _place(repository, config)
-    merged = operation.merge(root, trust, goal)
-    say(f"proposal for goal {goal} merged into {trust.branch} as {merged.proposal.merged_as[:12]}")
+    root, controller = _place(repository, config)
+    branch = controller.trust.branch
+    merged = operation.merge(root, controller, goal)
+    say(f"proposal for goal {goal} merged into {branch} as {merged.proposal.merged_as[:12]}")
     if merged.checked_out:
-        say(f"this checkout of {trust.branch} was brought to it\nnext: fleetsched plan")
+        say(f"this checkout of {branch} was brought to it\nnext: fleetsched plan")
     else:
         say("next: git pull, then fleetsched plan")
 
@@ -176,23 +118,34 @@ def check(
         Path | None, typer.Option("--state", help="Plan from this file of `status --snapshot`.")
     ] = None,
     hosts: Annotated[bool, typer.Option("--hosts", help="Plan by asking the hosts.")] = False,
+    gates: Annotated[
+        bool, typer.Option("--gates", help="Also run the gates on changed policies, in virtual machines.")
+    ] = False,
+    report: Annotated[
+        bool,
+        typer.Option("--report", help="Also tell the forge: a check and one comment of its pull request."),
+    ] = False,
     markdown: Annotated[Path | None, typer.Option("--markdown", help="Also write it to this file.")] = None,
     as_json: Json = False,
 ) -> None:
     """Judge the proposal that is checked out; 0 = good, 2 = not."""
     from fleetsched.fleetrepo.controller import load_controller
+    from fleetsched.operations.proposals import report as tell
     from fleetsched.operations.review_check import review_check
+    from fleetsched.operations.verify import gates_on
     from fleetsched.views.plan import plan_text
     from fleetsched.views.verdict import verdict_markdown, verdict_record
 
     if state is not None and hosts:
         raise UsageError("--state and --hosts exclude each other")
+    root, controller = find_repository(fleet.repository), load_controller(fleet.config)
     verdict = review_check(
-        find_repository(fleet.repository),
-        load_controller(fleet.config).trust,
+        root,
+        controller.trust,
         base=base,
         inventory=fleet.inventory,
         plan=_planner(fleet, state, hosts),
+        gates=(lambda folders, kernels: gates_on(folders, kernels, complain)) if gates else None,
         show_plan=plan_text,
     )
     text = verdict_markdown(verdict)
@@ -202,6 +155,9 @@ def check(
         say_record(verdict_record(verdict))
     else:
         say(text)
+    if report:
+        place = tell(root, controller, verdict, text)
+        complain(f"reported on {place}" if place else "no forge to report to (docs/forges.md): printed only")
     if not verdict.good:
         raise typer.Exit(ExitCode.CHANGES)
 
@@ -230,7 +186,7 @@ def _planner(fleet: FleetOptions, state: Path | None, hosts: bool) -> Planner | 
     return ask
 
 
-def _place(repository: Path | None, config: Path | None) -> tuple[Path, Trust]:
+def _place(repository: Path | None, config: Path | None) -> tuple[Path, Controller]:
     from fleetsched.fleetrepo.controller import load_controller
 
-    return find_repository(repository), load_controller(config).trust
+    return find_repository(repository), load_controller(config)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -10,20 +12,32 @@ import yaml
 from fleetsched.documents.node import Node
 from fleetsched.documents.reader import read_bytes
 from fleetsched.errors import InputError
+from fleetsched.model.evidence import Scalar
 from fleetsched.model.position import Position
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_VARIANT = "default"
 _BOM = b"\xef\xbb\xbf"
 
 
-def bind(data: bytes, file: str, goal: str, policy: str) -> bytes:
-    """Set `spec.policy` of a goal to a policy with its defaults.
+def bind(
+    data: bytes,
+    file: str,
+    goal: str,
+    policy: str,
+    *,
+    variant: str = _VARIANT,
+    parameters: Mapping[str, Scalar] = MappingProxyType({}),
+) -> bytes:
+    """Set `spec.policy` of a goal.
 
     Args:
         data: the manifest file, with any number of documents.
         file: how messages name it.
         goal: the goal's name.
         policy: the policy's name.
+        variant: of the policy.
+        parameters: those that the goal sets; the others keep the policy's defaults.
 
     Raises:
         InputError: the file cannot be edited so; the message says what to write by hand.
@@ -33,15 +47,20 @@ def bind(data: bytes, file: str, goal: str, policy: str) -> bytes:
         raise InputError(f"{file}: has no goal {goal} that can be read")
     text = data.decode("utf-8-sig")
     bound = before.get("spec", "policy") is not None
-    edited = _replace(text, goal, policy) if bound else _insert(text, before, policy)
+    said: dict[str, Any] = {"name": policy}
+    if variant != _VARIANT:
+        said["variant"] = variant
+    if parameters:
+        said["parameters"] = dict(parameters)
+    edited = _replace(text, goal, said) if bound else _insert(text, before, said)
     written = (_BOM if data.startswith(_BOM) else b"") + edited.encode()
     # What was written is read again: only this may have changed, whatever style the file is in.
     after = _goal(written, file, goal)
-    wanted = {**before.value, "spec": {**before.value["spec"], "policy": {"name": policy}}}
+    wanted = {**before.value, "spec": {**before.value["spec"], "policy": said}}
     if after is None or after.value != wanted or _others(data, before) != _others(written, after):
         raise InputError(
             f"{before.at('spec').position}: the policy cannot be written into this file",
-            remedy=f"write it by hand: policy: {{name: {policy}}}",
+            remedy=f"write it by hand: policy: {_flow(said)}",
         )
     return written
 
@@ -61,7 +80,18 @@ def _others(data: bytes, goal: Node) -> list[Any]:
     return [each.value for each in read_bytes(data, "").documents if each.value != goal.value]
 
 
-def _insert(text: str, goal: Node, policy: str) -> str:
+def _flow(said: Mapping[str, Any]) -> str:
+    """Names and numbers, as one writes them on a line."""
+    return f"{{{', '.join(f'{name}: {_scalar(value)}' for name, value in said.items())}}}"
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return _flow(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _insert(text: str, goal: Node, said: Mapping[str, Any]) -> str:
     spec = goal.at("spec")
     place = spec.key("rollout" if "rollout" in spec.keys else "hostGroup")
     lines = text.splitlines(keepends=True)
@@ -69,10 +99,10 @@ def _insert(text: str, goal: Node, policy: str) -> str:
     indent = line[: place.column - 1]
     if _is_flow(lines, spec.position):
         at = place.column - 1
-        lines[place.line - 1] = f"{line[:at]}policy: {{name: {policy}}}, {line[at:]}"
+        lines[place.line - 1] = f"{line[:at]}policy: {_flow(said)}, {line[at:]}"
     elif not indent.strip():
         ending = "\r\n" if line.endswith("\r\n") else "\n"
-        lines.insert(place.line - 1, f"{indent}policy: {{name: {policy}}}{ending}")
+        lines.insert(place.line - 1, f"{indent}policy: {_flow(said)}{ending}")
     return "".join(lines)
 
 
@@ -80,19 +110,25 @@ def _is_flow(lines: list[str], position: Position) -> bool:
     return lines[position.line - 1][position.column - 1 : position.column] == "{"
 
 
-def _replace(text: str, goal: str, policy: str) -> str:
-    """Put the policy's name in place of the old one; variant and parameters were the old one's and go."""
+def _replace(text: str, goal: str, said: Mapping[str, Any]) -> str:
+    """Put a binding in place of the old one, whose variant and parameters go with it."""
     # Where values end is not among what nodes keep; the reader has bounded the file before.
     for document in yaml.compose_all(text, Loader=_LOADER):
         name = _value(_value(document, "metadata"), "name")
         value = _value(_value(document, "spec"), "policy")
         if name is not None and name.value == goal and isinstance(value, yaml.MappingNode):
             old = _value(value, "name")
-            if old is not None and len(value.value) == 1:
-                return text[: old.start_mark.index] + policy + text[old.end_mark.index :]
-            new = f"{{name: {policy}}}" if value.flow_style else f"name: {policy}"
+            if old is not None and len(value.value) == len(said) == 1:
+                return text[: old.start_mark.index] + str(said["name"]) + text[old.end_mark.index :]
+            new = _flow(said) if value.flow_style else _block(said, value.start_mark.column, text)
             return text[: value.start_mark.index] + new + text[_end(value) :]
     return text
+
+
+def _block(said: Mapping[str, Any], column: int, text: str) -> str:
+    ending = "\r\n" if "\r\n" in text else "\n"
+    lines = [f"{name}: {_scalar(value)}" for name, value in said.items()]
+    return f"{ending}{' ' * column}".join(lines)
 
 
 def _value(node: yaml.Node | None, key: str) -> yaml.Node | None:

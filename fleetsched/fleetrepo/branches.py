@@ -108,6 +108,11 @@ class Branches:
         """Whether a commit is `ancestor`, or builds on it."""
         return self.git.run("merge-base", "--is-ancestor", ancestor, commit)[0] == 0
 
+    def difference(self, trusted: str, head: str) -> str:
+        """What merging `head` changes, as a unified diff: from where it left `trusted`, which may hold it."""
+        options = ("--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--stat", "--patch")
+        return self.git.output("diff", *options, f"{trusted}...{head}", "--")
+
     def who(self) -> str:
         """Say who the user is for Git: `Name <e-mail>`.
 

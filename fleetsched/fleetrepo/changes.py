@@ -17,6 +17,7 @@ _PLAIN, _GONE = "100644", "000000"
 _POLICY = re.compile(
     r"policies/([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)/(?!\.)[^/\x00-\x1f]+(/(?!\.)[^/\x00-\x1f]+)*"
 )
+_LESSONS = re.compile(r"lessons/[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.yaml")
 _MANIFEST = re.compile(r"manifests/((?!\.)[^/\x00-\x1f]+/)*(?!\.)[^/\x00-\x1f]+\.ya?ml")
 
 
@@ -55,7 +56,7 @@ def changed_files(git: Git, base: str, head: str) -> list[Change]:
 
 
 def forbidden(git: Git, changes: list[Change]) -> Iterator[str]:
-    """Say of each change what a proposal may not do: it is one policy's folder, and bindings in manifests."""
+    """Say of each change what a proposal may not do: it is one policy's folder, bindings, and lessons."""
     for change in changes:
         yield from _forbidden(git, change)
     policies = sorted({change.policy for change in changes if change.policy})
@@ -65,8 +66,8 @@ def forbidden(git: Git, changes: list[Change]) -> Iterator[str]:
 
 def _forbidden(git: Git, change: Change) -> Iterator[str]:
     name = shown(change.path)
-    if not change.policy and not _MANIFEST.fullmatch(change.path):
-        yield f"{name} is neither in a policy's folder nor a manifest"
+    if not change.policy and not any(form.fullmatch(change.path) for form in (_MANIFEST, _LESSONS)):
+        yield f"{name} is neither in a policy's folder, nor a manifest, nor a goal's lessons"
     elif change.mode not in (_PLAIN, _GONE):
         yield f"{name} is no plain file (mode {change.mode})"
     elif change.mode == _PLAIN and (size := int(git.output("cat-file", "-s", change.blob))) > MOST_BYTES:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fleetsched.documents.node import Node
 from fleetsched.model.controller import (
@@ -14,6 +14,9 @@ from fleetsched.model.controller import (
     Budget,
     Controller,
     ForgeAccess,
+    Notify,
+    Price,
+    Reconciling,
     SecretReference,
     Sign,
     Ssh,
@@ -292,6 +295,7 @@ def controller(value: Mapping[str, Any], source: str) -> Controller:
         experiments=tuple(value.get("experiments", ())),
         forge=_forge(value.get("forge", {})),
         agent=_agent(value.get("agent", {})),
+        reconcile=_reconciling(value.get("reconcile", {})),
     )
 
 
@@ -322,4 +326,25 @@ def _agent(value: Mapping[str, Any]) -> AgentAccess:
             wall_s=_seconds(budget, "wall", plain.budget.wall_s),
             candidates=int(budget.get("candidates", plain.budget.candidates)),
         ),
+        price=_price(value["price"]) if "price" in value else None,
     )
+
+
+def _price(value: Mapping[str, Any]) -> Price:
+    plain = value["input"]
+    return Price(plain, value["output"], value.get("cacheWrite", plain * 1.25), value.get("cacheRead", plain))
+
+
+def _reconciling(value: Mapping[str, Any]) -> Reconciling:
+    plain = Reconciling()
+    return Reconciling(
+        interval_s=_seconds(value, "interval", plain.interval_s),
+        listen=value.get("listen", plain.listen),
+        webhook_secret=_secret(value, "webhookSecret"),
+        notify=tuple(map(_notify, value.get("notify", ()))),
+    )
+
+
+def _notify(value: Mapping[str, Any]) -> Notify:
+    kind: Literal["webhook", "apprise"] = "webhook" if "webhook" in value else "apprise"
+    return Notify(kind, SecretReference(**value[kind]), value.get("template", ""), tuple(value.get("on", ())))

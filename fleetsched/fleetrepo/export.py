@@ -11,7 +11,7 @@ from pathlib import Path
 from fleetsched.errors import InputError
 from fleetsched.fleetrepo.git import Git
 
-FOLDERS = ("fleetsched.yaml", "inventory", "manifests", "policies")
+FOLDERS = ("fleetsched.yaml", "inventory", "lessons", "manifests", "policies")
 """What a fleet repository is made of."""
 
 MOST_BYTES = 64 << 20

@@ -14,6 +14,7 @@ from fleetsched.documents.reader import read_file
 from fleetsched.errors import InputError, Problem, ProblemsError
 from fleetsched.fleetrepo import decode
 from fleetsched.fleetrepo.crosscheck import Declared, cross_problems
+from fleetsched.fleetrepo.lessons import read_lessons
 from fleetsched.fleetrepo.manifests import read_manifests
 from fleetsched.fleetrepo.policies import LOCK_FILE, POLICY_FILE, read_catalogue, read_lock, read_policy
 from fleetsched.fleetrepo.workloads import read_programs, shipped_workloads
@@ -48,6 +49,7 @@ def load_fleet(root: Path, inventory: Sequence[Path] | None = None, *, run_progr
     hosts = read_inventory(inventory or settings.inventory, root, run_programs=run_programs)
     manifests = read_manifests(root)
     catalogue = read_catalogue(root)
+    lessons, wrong_lessons = read_lessons(root)
     default = settings.strategy.value if settings.strategy is not None else BUILT_IN_STRATEGY.name
     strategies = {name: decode.rollout_strategy(node) for name, node in manifests.strategies.items()}
     sources = {name: read_programs(root, node) for name, node in manifests.workloads.items()}
@@ -63,6 +65,7 @@ def load_fleet(root: Path, inventory: Sequence[Path] | None = None, *, run_progr
         locks=catalogue.locks,
         proposal_limits=settings.limits,
         kernels=settings.kernels,
+        lessons=lessons,
     )
     declared = Declared(
         manifests.groups,
@@ -72,6 +75,7 @@ def load_fleet(root: Path, inventory: Sequence[Path] | None = None, *, run_progr
         manifests.broken | catalogue.broken,
     )
     problems = [*settings.problems, *hosts.problems, *manifests.problems, *catalogue.problems]
+    problems += wrong_lessons
     problems += [problem for _, wrong in sources.values() for problem in wrong]
     problems += settings.strategy_problems(fleet, declared)
     problems += cross_problems(fleet, declared)

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fleetsched.model.proposal import Proposal
+from fleetsched.model.proposal import Briefing, Proposal
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class Change:
         files: new content by path below the fleet repository's folder.
         why: the explanation, as text.
         fingerprint: of everything that the choice was made from.
+        briefing: what a pull request's body tells beside why; a forge without bodies leaves it out.
     """
 
     goal: str
@@ -28,6 +29,7 @@ class Change:
     why: str
     fingerprint: str
     files: Mapping[str, bytes] = field(hash=False)
+    briefing: Briefing = Briefing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,23 @@ class Listing:
     def find(self, goal: str) -> Proposal | None:
         """The goal's proposal, if there is one."""
         return next((proposal for proposal in self.proposals if proposal.goal == goal), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a check says of a commit.
+
+    Attributes:
+        name: of the check; there is one result and one comment of each name.
+        title: one line.
+        text: Markdown.
+    """
+
+    commit: str
+    name: str
+    good: bool
+    title: str
+    text: str
 
 
 class Forge(ABC):
@@ -96,6 +115,22 @@ class Forge(ABC):
     @abstractmethod
     def close(self, proposal: Proposal, reason: str) -> Proposal:
         """Close it without merging: it is not proposed again until something changes."""
+
+    @abstractmethod
+    def report(self, proposal: Proposal, text: str) -> Proposal:
+        """Note on a merged proposal what its goal's hosts made of it; the same text again changes nothing.
+
+        Args:
+            proposal: as last listed.
+            text: a few lines; what hosts said is quoted in it, so it is foreign text.
+        """
+
+    @abstractmethod
+    def judge(self, judged: Judged) -> str:
+        """Say how a check of a commit went, where its proposal is looked at; return where that is.
+
+        Empty = the forge has no place for it, and nothing was said.
+        """
 
     @abstractmethod
     def diff(self, proposal: Proposal) -> str:

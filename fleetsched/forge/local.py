@@ -17,15 +17,16 @@ from fleetsched.documents.check import check
 from fleetsched.documents.node import Node, shown
 from fleetsched.errors import FleetschedError, InputError, Problem, RefusedError
 from fleetsched.fleetrepo.branches import Branches, Update
-from fleetsched.forge.interface import Change, Forge, Listing
+from fleetsched.forge.interface import Change, Forge, Judged, Listing
 from fleetsched.model.position import Position
-from fleetsched.model.proposal import BRANCHES, GOAL_NAME, Approval, Proposal, State
+from fleetsched.model.proposal import BRANCHES, GOAL_NAME, MOST_REPORTS, Approval, Proposal, Report, State
 from fleetsched.secrets import redact
 
 _RECORDS = "refs/fleetsched/proposals/"
 _SEEN_BRANCHES, _SEEN_RECORDS = "refs/fleetsched/seen/branches/", "refs/fleetsched/seen/proposals/"
 _FILE = "proposal.json"
 _MOST_BYTES = 512 << 10
+_MOST_REPORT = 4000
 
 
 class LocalForge(Forge):
@@ -151,13 +152,26 @@ class LocalForge(Forge):
         self._write(closed, f"closed: {reason}" if reason else "closed", *self._gone(proposal), keep=tip)
         return closed
 
+    def report(self, proposal: Proposal, text: str) -> Proposal:
+        """See `Forge`."""
+        text = redact(text)
+        text = text if len(text) <= _MOST_REPORT else f"{text[: _MOST_REPORT - 4]}\n..."
+        if proposal.reports and proposal.reports[-1].text == text:
+            return proposal
+        report = Report(self._now(), self._branches.who(), text)
+        told = replace(proposal, reports=(*proposal.reports, report)[-MOST_REPORTS:], updated_at=report.at)
+        self._write(told, "reported", keep=self._heads.get(proposal.goal, ""))
+        return told
+
+    def judge(self, judged: Judged) -> str:
+        """See `Forge`. Its records are of proposals, not of checks."""
+        return ""
+
     def diff(self, proposal: Proposal) -> str:
         """See `Forge`."""
         # Not from the base that the record names: what it hides would be merged all the same.
-        start = proposal.base if proposal.state is State.MERGED else f"{self._tip}...{proposal.head}"
-        end = (proposal.head,) if proposal.state is State.MERGED else ()
-        options = ("--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--stat", "--patch")
-        return self._branches.git.output("diff", *options, start, *end, "--")
+        start = proposal.base if proposal.state is State.MERGED else self._tip
+        return self._branches.difference(start, proposal.head)
 
     def _must_be_open(self, proposal: Proposal) -> None:
         if proposal.state is not State.OPEN:

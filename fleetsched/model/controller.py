@@ -90,7 +90,7 @@ class ForgeAccess:
         token: how this user is known there.
     """
 
-    kind: Literal["local", "github", "gitlab", "forgejo"] = "local"
+    kind: Literal["local", "github", "gitlab", "forgejo", "pagure"] = "local"
     repository: str = ""
     url: str = ""
     token: SecretReference | None = None
@@ -114,6 +114,16 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Price:
+    """What a language model costs, in US dollars for a million tokens."""
+
+    input: float
+    output: float
+    cache_write: float
+    cache_read: float
+
+
+@dataclass(frozen=True, slots=True)
 class AgentAccess:
     """Who chooses or writes policies.
 
@@ -121,6 +131,7 @@ class AgentAccess:
         model: the language model's name.
         key: of the API.
         url: base of the API; empty = the public one.
+        price: of the model; None = as the table has it that comes with fleetsched.
     """
 
     backend: Literal["catalogue", "anthropic"] = "catalogue"
@@ -128,6 +139,40 @@ class AgentAccess:
     key: SecretReference | None = None
     url: str = ""
     budget: Budget = Budget()
+    price: Price | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Somebody who is told what the reconciler does.
+
+    Attributes:
+        kind: `webhook` = a POST of JSON; `apprise` = whatever its URL says.
+        url: where; it may hold a token.
+        template: file of the Jinja2 template of a webhook's JSON; empty = a plain form.
+        on: the kinds of events; empty = all.
+    """
+
+    kind: Literal["webhook", "apprise"]
+    url: SecretReference
+    template: str = ""
+    on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciling:
+    """How a fleet is kept at the approved revision.
+
+    Attributes:
+        interval_s: seconds between two looks.
+        listen: `HOST:PORT` of the status page, the metrics and the webhook.
+        webhook_secret: what forges sign webhooks with; None = no webhook is taken.
+    """
+
+    interval_s: float = 60.0
+    listen: str = "127.0.0.1:9644"
+    webhook_secret: SecretReference | None = None
+    notify: tuple[Notify, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,3 +191,4 @@ class Controller:
     experiments: tuple[str, ...] = ()
     forge: ForgeAccess = ForgeAccess()
     agent: AgentAccess = AgentAccess()
+    reconcile: Reconciling = Reconciling()

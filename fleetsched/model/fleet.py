@@ -12,6 +12,7 @@ from fleetsched.model.assignment import Assignment
 from fleetsched.model.goal import WorkloadGoal
 from fleetsched.model.group import HostGroup
 from fleetsched.model.inventory import Host, Inventory
+from fleetsched.model.lesson import Lesson
 from fleetsched.model.lock import PolicyLock
 from fleetsched.model.policy import Policy
 from fleetsched.model.program import Program
@@ -34,6 +35,7 @@ class Fleet:
     Attributes:
         root: the fleet repository's folder.
         kernels: versions that policies are verified on.
+        lessons: of earlier proposals, by goal, the oldest first.
         warnings: what a reader should know and what stops nothing.
     """
 
@@ -47,6 +49,7 @@ class Fleet:
     locks: Mapping[str, PolicyLock] = field(default_factory=dict, hash=False)
     proposal_limits: ProposalLimits = ProposalLimits()
     kernels: tuple[str, ...] = ()
+    lessons: Mapping[str, tuple[Lesson, ...]] = field(default_factory=dict, hash=False)
     warnings: tuple[Problem, ...] = ()
 
     def hosts(self, group: str) -> list[Host]:

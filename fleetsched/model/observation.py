@@ -49,6 +49,12 @@ class Latency:
         """Read the protocol's form of it, in full or without `max_us` and `buckets`; None stays None."""
         return None if value is None else _latency(value)
 
+    def to_wire(self) -> dict[str, Any]:
+        """Write the protocol's form of it."""
+        percentiles = {"p50_us": self.p50_us, "p95_us": self.p95_us, "p99_us": self.p99_us}
+        buckets = [list(bucket) for bucket in self.buckets]
+        return {"count": self.count, **percentiles, "max_us": self.max_us, "buckets": buckets}
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -78,6 +84,16 @@ class Tally:
             _latency(value["run_queue"]),
             _buckets(value["slices"]),
         )
+
+    def to_wire(self) -> dict[str, Any]:
+        """Write the protocol's form of it."""
+        return {
+            "on_cpu_us": self.on_cpu_us,
+            "switches": self.switches,
+            "wakeup": self.wakeup.to_wire(),
+            "run_queue": self.run_queue.to_wire(),
+            "slices": [list(bucket) for bucket in self.slices],
+        }
 
     @property
     def mean_slice_us(self) -> float:
@@ -127,6 +143,18 @@ class Observation:
             keys_seen=value["keys_seen"],
             unkeyed_switches=value["unkeyed_switches"],
         )
+
+    def to_wire(self) -> dict[str, Any]:
+        """Write the protocol's form of it."""
+        keys = [{**key.tally.to_wire(), "cgroup": key.cgroup, "command": key.command} for key in self.keys]
+        return {
+            "elapsed_ms": self.elapsed_ms,
+            "forks": self.forks,
+            "host": self.host.to_wire(),
+            "keys": keys,
+            "keys_seen": self.keys_seen,
+            "unkeyed_switches": self.unkeyed_switches,
+        }
 
     def per_second(self, count: int) -> float:
         """Turn a count of this period into a rate."""

@@ -8,7 +8,7 @@ about what runs outranks every record.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -199,13 +199,22 @@ def _word(host: HostPlan) -> str:
     return "drifted" if host.drifted else str(host.action)
 
 
-def plan_hosts(desired: Mapping[str, Desired], observed: Mapping[str, Observed]) -> tuple[HostPlan, ...]:
+def plan_hosts(
+    desired: Mapping[str, Desired],
+    observed: Mapping[str, Observed],
+    remembered: Mapping[str, Sequence[Held]] | None = None,
+) -> tuple[HostPlan, ...]:
     """Decide for every host of `desired`, in its order.
 
     An assignment that one host of a goal holds is held on every other host of that goal too: what failed
     on the canary is not tried on the rest until it changes.
+
+    Args:
+        desired: by host.
+        observed: by host.
+        remembered: what hosts held when they could last be asked; it counts for those that cannot be now.
     """
-    held = _held_by_goal(desired, observed)
+    held = _held_by_goal(desired, observed, remembered or {})
     return tuple(
         replace(
             plan_host(name, wish, observed[name], held.get((wish.goal, wish.assignment))),
@@ -226,12 +235,14 @@ def _remark(observed: Observed) -> str:
 
 
 def _held_by_goal(
-    desired: Mapping[str, Desired], observed: Mapping[str, Observed]
+    desired: Mapping[str, Desired],
+    observed: Mapping[str, Observed],
+    remembered: Mapping[str, Sequence[Held]],
 ) -> dict[tuple[str | None, Assignment | None], tuple[str, Held]]:
     found: dict[tuple[str | None, Assignment | None], tuple[str, Held]] = {}
     for name, wish in desired.items():
         status = observed[name].status
-        for held in status.held if status else ():
+        for held in status.held if status else remembered.get(name, ()):
             if held.assignment == wish.assignment:
                 found.setdefault((wish.goal, wish.assignment), (name, held))
     return found

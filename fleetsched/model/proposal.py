@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from fleetsched.model.evidence import Evidence
+from fleetsched.model.gate import GateReport
+
 BRANCHES = "fleetsched/proposal/"
 """What every proposal's branch begins with; the goal's name follows."""
 
@@ -40,6 +43,63 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class Briefing:
+    """What a reviewer is told of a change beside why; every part may be absent, and is then said to be.
+
+    Attributes:
+        reasons: the part of why that the other parts do not tell; empty = all of it.
+        hosts: names of the goal's hosts.
+        before, after: what they run now and would run, as `policy@digest` with parameters that are set, or
+            `kernel-default`; `before` is empty while the goal has no policy.
+        backend: who chose: `catalogue` or `anthropic`; empty = what policies declare was compared.
+        model: of language; empty = none.
+        transcript: SHA-256 of the record of the conversation with it.
+        explanation: of the backend, for the reviewer; of a language model, so it is foreign text.
+        usd: what it cost, in US dollars.
+        tokens: in and out, cached ones too.
+        wall_s: seconds of this machine's time.
+        candidates: how many were tried.
+        evidence: of the final comparison, by workload.
+        held_out: names of the workloads that nothing was chosen or tuned on.
+        gates: of the proposed object; of more variants where there are.
+    """
+
+    reasons: str = ""
+    hosts: tuple[str, ...] = ()
+    before: str = ""
+    after: str = ""
+    backend: str = ""
+    model: str = ""
+    transcript: str = ""
+    explanation: str = ""
+    usd: float = 0.0
+    tokens: int = 0
+    wall_s: float = 0.0
+    candidates: int = 0
+    evidence: tuple[Evidence, ...] = ()
+    held_out: tuple[str, ...] = ()
+    gates: tuple[GateReport, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of the proposal's policy on its goal's hosts, after it was merged.
+
+    Attributes:
+        at: RFC 3339 time.
+        by: `Name <e-mail>` of who says so.
+    """
+
+    at: str
+    by: str
+    text: str
+
+
+MOST_REPORTS = 20
+"""How many of them a proposal keeps, the newest."""
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
     """One goal's proposal at one moment.
 
@@ -55,6 +115,7 @@ class Proposal:
         approvals: of any commit; those of an older one do not count.
         reason: why it was closed.
         merged_as: the merge commit.
+        reports: what the hosts made of it, newest last.
     """
 
     goal: str
@@ -72,6 +133,7 @@ class Proposal:
     approvals: tuple[Approval, ...] = ()
     reason: str = ""
     merged_as: str = ""
+    reports: tuple[Report, ...] = ()
 
     @property
     def branch(self) -> str:
@@ -89,15 +151,21 @@ class Proposal:
 
     def to_wire(self) -> dict[str, Any]:
         """Write the record's form of it."""
-        approvals = [asdict(approval) for approval in self.approvals]
-        return {"version": 1, **asdict(self), "state": str(self.state), "approvals": approvals}
+        lists = {
+            "approvals": [asdict(approval) for approval in self.approvals],
+            "reports": [asdict(report) for report in self.reports],
+        }
+        return {"version": 1, **asdict(self), "state": str(self.state), **lists}
 
     @classmethod
     def from_wire(cls, value: Mapping[str, Any]) -> Proposal:
         """Read a record that fits its schema."""
-        fields = {name: value[name] for name in value if name not in ("version", "state", "approvals")}
+        fields = {
+            name: value[name] for name in value if name not in ("version", "state", "approvals", "reports")
+        }
         approvals = tuple(Approval(**approval) for approval in value["approvals"])
-        return cls(state=State(value["state"]), approvals=approvals, **fields)
+        reports = tuple(Report(**report) for report in value.get("reports", ()))
+        return cls(state=State(value["state"]), approvals=approvals, reports=reports, **fields)
 
 
 def _address(person: str) -> str:

@@ -177,7 +177,8 @@ def _roll_out_all(run: Run, plan: Plan, fleet: Fleet, rollouts: list[_Rollout]) 
             ended += [HostResult(host, rollout.goal, Phase.WAITING, why) for host in rollout.hosts]
             codes.append(ExitCode.PAUSED)
             continue
-        run.journal.write("goal", goal=rollout.goal, hosts=[*rollout.hosts])
+        heals = [host for host, made in rollout.hosts.items() if made.action is Action.HEAL]
+        run.journal.write("goal", goal=rollout.goal, hosts=[*rollout.hosts], heals=heals)
         outcome = roll_out(run, rollout.hosts, rollout.strategy)
         ended += results(rollout.goal, outcome)
         codes.append(outcome.exit_code)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from fleetsched.errors import InputError
@@ -23,6 +24,9 @@ from fleetsched.shipped import shipped_root
 
 if TYPE_CHECKING:
     from fleetsched.bench.measure import ArmImage, Clock, Experiment
+    from fleetsched.lab.shape import MachineSpec
+
+_NO_PARAMETERS: Mapping[str, int] = MappingProxyType({})
 
 DEFAULT = "default"
 """The word for the kernel's own scheduler as what a policy is compared with."""
@@ -78,26 +82,24 @@ def bench(root: Path | None, request: Request, say: Callable[[str], None]) -> Ev
 
     Raises:
         InputError: no such policy, variant, parameter or workload.
-        measure.EndedError: a policy was refused or ejected.
+        EndedError: a policy was refused or ejected.
         WorkloadError: the workload failed.
         BuildError: a policy or a program of the workload does not compile.
         LabError: the machine does not come up or is lost.
     """
-    from fleetsched.bench.machine_target import machine_target, workload_spec
-    from fleetsched.bench.measure import ArmImage, measure
-    from fleetsched.lab.machine import MachineSpec
+    from fleetsched.bench.measure import ArmImage
+    from fleetsched.lab.shape import MachineSpec
 
     workload = find_workload(root, request.workload)
     policy = find_policy(root, request.policy)
     arms = [ArmImage(Arm(KERNEL_DEFAULT_ARM))]
     if request.against not in (DEFAULT, KERNEL_DEFAULT):
-        arms.append(arm_of(INCUMBENT, find_policy(root, request.against), "default", {}))
-    arms.append(arm_of(CANDIDATE, policy, request.variant, request.parameters))
+        arms.append(arm_image(INCUMBENT, find_policy(root, request.against)))
+    arms.append(arm_image(CANDIDATE, policy, request.variant, parameters_of(policy, request.parameters)))
     cpus = request.cpus or (1 if request.topology == "flat" else 2)
     spec = MachineSpec(kernel=request.kernel, cpus=cpus, topology=request.topology, icount=True)
     experiment = experiment_of(request, policy.name, workload, arms)
-    with machine_target(workload_spec(spec, workload), say) as target:
-        return measure(target, experiment, say, clock())
+    return run_in_lab(experiment, spec, say)
 
 
 def experiment_of(request: Request, policy: str, workload: Workload, arms: Sequence[ArmImage]) -> Experiment:
@@ -114,6 +116,20 @@ def experiment_of(request: Request, policy: str, workload: Workload, arms: Seque
         width=request.width,
         seed=request.seed,
     )
+
+
+def run_in_lab(experiment: Experiment, spec: MachineSpec, say: Callable[[str], None]) -> Evidence:
+    """Run an experiment in a machine of the lab, which is there for it alone.
+
+    Raises:
+        EndedError: a policy was refused or ejected.
+        WorkloadError, BuildError, LabError: as `bench` says.
+    """
+    from fleetsched.bench.machine_target import machine_target, workload_spec
+    from fleetsched.bench.measure import measure
+
+    with machine_target(workload_spec(spec, experiment.workload), say) as target:
+        return measure(target, experiment, say, clock())
 
 
 def clock() -> Clock:
@@ -168,12 +184,14 @@ def find_policy(root: Path | None, name: str) -> Policy:
     raise InputError(f"no policy {name!r}{suggestion(name, names)}", remedy="see `fleetsched policy list`")
 
 
-def arm_of(name: str, policy: Policy, variant: str, given: Mapping[str, str]) -> ArmImage:
-    """Build the scheduler of an arm. `given`: parameters as text, checked against the policy's manifest.
+def arm_image(
+    name: str, policy: Policy, variant: str = "default", parameters: Mapping[str, int] = _NO_PARAMETERS
+) -> ArmImage:
+    """Build a policy for a comparison, as its arm `name`; parameters that are not given have their defaults.
 
     Raises:
-        InputError: the policy is a program, or has no such variant or parameter.
-        BuildError: it does not compile, or its object is not allowed.
+        InputError: it is a program, or has no such variant.
+        BuildError: it does not compile, or uses what is not allowed.
     """
     from fleetsched.bench.measure import ArmImage
     from fleetsched.build.allowed import check_allowed
@@ -184,14 +202,21 @@ def arm_of(name: str, policy: Policy, variant: str, given: Mapping[str, str]) ->
     if variant not in policy.variants:
         near = suggestion(variant, policy.variants)
         raise InputError(f"policy {policy.name} has no variant {variant!r}{near}")
-    parameters = policy.resolve({key: _value(policy, key, text) for key, text in given.items()})
     built = compile_policy(policy.folder, policy.variants[variant])
     check_allowed(built.image, policy.name)
-    return ArmImage(Arm(name, policy.name, variant, built.digest, parameters), built.image)
+    return ArmImage(Arm(name, policy.name, variant, built.digest, policy.resolve(parameters)), built.image)
+
+
+def parameters_of(policy: Policy, given: Mapping[str, str]) -> dict[str, int]:
+    """Read parameters of the command line.
+
+    Raises:
+        InputError: there is no such parameter, or the value is out of its range.
+    """
+    return {name: _value(policy, name, text) for name, text in given.items()}
 
 
 def _value(policy: Policy, name: str, text: str) -> int:
-    """Read one parameter of the command line."""
     declared = policy.parameters.get(name)
     if declared is None:
         near = suggestion(name, policy.parameters)

@@ -25,14 +25,15 @@ from fleetsched.model.workload import own_work
 from fleetsched.operations.bench import (
     DEFAULT,
     Request,
-    arm_of,
+    arm_image,
     clock,
     experiment_of,
     find_policy,
     find_workload,
+    parameters_of,
 )
 from fleetsched.operations.fleet import FleetAccess, may_skip_review
-from fleetsched.operations.running import new_id, owner_of
+from fleetsched.operations.running import new_run_id, owner_of
 from fleetsched.rollout.session import HostSession
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def bench_on(
         InputError: no such host, policy, variant, parameter or workload, or the host runs just that.
         RefusedError: the controller's file does not allow it, or the host is in no state for it.
         LeaseHeldError: another run has the host.
-        measure.EndedError: a policy was refused or ejected.
+        EndedError: a policy was refused or ejected.
         WorkloadError: the workload failed.
         BuildError: a policy or a program of the workload does not compile.
         HostError: the host cannot be asked, or was left with something else than its last known good.
@@ -77,11 +78,11 @@ def bench_on(
     found = _allowed(access, host)
     workload = find_workload(access.root, request.workload) if seconds is None else own_work(seconds)
     policy = find_policy(access.root, request.policy)
-    candidate = arm_of(CANDIDATE, policy, request.variant, request.parameters)
+    candidate = arm_image(CANDIDATE, policy, request.variant, parameters_of(policy, request.parameters))
     others = []
     if request.against not in (DEFAULT, KERNEL_DEFAULT):
-        others = [arm_of(INCUMBENT, find_policy(access.root, request.against), "default", {})]
-    run = f"bench-{new_id()}"
+        others = [arm_image(INCUMBENT, find_policy(access.root, request.against))]
+    run = f"bench-{new_run_id()}"
     longest_s = workload.time_limit_s + (0 if workload.is_own else MOST_OBSERVED_S)
     order = Order(owner_of(run), run, access.revision.label, longest_s)
     session = HostSession(found, access.transport, access.helper_files)

@@ -74,14 +74,7 @@ def open_fleet(
         ProblemsError: every mistake of every file.
         FleetschedError: the trusted branch cannot be fetched.
     """
-    from fleetsched.transport.by_host import ByHostTransport
-    from fleetsched.transport.ssh import SshTransport
-    from fleetsched.transport.ssh_options import SshDefaults
-
     controller = load_controller(config)
-    ssh = controller.ssh
-    if not become_password and ssh.become_password is not None:
-        become_password = resolve_secret(ssh.become_password)
     # First who vouches for the folder, then what is in it: it may hold programs, which an inventory may be.
     revision = head(root, controller.trust, fetch=fetch)
     if approved and not revision.approved:
@@ -89,6 +82,29 @@ def open_fleet(
             f"refused: NOT APPROVED: {'; '.join(revision.objections)}",
             remedy=f"{revision.remedy}; in a lab alone, --unreviewed lifts this",
         )
+    return access_at(root, revision, controller, inventory, forks, become_password)
+
+
+def access_at(
+    root: Path,
+    revision: Revision,
+    controller: Controller,
+    inventory: Sequence[Path] | None = None,
+    forks: int | None = None,
+    become_password: str = "",
+) -> FleetAccess:
+    """Load and check a fleet repository whose revision has been judged; the rest is as for `open_fleet`.
+
+    Raises:
+        ProblemsError: every mistake of every file.
+    """
+    from fleetsched.transport.by_host import ByHostTransport
+    from fleetsched.transport.ssh import SshTransport
+    from fleetsched.transport.ssh_options import SshDefaults
+
+    ssh = controller.ssh
+    if not become_password and ssh.become_password is not None:
+        become_password = resolve_secret(ssh.become_password)
     return FleetAccess(
         root=root,
         fleet=load_fleet(root, inventory, run_programs=bool(inventory) or revision.approved),

@@ -8,9 +8,12 @@ from functools import partial
 
 from fleetsched.errors import HelperError, HostError
 from fleetsched.model.observation import Observation
+from fleetsched.model.plan import Observed as Look
+from fleetsched.model.profile import MOST_HOSTS, Profile
 from fleetsched.operations.fleet import FleetAccess
-from fleetsched.operations.observe import reach
+from fleetsched.operations.observe import look_at, reach
 from fleetsched.operations.plan import EVERY_HOST, Selection, select
+from fleetsched.operations.profile import take_profile
 from fleetsched.rollout.session import HostSession
 
 _NO_HELPER = frozenset({"no-helper", "no-service"})
@@ -67,3 +70,37 @@ def _observe(session: HostSession, *, seconds: float, top: int) -> Observed:
         return Observed(error=error.message, remedy=error.remedy, unreachable=error.code in _NO_HELPER)
     except HostError as error:
         return Observed(error=error.message, remedy=error.remedy, unreachable=True)
+
+
+def observe_profile(
+    access: FleetAccess, only: Selection = EVERY_HOST, *, seconds: float
+) -> tuple[Profile, dict[str, Observed]]:
+    """Let the selected hosts count, and say what they are; also each host's row, as `observe` has it.
+
+    Args:
+        access: the fleet.
+        only: which hosts.
+        seconds: for how long, 0.1 to 60.
+
+    Raises:
+        InputError: the pattern names no host or group.
+    """
+    hosts = select(access.fleet, only)
+    with reach(hosts, access.transport, access.helper_files, access.forks) as reached:
+        looks = look_at(reached)
+        profile = take_profile(reached, looks, seconds=seconds)
+    seen = shown_profile(profile)
+    return profile, {name: seen.get(name) or _silent(name, look) for name, look in looks.items()}
+
+
+def shown_profile(profile: Profile) -> dict[str, Observed]:
+    """Each host of a profile, as `observe` has it."""
+    return {host.host: Observed(host.observation, host.error) for host in profile.seen}
+
+
+def _silent(name: str, look: Look) -> Observed:
+    if look.error:
+        return Observed(error=look.error, remedy=look.remedy, unreachable=True)
+    if look.facts is not None:
+        return Observed(error=f"{name}: left out: a profile has {MOST_HOSTS} hosts at most")
+    return Observed(error=f"{name} has no helper", remedy="apply installs it", unreachable=True)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ from fleetsched.model.fleet import Fleet
 from fleetsched.model.inventory import Host
 from fleetsched.model.plan import Desired, Observed, Plan, plan_hosts
 from fleetsched.model.signed import refuse_unsigned
+from fleetsched.model.state import Held
 from fleetsched.model.suggest import suggestion
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.observe import Reach, look_at, reach
@@ -81,11 +82,19 @@ def select(fleet: Fleet, only: Selection) -> list[Host]:
     return [host for host in chosen if host.name in grouped and host.name not in left_out]
 
 
-def make_plan(access: FleetAccess, hosts: list[Host], observed: Mapping[str, Observed]) -> Plan:
-    """Compare what the revision wants with what the hosts said, and with what can be signed for them."""
+def make_plan(
+    access: FleetAccess,
+    hosts: list[Host],
+    observed: Mapping[str, Observed],
+    remembered: Mapping[str, Sequence[Held]] | None = None,
+) -> Plan:
+    """Compare what the revision wants with what the hosts said, and with what can be signed for them.
+
+    `remembered` is as for `plan_hosts`.
+    """
     chosen = {host.name for host in hosts}
     desired = {name: wish for name, wish in desired_of(access.fleet).items() if name in chosen}
-    plans = plan_hosts(desired, observed)
+    plans = plan_hosts(desired, observed, remembered)
 
     def missing(wanted: Desired) -> str:
         assert wanted.assignment, "nothing else is asked for"

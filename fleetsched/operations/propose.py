@@ -1,37 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`fleetsched propose`: choose a policy for goals that have none, and propose it on the forge."""
+"""`fleetsched propose`: find a policy for goals that have none, and propose it on the forge."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from fleetsched.errors import ConflictError, FleetschedError, InputError, ProblemsError, RefusedError
-from fleetsched.fleetrepo.binding import bind
+from fleetsched.agent.anthropic.model import ModelError
+from fleetsched.errors import (
+    BuildError,
+    ConflictError,
+    FleetschedError,
+    InputError,
+    LabError,
+    RefusedError,
+    WorkloadError,
+)
 from fleetsched.fleetrepo.branches import Branches
 from fleetsched.fleetrepo.export import exported
 from fleetsched.fleetrepo.load import default_inventory, load_fleet
 from fleetsched.forge.interface import Change, Forge
 from fleetsched.model.fleet import Fleet
 from fleetsched.model.goal import KERNEL_DEFAULT, PolicyBinding, WorkloadGoal
-from fleetsched.model.plan import Observed
 from fleetsched.model.policy import Policy
 from fleetsched.model.proposal import Proposal, State
 from fleetsched.model.suggest import suggestion
-from fleetsched.model.suitability import HostKernel, Suitability, rank
-from fleetsched.operations.catalogue import add_policy, catalogue
+from fleetsched.model.suitability import Suitability, rank
+from fleetsched.operations.asking import Known, task_for
+from fleetsched.operations.briefing import briefing_of
+from fleetsched.operations.catalogue import catalogue
+from fleetsched.operations.changing import Choice, check_change, fingerprint, write_change
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.proposals import open_forge
-from fleetsched.views.proposal import suitability_text
+from fleetsched.views.suitability import suitability_text
+
+if TYPE_CHECKING:
+    from fleetsched.operations.drafting import Drafted
+    from fleetsched.operations.workshop import Workshop
 
 _DAY = timedelta(days=1)
+_OF_ONE_GOAL = (BuildError, ConflictError, InputError, LabError, ModelError, RefusedError, WorkloadError)
+"""What ends one goal, and not the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +57,7 @@ class Proposed:
             `closed` = people closed the same proposal before.
         proposal: None when none was made.
         error: why it failed; the other goals go on.
+        drafted: what was measured; None where nothing was.
     """
 
     goal: str
@@ -50,44 +65,47 @@ class Proposed:
     suitability: Suitability
     proposal: Proposal | None = None
     error: FleetschedError | None = None
+    drafted: Drafted | None = None
 
 
 def propose(
     access: FleetAccess,
-    observed: Mapping[str, Observed],
+    known: Known,
     *,
     goals: Sequence[str],
     inventory: Sequence[Path] | None,
     again: bool,
+    shop: Workshop | None,
 ) -> Iterator[Proposed]:
     """Propose a policy for each unbound goal of the trusted branch, or for the named ones, one by one.
 
     Args:
         access: the fleet repository; its work tree is neither read for goals nor changed.
-        observed: what hosts said; hosts that are missing or did not answer are not checked.
+        known: what is known of the hosts.
         goals: names, also of goals that have a policy; none = all unbound goals.
         inventory: inventories instead of the repository's default.
         again: also propose what people have closed.
+        shop: who drafts and measures; None = choose by what policies declare alone.
 
     Raises:
         InputError: no such goal.
         ProblemsError: the trusted branch's files have mistakes.
     """
     branches = Branches(access.root, access.controller.trust)
-    forge = open_forge(branches)
-    known = forge.proposals()
-    with exported(branches.git, known.trusted) as folder:
+    forge = open_forge(branches, access.controller.forge)
+    listing = forge.proposals()
+    with exported(branches.git, listing.trusted) as folder:
         hosts = inventory or default_inventory(access.root)
         run_programs = bool(inventory) or access.revision.approved
         fleet = load_fleet(folder, hosts, run_programs=run_programs)
         shipped = {name: policy for name, policy in catalogue().items() if name not in fleet.policies}
-        by_goal = {proposal.goal: proposal for proposal in known.proposals}
-        work = _Work(forge, fleet, shipped, known.trusted, by_goal, hosts, run_programs, again)
+        by_goal = {proposal.goal: proposal for proposal in listing.proposals}
+        work = _Work(forge, fleet, shipped, listing.trusted, by_goal, hosts, run_programs, again, known, shop)
         for goal in _chosen(fleet, goals):
-            suitability = work.rank(goal, _kernels(fleet, goal, observed))
+            suitability = work.rank(goal)
             try:
                 yield work.propose(goal, suitability)
-            except (InputError, RefusedError, ConflictError) as error:
+            except _OF_ONE_GOAL as error:
                 yield Proposed(goal.name, "failed", suitability, error=error)
 
 
@@ -101,31 +119,22 @@ def _chosen(fleet: Fleet, names: Sequence[str]) -> list[WorkloadGoal]:
     return [goal for goal in fleet.goals.values() if (goal.name in names if names else goal.policy is None)]
 
 
-def _kernels(fleet: Fleet, goal: WorkloadGoal, observed: Mapping[str, Observed]) -> list[HostKernel]:
-    found = []
-    for host in fleet.hosts(goal.host_group):
-        seen = observed.get(host.name, Observed())
-        if seen.facts:
-            found.append(HostKernel(host.name, seen.facts.kernel_release, seen.facts.arch))
-        elif seen.kernel_release:
-            found.append(HostKernel(host.name, seen.kernel_release, seen.arch))
-    return found
-
-
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What all goals of one command have in common; `known` follows what is opened."""
+    """What all goals of one command have in common; `proposals` follows what is opened."""
 
     forge: Forge
     fleet: Fleet
     shipped: Mapping[str, Policy]
     base: str
-    known: dict[str, Proposal]
+    proposals: dict[str, Proposal]
     inventory: Sequence[Path]
     run_programs: bool
     again: bool
+    known: Known
+    shop: Workshop | None
 
-    def rank(self, goal: WorkloadGoal, hosts: list[HostKernel]) -> Suitability:
+    def rank(self, goal: WorkloadGoal) -> Suitability:
         policies = [*self.fleet.policies.values(), *self.shipped.values()]
         group = self.fleet.groups[goal.host_group]
         against = {policy.name: group.requires.contradiction(policy.requires) for policy in policies}
@@ -138,58 +147,80 @@ class _Work:
         for name, policy in self.shipped.items():
             if policy.program and name not in self.fleet.policies:
                 unusable[name] = f"it is not locked: begin with `fleetsched policy add {name}`"
-        return rank(goal.name, goal.objective, policies, hosts, unusable=unusable)
+        names = [host.name for host in self.fleet.hosts(goal.host_group)]
+        hosts, profile = self.known.kernels(names), self.known.profile_of(goal, names)
+        return rank(goal.name, goal.objective, policies, hosts, profile=profile, unusable=unusable)
 
     def propose(self, goal: WorkloadGoal, suitability: Suitability) -> Proposed:
+        if self.shop is not None:
+            return self._measured(goal, suitability, self.shop)
         best = suitability.best.name
         if best == KERNEL_DEFAULT:
             return Proposed(goal.name, "kernel-default", suitability)
         if goal.policy is not None and _is_as_good(suitability, goal.policy.name):
             return Proposed(goal.name, "kept", suitability)
+        return self._open(goal, suitability, Choice(best), suitability_text(suitability), None)
+
+    def _measured(self, goal: WorkloadGoal, suitability: Suitability, shop: Workshop) -> Proposed:
+        from fleetsched.operations.drafting import draft_for
+        from fleetsched.views.drafted import why_text
+
+        before = self.proposals.get(goal.name)
+        if before is None or before.state is not State.OPEN:
+            self._check_limits(goal)  # now, and not after half an hour of measuring
+        policies = {**self.fleet.policies, **self.shipped}
+        task = task_for(goal, suitability, self.fleet, policies, self.known)
+        drafted = draft_for(task, self.fleet, shop)
+        candidate = drafted.candidate
+        if candidate is None:
+            outcome: Literal["kept", "kernel-default"] = (
+                "kernel-default" if goal.policy is None or goal.policy.is_kernel_default else "kept"
+            )
+            return Proposed(goal.name, outcome, suitability, drafted=drafted)
+        choice = Choice(
+            candidate.policy,
+            candidate.variant,
+            candidate.parameters,
+            candidate.folder if candidate.generated else None,
+            drafted.evidence,
+            drafted.lessons,
+        )
+        return self._open(goal, suitability, choice, why_text(drafted.account, suitability), drafted)
+
+    def _open(
+        self,
+        goal: WorkloadGoal,
+        suitability: Suitability,
+        choice: Choice,
+        why: str,
+        drafted: Drafted | None,
+    ) -> Proposed:
+        before = self.proposals.get(goal.name)
         with tempfile.TemporaryDirectory(prefix="fleetsched-propose-") as name:
             folder = shutil.copytree(self.fleet.root, Path(name) / "fleet")
-            files = self._write(folder, goal, best)
-            fingerprint = _fingerprint(goal, suitability, files, self.fleet)
-            before = self.known.get(goal.name)
-            if before is not None and before.fingerprint == fingerprint:
+            files = write_change(folder, self.fleet, goal, choice, self.shipped)
+            digest = fingerprint(goal, suitability, choice, files, self.fleet)
+            if before is not None and before.fingerprint == digest:
                 if before.state is State.OPEN and self.forge.is_mergeable(before):
-                    return Proposed(goal.name, "unchanged", suitability, before)
+                    return Proposed(goal.name, "unchanged", suitability, before, drafted=drafted)
                 if before.state is State.CLOSED and not self.again:
-                    return Proposed(goal.name, "closed", suitability, before)
+                    return Proposed(goal.name, "closed", suitability, before, drafted=drafted)
             opened = before is None or before.state is not State.OPEN
             if opened:
                 self._check_limits(goal)
-            self._check(folder, goal, best)
-        title, why = f"Run {best} for goal {goal.name}", suitability_text(suitability)
-        change = Change(goal.name, best, self.base, title, why, fingerprint, files)
-        proposal = self.known[goal.name] = self.forge.open(change, before)
-        return Proposed(goal.name, "opened" if opened else "updated", suitability, proposal)
-
-    def _write(self, folder: Path, goal: WorkloadGoal, policy: str) -> dict[str, bytes]:
-        """Make the change in a copy: the goal's manifest, and the policy where the repository lacks it."""
-        manifest = goal.source.file
-        content = bind((folder / manifest).read_bytes(), manifest, goal.name, policy)
-        (folder / manifest).write_bytes(content)
-        added = add_policy(folder, policy) if policy in self.shipped else []
-        return {manifest: content} | {
-            path.relative_to(folder).as_posix(): path.read_bytes() for path in added
-        }
-
-    def _check(self, folder: Path, goal: WorkloadGoal, policy: str) -> None:
-        """What is proposed must be right as a whole: a policy's time-out fits the strategy, for example."""
-        try:
-            load_fleet(folder, self.inventory, run_programs=self.run_programs)
-        except ProblemsError as error:
-            raise InputError(
-                f"goal {goal.name}: policy {policy} suits best, and does not fit: {error.problems[0]}",
-                remedy="mend that on the trusted branch, then propose again",
-            ) from error
+            check_change(folder, goal, choice, self.inventory, run_programs=self.run_programs)
+            told = briefing_of(goal, self.fleet, folder, choice, suitability, drafted)
+        title = f"Run {choice.policy} for goal {goal.name}"
+        change = Change(goal.name, choice.policy, self.base, title, why, digest, files, told)
+        proposal = self.proposals[goal.name] = self.forge.open(change, before)
+        outcome: Literal["opened", "updated"] = "opened" if opened else "updated"
+        return Proposed(goal.name, outcome, suitability, proposal, drafted=drafted)
 
     def _check_limits(self, goal: WorkloadGoal) -> None:
         limits = self.fleet.proposal_limits
-        opened = sum(proposal.state is State.OPEN for proposal in self.known.values())
+        opened = sum(proposal.state is State.OPEN for proposal in self.proposals.values())
         since = (datetime.now(UTC) - _DAY).isoformat()
-        today = sum(proposal.opened_at > since for proposal in self.known.values())
+        today = sum(proposal.opened_at > since for proposal in self.proposals.values())
         for count, limit, what in (
             (opened, limits.open_at_once, "open proposals"),
             (today, limits.per_day, "proposals opened in 24 hours"),
@@ -207,24 +238,3 @@ def _is_as_good(suitability: Suitability, policy: str) -> bool:
         each.name == policy and not each.excluded and each.score == suitability.best.score
         for each in suitability.candidates
     )
-
-
-def _fingerprint(
-    goal: WorkloadGoal, suitability: Suitability, files: Mapping[str, bytes], fleet: Fleet
-) -> str:
-    """A digest of what the choice was made from: the goal, every candidate's terms, the chosen policy.
-
-    Neither the manifest's other lines nor which hosts answered just now are among it.
-    """
-    said = {name: value for name, value in asdict(goal).items() if name not in ("source", "policy")}
-    lock = fleet.locks.get(suitability.best.name)
-    chosen = dict(lock.variants) if lock else {}
-    chosen |= {
-        path: hashlib.sha256(content).hexdigest()
-        for path, content in files.items()
-        if path != goal.source.file
-    }
-    candidates = sorted((each.name, each.terms) for each in suitability.candidates)
-    bound = goal.policy.name if goal.policy else ""
-    text = json.dumps([said, bound, suitability.best.name, chosen, candidates], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -14,11 +14,16 @@ from fleetsched.fleetrepo.export import exported
 from fleetsched.fleetrepo.load import default_inventory, load_fleet, load_lock
 from fleetsched.model.controller import Trust
 from fleetsched.model.fleet import Fleet
+from fleetsched.model.gate import GateReport
 from fleetsched.model.goal import WorkloadGoal
 from fleetsched.model.plan import Plan
 from fleetsched.model.policy import Policy
 from fleetsched.model.verdict import Check, Result, Verdict
 from fleetsched.operations.lock import check_program_lock
+from fleetsched.operations.review_gates import judged_by_gates
+
+Gater = Callable[[Sequence[Path], tuple[str, ...]], list[GateReport]]
+"""Sends policies' folders through the gates on these kernels."""
 
 Planner = Callable[[Fleet, str], Plan]
 """Makes a plan of a fleet at a commit: from a state file, or from live hosts."""
@@ -31,6 +36,7 @@ def review_check(
     base: str | None = None,
     inventory: Sequence[Path] | None = None,
     plan: Planner | None = None,
+    gates: Gater | None = None,
     show_plan: Callable[[Plan, Fleet], str],
 ) -> Verdict:
     """Judge HEAD of a fleet repository against the trusted branch.
@@ -41,6 +47,7 @@ def review_check(
         base: compare with this commit; None = with where HEAD left the trusted branch, as fetched now.
         inventory: inventories instead of the repository's default.
         plan: None = nothing is planned.
+        gates: None = none are run; they are for changed policies, on the kernels that the base names.
         show_plan: a plan as text.
 
     Raises:
@@ -52,7 +59,7 @@ def review_check(
     if git.output("status", "--porcelain=v1", "--untracked-files=all", "--ignore-submodules=all", "--", "."):
         raise RefusedError("there are changes that are not committed", remedy="commit them, or put them away")
     head = git.output("rev-parse", "--verify", "HEAD^{commit}")
-    start = _commit(branches, base) if base else git.output("merge-base", branches.trusted_tip(), head)
+    start = _start(branches, base, head)
     changes = changed_files(git, start, head)
     hosts = inventory or default_inventory(root)
     with exported(git, start) as before, exported(git, head) as after:
@@ -60,8 +67,31 @@ def review_check(
         new, problems = _load(after, hosts, run_programs=bool(inventory))
         checks = [_paths(list(forbidden(git, changes)), changes), _files(new, problems)]
         if new is not None:
-            checks += [_meaning(old, new), *_policies(new, changes), _plan(new, head, plan, show_plan)]
+            checks += [_meaning(old, new), *_policies(new, changes)]
+            if gates is not None:
+                kernels = (old or new).kernels
+                checks += judged_by_gates(new, changes, gates, kernels, all_good=_all_good(checks))
+            checks.append(_plan(new, head, plan, show_plan))
     return Verdict(start, head, tuple(checks))
+
+
+def _all_good(checks: Sequence[Check]) -> bool:
+    return all(check.result is not Result.BAD for check in checks)
+
+
+def _start(branches: Branches, base: str | None, head: str) -> str:
+    """Where the proposal begins. A base is a name that may have moved, so it has to be approved itself."""
+    trusted = branches.trusted_tip()
+    if base is None:
+        return branches.git.output("merge-base", trusted, head)
+    start = _commit(branches, base)
+    if not branches.contains(trusted, start):
+        raise RefusedError(
+            f"--base {base}: {start[:12]} is not on the trusted branch, so what came before it would not be"
+            " judged; was a tag or branch moved?",
+            remedy="name a commit of the trusted branch, or leave --base out",
+        )
+    return start
 
 
 def _commit(branches: Branches, base: str) -> str:
@@ -87,7 +117,9 @@ def _paths(wrong: list[str], changes: list[Change]) -> Check:
         return Check("changed files", Result.BAD, f"{len(wrong)} that no proposal may touch", tuple(wrong))
     if not changes:
         return Check("changed files", Result.BAD, "nothing is changed: there is nothing to judge")
-    return Check("changed files", Result.GOOD, f"{len(changes)}, all of them a policy's or manifests")
+    return Check(
+        "changed files", Result.GOOD, f"{len(changes)}, all of them a policy's, manifests or lessons"
+    )
 
 
 def _files(fleet: Fleet | None, problems: tuple[str, ...]) -> Check:

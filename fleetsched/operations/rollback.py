@@ -15,7 +15,7 @@ from fleetsched.model.state import Status
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.plan import Planned
 from fleetsched.operations.running import new_run, under_way
-from fleetsched.rollout.engine import LEASE_MARGIN_S, HostEvent, Run, put_back
+from fleetsched.rollout.engine import HostEvent, Run, put_back
 from fleetsched.rollout.signatures import SIGN_THE_WAY_BACK, Wish
 
 _DEADLINE_S = 120.0
@@ -40,24 +40,31 @@ def plan_rollback(planned: Planned, run: str | None) -> Undo:
         known = ", ".join(sorted({record.run for record in records.values()}))
         raise InputError(f"no host runs anything from run {newest}", remedy=f"runs that hosts know: {known}")
     plans = {plan.host: plan for plan in planned.plan.hosts}
-    return Undo(newest, tuple(_undo_plan(plans[host], planned.observed[host].status) for host in chosen))
+    return Undo(newest, tuple(undo_plan(plans[host], planned.observed[host].status) for host in chosen))
 
 
-def _undo_plan(plan: HostPlan, status: Status | None) -> HostPlan:
+def undo_plan(plan: HostPlan, status: Status | None, reason: str = "rolled back by hand") -> HostPlan:
+    """What brings a host back to what it ran before its last known good."""
     assert status is not None, "only hosts with a record are chosen"
     return replace(
         plan,
         action=Action.REPLACE if status.previous else Action.REMOVE,
         recorded=status.previous,
         after=describe(status.previous.assignment if status.previous else None),
-        reason="rolled back by hand",
+        reason=reason,
         problem="",
         remedy="",
     )
 
 
 def rollback(
-    access: FleetAccess, planned: Planned, undo: Undo, *, journals: Path, report: Callable[[HostEvent], None]
+    access: FleetAccess,
+    planned: Planned,
+    undo: Undo,
+    *,
+    journals: Path,
+    report: Callable[[HostEvent], None],
+    why: str = "rolled back by hand",
 ) -> Applied:
     """Put every host of `undo` back to what it ran before; what it runs now becomes held there.
 
@@ -69,7 +76,7 @@ def rollback(
     _refuse_unsigned(access, undo)
     run = new_run(access, planned.reached, {}, journals, report)
     with under_way(run, "rollback-run", undoes=undo.run):
-        results = tuple(run.executor.map(lambda plan: _put_back(run, plan), undo.hosts))
+        results = tuple(run.executor.map(lambda plan: _put_back(run, plan, why), undo.hosts))
         failed = any(result.phase is not Phase.ROLLED_BACK for result in results)
         code = ExitCode.NOT_ROLLED_BACK if failed else ExitCode.OK
         run.journal.write("end", exit_code=int(code))
@@ -88,10 +95,10 @@ def _refuse_unsigned(access: FleetAccess, undo: Undo) -> None:
                 )
 
 
-def _put_back(run: Run, plan: HostPlan) -> HostResult:
+def _put_back(run: Run, plan: HostPlan, why: str) -> HostResult:
     try:
-        token = run.sessions[plan.host].take_lease(run.owner, _DEADLINE_S + LEASE_MARGIN_S)
-        ended = put_back(run, plan, token, "rolled back by hand", _DEADLINE_S)
+        token = run.lease(plan.host, _DEADLINE_S)
+        ended = put_back(run, plan, token, why, _DEADLINE_S)
         result = HostResult(plan.host, plan.desired.goal, ended.phase, ended.detail, tried=True)
     except (HostError, LeaseHeldError) as error:
         result = HostResult(plan.host, plan.desired.goal, Phase.NOT_ROLLED_BACK, error.message, tried=True)

@@ -17,7 +17,7 @@ from fleetsched.errors import ExitCode, FleetschedError, HostError, InterruptedR
 from fleetsched.model.run import HostResult
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.observe import Reach
-from fleetsched.rollout.engine import LEASE_MARGIN_S, HostEvent, Outcome, Run, StopRequest
+from fleetsched.rollout.engine import HostEvent, Outcome, Run, StopRequest
 from fleetsched.rollout.journal import Journal
 from fleetsched.rollout.session import HostSession
 
@@ -31,8 +31,8 @@ _SEVERITY = (
 )
 
 
-def new_id() -> str:
-    """Name a run: the time, and something that no other run has."""
+def new_run_id() -> str:
+    """Name a run: by when it begins, and so that no other has the same name."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
@@ -50,7 +50,7 @@ def new_run(
     stop: StopRequest | None = None,
 ) -> Run:
     """Name a run and open its journal, a file of its own in the folder `journals`."""
-    run_id = new_id()
+    run_id = new_run_id()
     return Run(
         id=run_id,
         owner=owner_of(run_id),
@@ -92,8 +92,9 @@ def under_way(
                 f"run {run.id} was left in the middle",
                 remedy="hosts on trial go back by themselves; `fleetsched plan` shows what runs where",
             ) from None
-        except FleetschedError:
+        except FleetschedError as error:
             _drop_leases(run)
+            run.journal.write("given-up", why=error.message)
             raise
         _drop_leases(run)
 
@@ -102,7 +103,7 @@ def _take_leases(run: Run, leases: Iterable[tuple[str, float]]) -> None:
     def take(name: str, deadline_s: float) -> None:
         # A host that does not answer any more will say so when its own work begins; the budget decides then.
         with contextlib.suppress(HostError):
-            run.sessions[name].take_lease(run.owner, deadline_s + LEASE_MARGIN_S)
+            run.lease(name, deadline_s)
 
     for taken in [run.executor.submit(take, *lease) for lease in leases]:
         taken.result()

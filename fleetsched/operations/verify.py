@@ -50,6 +50,16 @@ def verify(
     return run_gates([folder], wanted, say)
 
 
+def gates_on(
+    folders: Sequence[Path], kernels: tuple[str, ...], say: Callable[[str], None]
+) -> list[GateReport]:
+    """Send policies' folders through the gates on these kernels; none = on one that is well known."""
+    from fleetsched.gates.cascade import Wanted, run_gates
+    from fleetsched.gates.machines import DEFAULT_KERNELS
+
+    return run_gates(list(folders), Wanted(kernels or DEFAULT_KERNELS), say)
+
+
 def exit_code(reports: Sequence[GateReport]) -> ExitCode:
     """What `verify` returns: judged no comes before could not be judged."""
     said = {report.verdict for report in reports}

@@ -74,6 +74,23 @@ class Run:
     stop: StopRequest = field(default_factory=StopRequest)
     signatures: Signatures = field(default_factory=NoSignatures)
 
+    def lease(self, host: str, deadline_s: float) -> int:
+        """Take or renew a host's lease so that it outlives a trial of `deadline_s`; return its token.
+
+        The token stands in the journal before anything is done with it: whoever goes on after this process
+        was killed has the same right.
+
+        Raises:
+            LeaseHeldError: another run has it.
+            HostError: the host cannot be asked.
+        """
+        session = self.sessions[host]
+        before = session.token
+        token = session.take_lease(self.owner, deadline_s + LEASE_MARGIN_S)
+        if token != before:
+            self.journal.write("lease", host=host, token=token)
+        return token
+
 
 @dataclass(slots=True)
 class _Work:
@@ -235,7 +252,7 @@ def _change(work: _Work, host: str, bake_s: float) -> Ended:
             first = observed.facts.problems[0]
             return Ended(Phase.FAILED, f"refused: {first.message} ({first.remedy})")
         wants_signed = observed.facts is not None and observed.facts.signatures
-    token = session.take_lease(work.run.owner, work.strategy.trial_deadline_s + LEASE_MARGIN_S)
+    token = work.run.lease(host, work.strategy.trial_deadline_s)
     if plan.action is Action.REMOVE:
         session.helper().stop(why=plan.reason, token=token)
         return Ended(Phase.CONFIRMED, f"runs {plan.after}")
@@ -260,10 +277,10 @@ def _undo(work: _Work, host: str, why: str) -> Ended:
     """Put one confirmed host back to what it ran before this run, as a trial of its own."""
     plan, session = work.plans[host], work.run.sessions[host]
     try:
-        token = session.take_lease(work.run.owner, work.strategy.trial_deadline_s + LEASE_MARGIN_S)
+        token = work.run.lease(host, work.strategy.trial_deadline_s)
     except (HostError, TimeoutError):
         session.reconnect()
-        token = session.take_lease(work.run.owner, work.strategy.trial_deadline_s + LEASE_MARGIN_S)
+        token = work.run.lease(host, work.strategy.trial_deadline_s)
     if plan.action is Action.HEAL:
         return Ended(Phase.ROLLED_BACK, f"healed, still on {plan.after}")
     return put_back(work.run, plan, token, f"rolled back: {why}", work.strategy.trial_deadline_s)

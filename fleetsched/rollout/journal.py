@@ -47,3 +47,19 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+
+
+def read_journal(path: Path) -> list[dict[str, Any]]:
+    """Read a run's events. A last line that was cut off by a crash is left out.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    events = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            break
+        events.append(event)
+    return events

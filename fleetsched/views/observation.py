@@ -6,7 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from fleetsched.model.metrics import FEATURES
 from fleetsched.model.observation import Key, Observation, Tally
+from fleetsched.model.profile import Profile
+from fleetsched.views.fill import fill
 from fleetsched.views.plan import WIDTH, printable
 
 _NAME = 27
@@ -28,6 +31,19 @@ def observation_text(hosts: Sequence[tuple[str, Observation | None, str]]) -> st
     if any(seen for _, seen, _ in hosts):
         blocks.append(_LEGEND)
     return printable("\n\n".join(blocks))
+
+
+def features_text(profile: Profile) -> str:
+    """The features that were told from the counts, and the pressure of each host."""
+    lines = [f"{'feature':<18}measured"]
+    for feature, number in profile.features.items():
+        lines.append(f"{feature:<18}{number:,g} {FEATURES[feature].unit}")
+    pressures = [
+        f"{host.host} {host.cpu_some_avg10:g} %" for host in profile.seen if host.cpu_some_avg10 is not None
+    ]
+    if pressures:
+        lines += ["", fill(f"some task waited for a CPU (PSI, ten seconds): {', '.join(pressures)}", "")]
+    return printable("\n".join(lines))
 
 
 def _host(name: str, seen: Observation | None, error: str) -> Iterator[str]:

@@ -3,70 +3,20 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from fleetsched.model.goal import KERNEL_DEFAULT
 from fleetsched.model.proposal import Proposal, State
-from fleetsched.model.suitability import Candidate, Suitability
-from fleetsched.views.plan import WIDTH
 
 _MOST_DIFF_LINES = 2000
 
 
-def suitability_text(suitability: Suitability) -> str:
-    """Why this policy: what is known of the goal, and every candidate's sum."""
-    lines = [f"Which policy suits goal {suitability.goal}: declared, nothing was measured", ""]
-    lines += [f"  {'feature':<18}value  from"]
-    for name, value in suitability.values.items():
-        lines.append(f"  {name:<18}{_signed(value.value):>5}  {value.origin}")
-    lines += ["", f"  {'candidate':<18}score  weight x value of each feature"]
-    lines += [_candidate(candidate) for candidate in suitability.candidates]
-    lines += ["", *_conclusion(suitability)]
-    return "\n".join(lines)
-
-
-def _candidate(candidate: Candidate) -> str:
-    if candidate.excluded:
-        line = f"  {candidate.name:<18}    -  cannot be used: {line_of(candidate.excluded, 200)}"
-        return textwrap.fill(line, WIDTH, subsequent_indent=" " * 27, break_on_hyphens=False)
-    terms = ", ".join(
-        f"{feature} {_signed(weight)} x {_signed(value)}"
-        for feature, weight, value in candidate.terms
-        if value
-    )
-    what = (
-        "always a candidate" if candidate.name == KERNEL_DEFAULT else terms or "suits nothing that is known"
-    )
-    line = f"  {candidate.name:<18}{_signed(candidate.score):>5}  {what}"
-    return textwrap.fill(line, WIDTH, subsequent_indent=" " * 27, break_on_hyphens=False)
-
-
-def _conclusion(suitability: Suitability) -> Iterator[str]:
-    best = suitability.best
-    same = [each.name for each in suitability.candidates if each.score == best.score and not each.excluded]
-    if best.name == KERNEL_DEFAULT:
-        yield "  No policy beats the kernel's own scheduler, so none is proposed."
-    else:
-        first = f", the first by name of {len(same)}" if len(same) > 1 else ""
-        yield f"  {best.name} has the highest score{first}."
-    hosts = len(suitability.checked_hosts)
-    yield (
-        f"  Kernel and architecture of {hosts} host{'' if hosts == 1 else 's'} were checked."
-        if hosts
-        else "  No host was asked: requirements are checked by plan."
-    )
-
-
-def _signed(value: float) -> str:
-    return f"{value:+g}" if value else "0"
-
-
-def outcome_text(outcome: str, goal: str, proposal: Proposal | None) -> str:
+def outcome_text(outcome: str, goal: str, proposal: Proposal | None, *, measured: bool = False) -> str:
     """What `propose` did about a goal, and what to do next."""
     match outcome:
         case "kernel-default":
             return f"goal {goal}: nothing is proposed; to say so: policy: {{name: kernel-default}}"
+        case "kept" if measured:
+            return f"goal {goal}: nothing was shown to beat the policy that it has; nothing is proposed"
         case "kept":
             return f"goal {goal}: the policy that it has suits as well as any; nothing is proposed"
         case "closed":
@@ -114,6 +64,9 @@ def show_text(proposal: Proposal) -> str:
     ]
     if proposal.merged_as:
         lines.append(f"  merged    as {proposal.merged_as[:12]}")
+    for each in proposal.reports:
+        first, *more = [line_of(line, 200) for line in each.text.splitlines()] or [""]
+        lines += [f"  reported  {line_of(each.at)} {first}", *(f"            {line}" for line in more)]
     lines += ["", *(line_of(line, 200) for line in proposal.why.splitlines())]
     if proposal.state is State.OPEN:
         step = "merge" if proposal.valid_approvals else "approve"

@@ -36,12 +36,13 @@ from fleetsched.views.policy import facts, suits_text
 _TEMPLATE = "report.html.j2"
 
 
-def report_html(dossier: Dossier) -> str:
-    """Everything that is known of a policy, for a browser."""
+def report_html(dossier: Dossier, home: str = "") -> str:
+    """Everything that is known of a policy, for a browser; `home` is where a link back leads, if anywhere."""
     experiments = [_experiment(each, place) for place, each in enumerate(dossier.evidence, 1)]
     labels = dict.fromkeys(label for each in dossier.evidence for label in each.environment.labels)
     return _template().render(
         policy=dossier.policy,
+        home=home,
         facts=list(_facts(dossier)),
         short=_short(dossier),
         wins=list(_outcomes(dossier, Finding.BETTER)),

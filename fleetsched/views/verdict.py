@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from fleetsched.model.verdict import Check, Result, Verdict
+from fleetsched.views.markdown import block, code
 from fleetsched.views.proposal import line_of
 
 _MOST_LINES = 200
+_MOST_TEXT = 20_000
 
 
 def verdict_markdown(verdict: Verdict) -> str:
@@ -24,9 +26,7 @@ def verdict_markdown(verdict: Verdict) -> str:
         "| check | result | finding |",
         "|---|---|---|",
     ]
-    lines += [
-        f"| {_code(check.name)} | {check.result} | {_code(check.finding)} |" for check in verdict.checks
-    ]
+    lines += [f"| {code(check.name)} | {check.result} | {code(check.finding)} |" for check in verdict.checks]
     for check in verdict.checks:
         lines += _details(check)
     if bad:
@@ -39,16 +39,10 @@ def verdict_markdown(verdict: Verdict) -> str:
 
 def _details(check: Check) -> Iterator[str]:
     if check.details:
-        yield from ("", f"### {_code(check.name)}", "", "```text")
-        yield from (line_of(line.replace("```", "'''"), 300) for line in check.details[:_MOST_LINES])
+        lines = [line_of(line, 300) for line in check.details[:_MOST_LINES]]
         if len(check.details) > _MOST_LINES:
-            yield f"... and {len(check.details) - _MOST_LINES} more lines"
-        yield "```"
-
-
-def _code(text: str) -> str:
-    """Text as a code span of a table's cell: no mention, link, markup or further cell can come out of it."""
-    return f"`{line_of(text).replace('`', chr(39)).replace('|', '/')}`"
+            lines.append(f"... and {len(check.details) - _MOST_LINES} more lines")
+        yield from ("", f"### {code(check.name)}", "", block("\n".join(lines), _MOST_TEXT))
 
 
 def verdict_record(verdict: Verdict) -> dict[str, Any]:

@@ -120,15 +120,18 @@ def watch(client: HelperClient, for_s: float, checks: tuple[str, ...] = ()) -> W
 
 
 @contextmanager
-def managed_host(lab: RealLab, policies: Mapping[str, str], clean_up: str = "") -> Iterator[ManagedHost]:
-    """The last host of the lab, with its helper inside and without a trace of it afterwards.
+def managed_host(
+    lab: RealLab, policies: Mapping[str, str], clean_up: str = "", number: int = -1
+) -> Iterator[ManagedHost]:
+    """A host of the lab, with its helper inside and without a trace of it afterwards.
 
     Args:
         lab: the running one.
         policies: folders within the project, by name.
         clean_up: shell commands for what else has to be put back, ended by a semicolon.
+        number: which of the lab's hosts; the last where nothing is said.
     """
-    host = read_inventory([lab.inventory], lab.inventory.parent).inventory.hosts[lab.hosts[-1]]
+    host = read_inventory([lab.inventory], lab.inventory.parent).inventory.hosts[lab.hosts[number]]
     transport = SshTransport(SshDefaults(config_file=Path("/nonexistent")))
     objects = {name: compile_policy(PROJECT / folder, {}).image for name, folder in policies.items()}
     with transport.connect(host) as connection:

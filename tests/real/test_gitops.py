@@ -94,7 +94,7 @@ def edit(file: Path, pattern: str, replacement: str) -> None:
 def test_a_goal_becomes_a_policy_on_every_host(alice: Person, lab: RealLab, tmp_path: Path) -> None:
     assert f"unbound: goal {GOAL}" in alice.fleetsched("plan")
 
-    proposed = alice.fleetsched("propose")
+    proposed = alice.fleetsched("propose", "--unmeasured")
     branch = f"fleetsched/proposal/{GOAL}"
     assert branch in proposed
     shown = alice.fleetsched("review", "show", GOAL)

@@ -10,6 +10,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,9 +20,10 @@ from fleetsched.errors import HelperError
 from fleetsched.helper import build
 from fleetsched.helper.build import build_helper
 from fleetsched.helper.client import WatchEnd
-from tests.conformance.runner import cases, run_case
+from tests.conformance.runner import cases
 from tests.real.conftest import PROJECT, RealLab, wait_until
 from tests.real.managed import NOW, PID, ManagedHost, managed_host, watch
+from tests.real.spread import spread
 from tests.real.test_helper_conformance import LabAdapter
 
 pytestmark = [pytest.mark.lab, pytest.mark.faults]
@@ -216,27 +218,37 @@ def test_no_thread_of_the_helper_is_a_task_of_the_policy(host: ManagedHost) -> N
     assert sorted(line.split() for line in threads if line) == [["FF", "1"], ["FF", "90"]]
 
 
-def test_the_sanitizers_find_nothing(host: ManagedHost) -> None:
+def test_the_sanitizers_find_nothing(lab: RealLab, host: ManagedHost) -> None:
     """The whole conformance table, against the helper with AddressSanitizer and UBSan."""
     binary = build_helper(sanitized=True).read_bytes()
+    with ExitStack() as stack:
+        others = [
+            stack.enter_context(managed_host(lab, {}, number=number)) for number in range(len(lab.hosts) - 1)
+        ]
+        hosts = [host, *others]
+        for each in hosts:
+            stack.enter_context(_sanitized(each, binary))
+        with spread(cases(), [LabAdapter(each.connection) for each in hosts]) as results:
+            wrong = {name: error for name, result in results.items() if (error := result.exception())}
+        assert wrong == {}
+        for each in hosts:
+            each.shell("systemctl stop fleetsched-host.service")
+            journal = each.shell("journalctl --no-pager -u fleetsched-host.service -o cat")
+            assert re.findall(r".*(?:\.c:\d+:\d+: runtime error:|Sanitizer).*", journal) == []
+
+
+@contextmanager
+def _sanitized(host: ManagedHost, binary: bytes) -> Iterator[None]:
     host.shell("cat > /usr/libexec/fleetsched-host.new && chmod 755 /usr/libexec/fleetsched-host.new", binary)
     host.shell(
         "mv /usr/libexec/fleetsched-host /usr/libexec/fleetsched-host.plain"
         " && mv /usr/libexec/fleetsched-host.new /usr/libexec/fleetsched-host"
         " && systemctl restart fleetsched-host.service"
     )
-    adapter = LabAdapter(host.connection)
     try:
-        for case in cases():
-            try:
-                run_case(case, adapter)
-            finally:
-                adapter.restore()
-        host.shell("systemctl stop fleetsched-host.service")
-        journal = host.shell("journalctl --no-pager -u fleetsched-host.service -o cat")
+        yield
     finally:
         host.shell("mv /usr/libexec/fleetsched-host.plain /usr/libexec/fleetsched-host")
-    assert re.findall(r".*(?:\.c:\d+:\d+: runtime error:|Sanitizer).*", journal) == []
 
 
 def test_the_helper_has_the_same_bytes_from_two_paths(tmp_path: Path) -> None:

@@ -6,9 +6,12 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 
@@ -21,11 +24,12 @@ from fleetsched.inventory.read import read_inventory
 from fleetsched.transport.interface import Channel, Connection
 from fleetsched.transport.ssh import SshTransport
 from fleetsched.transport.ssh_options import SshDefaults
-from tests.conformance.runner import REFUSED, Adapter, Unavailable, cases, run_case
+from tests.conformance.runner import REFUSED, Adapter, Unavailable, cases
 from tests.conformance.signing import GROUP, allowed_signers
 from tests.programs import build_scheduler
 from tests.real.conftest import PROJECT, RealLab
 from tests.real.managed import REMOVE
+from tests.real.spread import spread
 
 pytestmark = pytest.mark.lab
 
@@ -46,16 +50,7 @@ class LabAdapter(Adapter):
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        folders = [
-            PROJECT / "policies" / "fair",
-            *(PROJECT / "tests" / "policies").iterdir(),
-            *REFUSED.iterdir(),
-        ]
-        compiled = {folder.name: folder for folder in folders if folder.name in _OBJECTS}
-        self.objects = {name: compile_policy(folder, {}).image for name, folder in compiled.items()}
-        self.objects["noise"] = os.urandom(100_000)
-        # A static program does not mind what stands after its end.
-        self.objects |= {name: build_scheduler() + name.encode() for name in _OBJECTS if name in _PROGRAMS}
+        self.objects = objects()
         self._acts: dict[str, Callable[[], None]] = {
             "fill-disk": lambda: self.shell(f"dd if=/dev/zero of={_FILLER} bs=1M || true; sync"),
             "attach-foreign": self._attach_foreign,
@@ -127,6 +122,17 @@ class LabAdapter(Adapter):
         return self.shell("systemctl show --property=MainPID --value fleetsched-host.service").strip()
 
 
+@cache
+def objects() -> Mapping[str, bytes]:
+    """What the table's cases stage, by name."""
+    folders = [PROJECT / "policies" / "fair", *(PROJECT / "tests" / "policies").iterdir(), *REFUSED.iterdir()]
+    compiled = {folder.name: folder for folder in folders if folder.name in _OBJECTS}
+    found = {name: compile_policy(folder, {}).image for name, folder in compiled.items()}
+    found["noise"] = os.urandom(100_000)
+    # A static program does not mind what stands after its end.
+    return found | {name: build_scheduler() + name.encode() for name in _OBJECTS if name in _PROGRAMS}
+
+
 _OBJECTS = {name for case in cases() for key in ("objects", "objects_at_hand") for name in case.get(key, [])}
 
 
@@ -137,39 +143,57 @@ def files() -> tuple[bytes, bytes]:
 
 
 @pytest.fixture(scope="module")
-def connection(lab: RealLab) -> Iterator[Connection]:
-    host = read_inventory([lab.inventory], lab.inventory.parent).inventory.hosts[lab.hosts[-1]]
-    with SshTransport(SshDefaults(config_file=Path("/nonexistent"))).connect(host) as connection:
-        yield connection
+def connections(lab: RealLab) -> Iterator[list[Connection]]:
+    """To every host of the lab."""
+    known = read_inventory([lab.inventory], lab.inventory.parent).inventory.hosts
+    transport = SshTransport(SshDefaults(config_file=Path("/nonexistent")))
+    with ExitStack() as stack:
+        yield [stack.enter_context(transport.connect(known[host])) for host in lab.hosts]
 
 
 @pytest.fixture(scope="module")
-def adapter(connection: Connection, files: tuple[bytes, bytes]) -> Iterator[LabAdapter]:
-    install(connection, "host", *files)
-    adapter = LabAdapter(connection)
-    yield adapter
-    adapter.shell(REMOVE)
+def adapters(connections: list[Connection], files: tuple[bytes, bytes]) -> Iterator[list[LabAdapter]]:
+    for connection in connections:
+        install(connection, "host", *files)
+    adapters = [LabAdapter(connection) for connection in connections]
+    yield adapters
+    for adapter in adapters:
+        adapter.shell(REMOVE)
+
+
+@pytest.fixture(scope="module")
+def results(request: pytest.FixtureRequest, adapters: list[LabAdapter]) -> Iterator[dict[str, Future[None]]]:
+    """What comes of each case that was chosen."""
+    chosen = [item.callspec.params["case"] for item in request.session.items if is_case(item)]
+    with spread(chosen, adapters) as futures:
+        yield futures
+
+
+def is_case(item: pytest.Item) -> TypeGuard[pytest.Function]:
+    return isinstance(item, pytest.Function) and item.originalname == test_helper.__name__
 
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case["name"])
-def test_helper(case: dict[str, Any], adapter: LabAdapter) -> None:
+def test_helper(case: dict[str, Any], results: dict[str, Future[None]]) -> None:
     try:
-        run_case(case, adapter)
+        results[case["name"]].result()
     except Unavailable as error:
         pytest.skip(str(error))
 
 
 def test_the_second_installation_changes_nothing(
-    adapter: LabAdapter, connection: Connection, files: tuple[bytes, bytes]
+    adapters: list[LabAdapter], connections: list[Connection], files: tuple[bytes, bytes]
 ) -> None:
+    adapter, connection = adapters[0], connections[0]
     before = adapter.main_pid()
     assert install(connection, "host", *files) is False
     assert adapter.main_pid() == before
 
 
 def test_a_helper_does_not_fit_on_a_full_disk(
-    adapter: LabAdapter, connection: Connection, files: tuple[bytes, bytes]
+    adapters: list[LabAdapter], connections: list[Connection], files: tuple[bytes, bytes]
 ) -> None:
+    adapter, connection = adapters[0], connections[0]
     binary, unit = files
     adapter.act("fill-disk")
     try:

@@ -26,7 +26,6 @@ pytestmark = pytest.mark.lab
 FLEETSCHED = Path(sys.executable).with_name("fleetsched")
 NAME = f"lab-test-{os.getpid()}"
 UP_S = 1500  # the first time ever it installs Debian and boots a template
-REBOOT_S = 400
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -153,27 +152,6 @@ def test_up_again_changes_nothing_and_another_size_is_refused(repository: Path) 
         f"  `fleetsched lab down --name {NAME}` takes it down; another --name makes a second lab.\n"
     )
     assert status() == before
-
-
-def test_reboot_is_real_and_the_host_stays_the_same(repository: Path) -> None:
-    before = on("lab-2", IDENTITY).splitlines()
-    on("lab-2", "echo kept > /root/kept; systemd-run --quiet --on-active=1 systemctl reboot")
-    until(lambda: "reboot: Restarting system" in console("lab-2"), REBOOT_S)
-
-    def answers() -> bool:
-        return fleetsched("ssh", "lab-2", "--", "true", check=False).returncode == 0
-
-    until(answers, REBOOT_S)
-    assert on("lab-2", "systemctl is-system-running --wait; cat /root/kept") == "running\nkept"
-    after = on("lab-2", IDENTITY).splitlines()
-    assert after[:-1] == before[:-1]
-    assert after[-1] != before[-1], "the boot_id is that of another boot"
-    skew = float(on("lab-2", "date +%s.%N")) - time.time()
-    assert abs(skew) < 3
-
-
-def console(host: str) -> str:
-    return (lab_folder(NAME) / "hosts" / host / "console.log").read_text(errors="replace")
 
 
 def test_dead_host_is_reported_and_down_leaves_nothing(repository: Path) -> None:

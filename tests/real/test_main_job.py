@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -242,7 +243,8 @@ def test_foreign_scheduler_is_shown_by_name_and_not_thrown_out(fleet: FleetRepos
 def test_rebooted_host_comes_back_with_its_policy(fleet: FleetRepository) -> None:
     host = fleet.lab.hosts[1]
     boot = "cat /proc/sys/kernel/random/boot_id"
-    before = fleet.lab.ssh(host, boot)
+    identity = "hostname; cat /etc/machine-id /etc/ssh/ssh_host_*_key.pub"
+    before, same = fleet.lab.ssh(host, boot), fleet.lab.ssh(host, identity)
     # The connection ends with the machine, so its exit code says nothing.
     fleet.lab.ssh(host, "systemctl reboot", check=False)
 
@@ -253,6 +255,9 @@ def test_rebooted_host_comes_back_with_its_policy(fleet: FleetRepository) -> Non
         what="the policy is back",
     )
     assert fleet.actions()[host] == "none"
+    assert fleet.lab.ssh(host, identity) == same
+    asked = time.time()
+    assert asked - 3 < float(fleet.lab.ssh(host, "date +%s.%N")) < time.time() + 3
 
 
 def history_since(lab: RealLab, host: str, event: str) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from fleetsched.model.program import Program
 from fleetsched.model.state import ExitRecord
 from tests.programs import build_scheduler
 from tests.real.conftest import PROJECT, RealLab, wait_until
-from tests.real.managed import CONFIRM_S, PID, ManagedHost, managed_host, watch
+from tests.real.managed import CONFIRM_S, ManagedHost, managed_host, watch
 
 pytestmark = pytest.mark.lab
 
@@ -119,24 +119,6 @@ def test_a_program_is_an_ordinary_task_in_bounds_of_its_own(host: ManagedHost) -
     ]
 
 
-def test_a_killed_helper_takes_its_program_along_and_comes_back_with_it(host: ManagedHost) -> None:
-    before = host.shell(f"echo {_CHILD}")
-    killed = float(host.shell(f"cut -d' ' -f1 /proc/uptime; kill -KILL {PID}"))
-
-    host.wait_for("reattached", after=killed)
-
-    assert host.shell(f"echo {_CHILD}") != before
-    good = host.status().last_known_good
-    assert good is not None
-    assert good.program == program("--slice-us", "7")
-
-
-def test_a_program_that_is_killed_fails(host: ManagedHost) -> None:
-    assert until_it_ends(host, 2, program(), do=f"kill -KILL {_CHILD}") == Ending(
-        "ejected", fault("the program was killed by signal 9 (Killed)")
-    )
-
-
 def test_a_program_that_ends_by_itself_fails(host: ManagedHost) -> None:
     assert until_it_ends(host, 3, program("--exit-after", "1")) == Ending(
         "ejected",
@@ -148,29 +130,6 @@ def test_a_program_that_attaches_anew_by_itself_has_ended(host: ManagedHost) -> 
     assert until_it_ends(host, 4, program("--restart", "1")) == Ending(
         "ejected", fault("the program ended with status 1", "test scheduler: cannot attach")
     )
-
-
-def test_a_leak_ends_at_the_programs_bound(host: ManagedHost) -> None:
-    assert until_it_ends(host, 5, program("--leak", "600")) == Ending(
-        "ejected", fault("the program used more than its 512 MiB of memory")
-    )
-
-
-def test_a_stall_ends_as_for_every_policy(host: ManagedHost) -> None:
-    assert until_it_ends(host, 6, program(policy="stall")) == Ending(
-        "ejected", fault("the kernel ended its scheduler", "EXIT: the scheduler has left the kernel")
-    )
-
-
-def test_a_stopped_program_is_detached_at_its_deadline_and_killed(host: ManagedHost) -> None:
-    assert until_it_ends(host, 7, program(), deadline_s=2, do=f"kill -STOP {_CHILD}") == Ending(
-        "expired", None
-    )
-    expired = host.wait_for("expired")
-    began = next(
-        e for e in host.history() if e.event == "attached" and dict(e.assignment.parameters) == {"number": 7}
-    )
-    assert 2000 <= expired.boottime_ms - began.boottime_ms < 6000
 
 
 def test_a_program_that_ignores_sigterm_is_killed(host: ManagedHost) -> None:

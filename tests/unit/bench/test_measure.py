@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from fleetsched.bench.interface import Run
+from fleetsched.bench.interface import EndedError, Run
 from fleetsched.bench.measure import (
     ArmImage,
     Clock,
-    EndedError,
     Experiment,
     block_seed,
     measure,

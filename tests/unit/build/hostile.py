@@ -90,6 +90,20 @@ REFUSED = {
         MINIMAL + "char many[100000000];\n",
         "more than 67108864 bytes of maps and data",
     ),
+    "much memory for each task": (
+        a_map(
+            "__uint(type, 29); __uint(map_flags, 1); __type(key, int); struct { char bytes[8192]; } *value;"
+        ),
+        "more than 67108864 bytes of maps and data",
+    ),
+    "a dump of any length": (
+        MINIMAL.replace(".enqueue = ", ".exit_dump_len = 0xffffffff, .enqueue = "),
+        "ops.exit_dump_len 4294967295: at most 1048576",
+    ),
+    "batches of any length": (
+        MINIMAL.replace(".enqueue = ", ".dispatch_max_batch = 1025, .enqueue = "),
+        "ops.dispatch_max_batch 1025: at most 1024",
+    ),
     "a flag that moves only some tasks": (
         MINIMAL.replace(".enqueue = ", ".flags = 8, .enqueue = "),
         "ops.flags 0x8: only the bits of 0x77 may be set",

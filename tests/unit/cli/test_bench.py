@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetsched.bench.measure import EndedError
+from fleetsched.bench.interface import EndedError
 from fleetsched.cli.main import main
 from fleetsched.errors import HelperError
 from fleetsched.model.evidence import Arm

@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from fleetsched.errors import UnreachableError
+from fleetsched.operations.profile import read_profile
 from tests.unit.cli.test_runs import Shell, shell
 
 __all__ = ["shell"]
@@ -68,3 +73,59 @@ def test_observe_refuses_a_time_that_no_helper_takes(shell: Shell) -> None:
     code, _, errors = shell.run("observe", "--seconds", "61")
 
     assert (code, errors.splitlines()[0][:40]) == (64, "fleetsched: Invalid value for '--seconds")
+
+
+def test_a_profile_is_written_and_shown_again_without_asking_a_host(shell: Shell, tmp_path: Path) -> None:
+    installed(shell)
+    file = tmp_path / "profile.json"
+
+    code, out, errors = shell.run("observe", "--seconds", "2", "--profile", str(file))
+    assert (code, errors) == (0, f"wrote {file}\n")
+    assert out.partition("\nfeature")[2].splitlines()[:5] == [
+        "           measured",
+        "cgroup_weights    0 1",
+        "cpu_utilisation   5 %",
+        "wake_rate         50 1/s per CPU",
+        "mean_slice_us     1,000 us",
+    ]
+    assert read_profile(file).hosts == ("lab-1", "lab-2")
+
+    for host in shell.hosts.values():
+        host.connect_error = UnreachableError("asked")
+    again = shell.run("observe", "--from", str(file))
+    assert again == (0, out, "")
+
+
+def test_a_profile_says_which_hosts_did_not_count(shell: Shell, tmp_path: Path) -> None:
+    installed(shell)
+    shell.hosts["lab-1"].observer_refused = "Operation not permitted"
+    shell.hosts["lab-2"].connect_error = UnreachableError("lab-2: no answer")
+    file = tmp_path / "profile.json"
+
+    code, out, _ = shell.run("observe", "--profile", str(file))
+    assert code == 4
+    assert "lab-1: the kernel does not take the helper's observer: Operation not permitted" in out
+    assert "lab-2: no answer" in out
+    assert [(host.host, host.observation) for host in read_profile(file).seen] == [("lab-1", None)]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be read: No such file or directory\n  `fleetsched observe --profile FILE` writes one"),
+        ("{", "profile.json:1:2: "),
+        (
+            '{"format": "fleetsched-evidence"}',
+            'profile.json:1:12: expected fleetsched-profile, got "fleetsched-',
+        ),
+    ],
+)
+def test_what_is_no_profile_is_refused_with_its_place(
+    shell: Shell, tmp_path: Path, content: str | None, said: str
+) -> None:
+    file = tmp_path / "profile.json"
+    if content is not None:
+        file.write_text(content)
+    code, _, errors = shell.run("observe", "--from", str(file))
+    assert code == 1
+    assert said in errors

@@ -15,6 +15,9 @@ from fleetsched.model.controller import (
     Budget,
     Controller,
     ForgeAccess,
+    Notify,
+    Price,
+    Reconciling,
     SecretReference,
     Sign,
     Ssh,
@@ -50,6 +53,47 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         Sign("~/.ssh/sign.pub", 604_800.0),
     )
     assert load_controller(file, {}) == expected
+
+
+def test_the_reconcilers_settings_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        "reconcile:\n"
+        "  interval: 5m\n"
+        "  listen: '[::1]:80'\n"
+        "  webhookSecret: {env: HOOK}\n"
+        "  notify:\n"
+        "    - {webhook: {credential: chat}, template: /t.j2, on: [error, drift]}\n"
+        "    - {apprise: {file: /mail}}\n"
+    )
+    assert load_controller(file, {}).reconcile == Reconciling(
+        300.0,
+        "[::1]:80",
+        SecretReference(env="HOOK"),
+        (
+            Notify("webhook", SecretReference(credential="chat"), "/t.j2", ("error", "drift")),
+            Notify("apprise", SecretReference(file="/mail")),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("{listen: 9644}", "expected an address and a port such as `127.0.0.1:9644`, got 9644"),
+        ("{listen: localhost}", 'expected an address and a port such as `127.0.0.1:9644`, got "localhost"'),
+        ("{webhookSecret: hunter2}", "expected a reference such as `{env: NAME}`"),
+        ("{notify: [{}]}", "expected a mapping with either `webhook` or `apprise`"),
+        ("{notify: [{webhook: {env: A}, apprise: {env: B}}]}", "expected a mapping with either `webhook`"),
+        ("{notify: [{webhook: {env: A}, on: [healing]}]}", "expected one of `applied`, `healed`,"),
+    ],
+)
+def test_wrong_settings_of_the_reconciler_are_named(tmp_path: Path, written: str, said: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"reconcile: {written}\n")
+    with pytest.raises(ProblemsError) as caught:
+        load_controller(file, {})
+    assert said in str(caught.value)
 
 
 def test_the_first_file_that_is_there_is_read(tmp_path: Path, user_folder: Path) -> None:
@@ -180,11 +224,15 @@ def test_agent_forge_and_experiments_are_read(tmp_path: Path) -> None:
     file.write_text(
         "experiments: [lab]\n"
         "forge: {kind: github, repository: acme/fleet, token: {env: TOKEN}}\n"
-        "agent: {backend: anthropic, key: {file: /k}, budget: {usd: 1, wall: 5m}}\n"
+        "agent: {backend: anthropic, key: {file: /k}, budget: {usd: 1, wall: 5m},\n"
+        "  price: {input: 2, output: 8}}\n"
     )
     found = load_controller(file, {})
     assert found.experiments == ("lab",)
     assert found.forge == ForgeAccess("github", "acme/fleet", token=SecretReference(env="TOKEN"))
     assert found.agent == AgentAccess(
-        backend="anthropic", key=SecretReference(file="/k"), budget=Budget(usd=1.0, wall_s=300.0)
+        backend="anthropic",
+        key=SecretReference(file="/k"),
+        budget=Budget(usd=1.0, wall_s=300.0),
+        price=Price(input=2, output=8, cache_write=2.5, cache_read=2),
     )

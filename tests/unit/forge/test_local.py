@@ -116,6 +116,27 @@ def test_closed_it_keeps_its_record_and_reason(clone: Path) -> None:
     assert (reopened.state, reopened.reason) == (State.OPEN, "")
 
 
+def test_what_became_of_it_is_noted_once_bounded_and_only_the_newest_stays(clone: Path) -> None:
+    forge = forge_of(clone)
+    merged = forge.merge(forge.approve(forge.open(change(clone), None), RUNS))
+    told = forge.report(merged, "rolled back: web-1 stalled")
+    assert [(each.by, each.text) for each in told.reports] == [(ALICE, "rolled back: web-1 stalled")]
+    assert forge.report(told, "rolled back: web-1 stalled") == told
+    told = forge.report(told, "x" * 5000)
+    assert len(told.reports[-1].text) == 4000
+    for number in range(20):
+        told = forge.report(told, f"report {number}")
+    assert [each.text for each in told.reports] == [f"report {number}" for number in range(20)]
+    assert forge.proposals().proposals == (told,)
+
+
+def test_a_record_of_before_there_were_reports_can_be_read(clone: Path) -> None:
+    opened = forge_of(clone).open(change(clone), None)
+    wire = opened.to_wire()
+    del wire["reports"]
+    assert Proposal.from_wire(wire) == opened
+
+
 def go_on(clone: Path) -> str:
     """Somebody pushes a commit of their own to the proposal's branch."""
     git(clone, "fetch", "origin")

@@ -118,6 +118,7 @@ def test_the_lists_are_those_of_the_controller() -> None:
         name: {int(number): what for number, what in re.findall(r"(\d+) /\* (.*?) \*/", body)}
         for name, body in bodies.items()
     }
+    settings = dict(re.findall(r'\{ "(\w+)", (\d+) \}', text))
     limits = dict(re.findall(r"^#define (\w+) \(?(.+?u(?: << \d+)?)\)?(?:\s|$)", text, re.MULTILINE))
     assert all(len(listed) == len(set(listed)) for listed in names.values())
     assert {name: set(listed) for name, listed in names.items() if listed} == {
@@ -138,4 +139,6 @@ def test_the_lists_are_those_of_the_controller() -> None:
         "MOST_MAPS": f"{allowed.MOST_MAPS}u",
         "MOST_MEMORY": f"{allowed.MOST_MEMORY >> 20}u << 20",
         "ASSUMED_CPUS": f"{allowed.ASSUMED_CPUS}u",
+        "ASSUMED_TASKS": f"{allowed.ASSUMED_TASKS}u",
     }
+    assert {name: int(most) for name, most in settings.items()} == allowed.MOST_SETTINGS

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from fleetsched.model.goal import Objective
 from fleetsched.model.metrics import FEATURES, METRICS
 from fleetsched.model.policy import Policy
+from fleetsched.model.profile import Profile
 from fleetsched.model.requires import Requires
 from fleetsched.model.suitability import Candidate, HostKernel, rank
-from fleetsched.views.proposal import suitability_text
+from fleetsched.views.suitability import suitability_text
 
 
 def policy(name: str, suitability: dict[str, float], requires: Requires | None = None) -> Policy:
@@ -86,6 +87,30 @@ Which policy suits goal web: declared, nothing was measured
   interactive has the highest score.
   Kernel and architecture of 1 host were checked."""
     )
+
+
+def test_what_was_measured_on_hosts_is_meant_with_what_the_objective_says() -> None:
+    features = {
+        "wake_rate": 12_400.0,
+        "mean_slice_us": 2800.0,
+        "cpu_utilisation": 75.0,
+        "cgroup_weights": 1.0,
+    }
+    profile = Profile(("web-1", "web-2", "web-3"), 5.0, features)
+    objective = Objective("wakeup_latency_p99_us", "minimize")
+    found = rank("web", objective, POLICIES, HOSTS, profile=profile)
+    assert found.is_observed
+    assert [line.rstrip() for line in suitability_text(found).splitlines()[:8]] == [
+        "Which policy suits goal web: declared, for what hosts do",
+        "",
+        "  feature           value  from",
+        "  wake_rate            +1  measured on 3 hosts: 12,400/s per CPU (+1); the objective: +1",
+        "  mean_slice_us      -0.5  measured on 3 hosts: 2,800 us (+0); the objective: -1",
+        "  cpu_utilisation    +0.5  measured on 3 hosts: 75 %",
+        "  long_tail             0  unmeasured: counts 0",
+        "  cgroup_weights       +1  measured on 3 hosts: 1",
+    ]
+    assert found.best.name == "interactive"
 
 
 @given(

@@ -119,6 +119,7 @@ def test_a_journal_tells_the_run(managed: Controller) -> None:
     events = [json.loads(line) for line in applied.journal.read_text(encoding="utf-8").splitlines()]
     assert [event["event"] for event in events] == [
         "helper-run",
+        *["lease"] * 3,
         "goal",
         *["step", "host", "step", "host", "host"],
         "end",

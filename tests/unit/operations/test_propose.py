@@ -23,6 +23,7 @@ GOLDEN = Path(__file__).parent / "golden"
 LATENCY = "  objective: {metric: wakeup_latency_p99_us, direction: minimize}\n"
 COMMENT = "# change it and see what `fleetsched plan` says"
 BOUND = f"  policy:\n    name: fair\n    parameters: {{slice_us: 5000}} {COMMENT}\n"
+OFFLINE = ("--offline", "--unmeasured")
 MANIFEST = "manifests/lab.yaml"
 PROPOSED = "origin/main...origin/fleetsched/proposal/lab-fairness"
 
@@ -104,14 +105,14 @@ def fleet(
 def test_the_life_of_a_proposal_reads_as_agreed(fleet: Fleet) -> None:
     steps = [
         ["review", "list"],
-        ["propose", "--offline"],
+        ["propose", *OFFLINE],
         ["review", "list"],
         ["review", "show", "lab-fairness"],
         ["review", "approve", "lab-fairness"],
         ["review", "show", "lab-fairness"],
         ["review", "merge", "lab-fairness"],
         ["review", "list"],
-        ["propose", "--offline"],
+        ["propose", *OFFLINE],
     ]
     told = "\n".join(f"$ fleetsched {' '.join(step)}\n{fleet.run(*step)}" for step in steps)
     assert max(map(len, told.splitlines())) <= 80
@@ -121,7 +122,7 @@ def test_the_life_of_a_proposal_reads_as_agreed(fleet: Fleet) -> None:
 
 
 def test_a_proposal_binds_the_goal_and_brings_the_policy(fleet: Fleet) -> None:
-    fleet.run("propose", "--offline")
+    fleet.run("propose", *OFFLINE)
     assert fleet.proposed_files() == [
         f"M\t{MANIFEST}",
         "A\tpolicies/interactive/README.md",
@@ -137,24 +138,24 @@ def test_a_proposal_binds_the_goal_and_brings_the_policy(fleet: Fleet) -> None:
 
 
 def test_the_same_again_is_unchanged_and_stays_approved(fleet: Fleet) -> None:
-    fleet.run("propose", "--offline")
+    fleet.run("propose", *OFFLINE)
     fleet.run("review", "approve", "lab-fairness")
     fleet.commit(("# The lab's hosts", "# These are the lab's hosts"))  # says nothing else
-    assert "proposal for goal lab-fairness unchanged" in fleet.run("propose", "--offline")
+    assert "proposal for goal lab-fairness unchanged" in fleet.run("propose", *OFFLINE)
     assert "open, approved" in fleet.run("review", "list")
 
 
 def test_another_goal_of_the_same_name_is_an_update_and_not_approved(fleet: Fleet) -> None:
-    fleet.run("propose", "--offline")
+    fleet.run("propose", *OFFLINE)
     fleet.run("review", "approve", "lab-fairness")
     fleet.commit(("wakeup_latency_p99_us, direction: minimize", "requests_per_second, direction: maximize"))
-    assert "proposal for goal lab-fairness updated" in fleet.run("propose", "--offline")
+    assert "proposal for goal lab-fairness updated" in fleet.run("propose", *OFFLINE)
     assert "open, not approved  <time>  throughput" in fleet.run("review", "list")
     assert "is not approved" in fleet.run("review", "merge", "lab-fairness", code=ExitCode.REFUSED)
 
 
 def test_what_conflicts_by_now_is_made_anew(fleet: Fleet) -> None:
-    fleet.run("propose", "--offline")
+    fleet.run("propose", *OFFLINE)
     fleet.run("review", "approve", "lab-fairness")
     fleet.commit(("  rollout: lab\n", "  rollout: lab # slowly\n"))
     refused = fleet.run("review", "merge", "lab-fairness", code=ExitCode.ERROR)
@@ -162,26 +163,26 @@ def test_what_conflicts_by_now_is_made_anew(fleet: Fleet) -> None:
         "fleetsched: the proposal conflicts with what was merged since it was made\n"
         "  propose again: `fleetsched propose` makes it on the newest state\n"
     )
-    assert "proposal for goal lab-fairness updated" in fleet.run("propose", "--offline")
+    assert "proposal for goal lab-fairness updated" in fleet.run("propose", *OFFLINE)
 
 
 def test_closed_means_not_again_until_something_changes(fleet: Fleet) -> None:
-    fleet.run("propose", "--offline")
+    fleet.run("propose", *OFFLINE)
     fleet.run("review", "close", "lab-fairness", "--reason", "not\x1b[31m now")
     assert (
         "goal lab-fairness: the same was proposed before and closed: not?[31m now\n"
         "to propose it nevertheless: fleetsched propose lab-fairness --repropose\n"
-    ) in fleet.run("propose", "--offline", code=ExitCode.CHANGES)
-    assert "opened" in fleet.run("propose", "--offline", "--repropose")
+    ) in fleet.run("propose", *OFFLINE, code=ExitCode.CHANGES)
+    assert "opened" in fleet.run("propose", *OFFLINE, "--repropose")
     fleet.run("review", "close", "lab-fairness")
     fleet.commit(("none may starve another", "none may wait"))
-    assert "opened" in fleet.run("propose", "--offline")
+    assert "opened" in fleet.run("propose", *OFFLINE)
 
 
 def test_a_goal_that_has_a_policy_is_bound_anew_only_when_it_is_named(fleet: Fleet) -> None:
     fleet.commit((LATENCY, LATENCY + BOUND))
-    assert fleet.run("propose", "--offline") == "every goal of the trusted branch has a policy\n"
-    assert "proposal for goal lab-fairness opened" in fleet.run("propose", "lab-fairness", "--offline")
+    assert fleet.run("propose", *OFFLINE) == "every goal of the trusted branch has a policy\n"
+    assert "proposal for goal lab-fairness opened" in fleet.run("propose", "lab-fairness", *OFFLINE)
     assert fleet.proposed_lines() == [
         "-    name: fair",
         f"-    parameters: {{slice_us: 5000}} {COMMENT}",
@@ -192,13 +193,13 @@ def test_a_goal_that_has_a_policy_is_bound_anew_only_when_it_is_named(fleet: Fle
 def test_a_policy_that_is_as_good_as_any_is_kept(fleet: Fleet) -> None:
     fleet.commit((LATENCY, BOUND))  # without an objective, all three are worth the same
     assert "goal lab-fairness: the policy that it has suits as well as any" in fleet.run(
-        "propose", "lab-fairness", "--offline"
+        "propose", "lab-fairness", *OFFLINE
     )
 
 
 def test_where_nothing_beats_the_kernels_own_scheduler_nothing_is_proposed(fleet: Fleet) -> None:
     fleet.commit(("  hosts: lab ", '  requires: {kernel: "<6.12"}\n  hosts: lab '))
-    said = fleet.run("propose", "--offline", code=ExitCode.CHANGES)
+    said = fleet.run("propose", *OFFLINE, code=ExitCode.CHANGES)
     assert "interactive           -  cannot be used: with HostGroup lab, no kernel is\n" in said
     assert "goal lab-fairness: nothing is proposed; to say so: policy: {name: kernel-default}" in said
     assert fleet.run("review", "list") == "no proposals\n"
@@ -207,7 +208,7 @@ def test_where_nothing_beats_the_kernels_own_scheduler_nothing_is_proposed(fleet
 def test_requirements_are_checked_by_what_hosts_said_before(fleet: Fleet, tmp_path: Path) -> None:
     (fleet.folder / "inventory" / "lab.yaml").write_text("lab: {hosts: {lab-1: }}\n")
     write_snapshot(tmp_path / "state.json", {"lab-1": Observed(kernel_release="6.1.0\x1b[2J", arch="x86_64")})
-    said = fleet.run("propose", "--state", str(tmp_path / "state.json"), code=ExitCode.CHANGES)
+    said = fleet.run("propose", "--unmeasured", "--state", f"{tmp_path}/state.json", code=ExitCode.CHANGES)
     assert "cannot be used: lab-1 needs kernel >=6.12, runs" in said
     assert "Kernel and architecture of 1 host were checked." in said
     assert "\x1b" not in said
@@ -215,7 +216,7 @@ def test_requirements_are_checked_by_what_hosts_said_before(fleet: Fleet, tmp_pa
 
 def test_a_policy_that_does_not_fit_the_strategy_is_not_proposed(fleet: Fleet) -> None:
     fleet.commit(("bake: 15s", "bake: 6s"))
-    said = fleet.run("propose", "--offline", code=ExitCode.ERROR)
+    said = fleet.run("propose", *OFFLINE, code=ExitCode.ERROR)
     assert "goal lab-fairness: policy interactive suits best, and does not fit: manifests/lab.yaml:" in said
     assert fleet.run("review", "list") == "no proposals\n"
 
@@ -227,7 +228,7 @@ def test_no_more_are_opened_than_the_repository_allows(fleet: Fleet) -> None:
     (fleet.folder / "inventory" / "groups.yaml").write_text("lab: {}\nother: {}\n")
     fleet.commit(("defaults:\n", "proposals: {openAtOnce: 1}\ndefaults:\n"), file="fleetsched.yaml")
     fleet.commit(("---\n" + goal, f"---\n{goal}---\n{second}---\n{group}"))
-    said = fleet.run("propose", "--offline", code=ExitCode.REFUSED)
+    said = fleet.run("propose", *OFFLINE, code=ExitCode.REFUSED)
     assert "proposal for goal lab-fairness opened" in said
     assert (
         "fleetsched: goal second: open proposals: 1; fleetsched.yaml allows 1\n"
@@ -274,7 +275,7 @@ def test_without_a_trusted_branch_it_says_what_is_missing(
     fleet: Fleet, spoil: Callable[[Fleet], None], said: str
 ) -> None:
     spoil(fleet)
-    assert fleet.run("propose", "--offline", code=ExitCode.ERROR) == said
+    assert fleet.run("propose", *OFFLINE, code=ExitCode.ERROR) == said
     assert fleet.run("review", "list", code=ExitCode.ERROR) == said
 
 
@@ -283,14 +284,14 @@ def test_without_an_identity_it_says_how_to_set_one(fleet: Fleet, monkeypatch: p
         monkeypatch.delenv(f"GIT_{role}_NAME")
         monkeypatch.delenv(f"GIT_{role}_EMAIL")
     git(fleet.folder, "config", "user.useConfigOnly", "true")
-    said = fleet.run("propose", "--offline", code=ExitCode.ERROR)
+    said = fleet.run("propose", *OFFLINE, code=ExitCode.ERROR)
     assert "fleetsched: Git does not know who you are (" in said
     assert "set it: git config --global user.name NAME; git config --global user.email E-MAIL" in said
 
 
 def test_what_the_checkout_stands_on_does_not_matter(fleet: Fleet) -> None:
     git(fleet.folder, "switch", "--detach")
-    fleet.run("propose", "--offline")
+    fleet.run("propose", *OFFLINE)
     git(fleet.folder, "symbolic-ref", "HEAD", "refs/heads/unborn")
     fleet.run("review", "approve", "lab-fairness")
     assert "next: git pull, then fleetsched plan" in fleet.run("review", "merge", "lab-fairness")
@@ -301,7 +302,7 @@ def test_a_shallow_clone_will_do(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) 
     origin = (fleet.folder / "../origin.git").resolve().as_uri()
     git(fleet.folder.parent, "clone", "--depth=1", origin, "shallow")
     monkeypatch.chdir(fleet.folder.parent / "shallow")
-    fleet.run("propose", "--offline")
+    fleet.run("propose", *OFFLINE)
     fleet.run("review", "approve", "lab-fairness")
     assert "next: fleetsched plan" in fleet.run("review", "merge", "lab-fairness")
 
@@ -316,7 +317,7 @@ def test_a_repository_in_a_folder_of_another_is_proposed_for(
     git(fleet.folder, "commit", "-m", "deeper")
     git(fleet.folder, "push", "origin", "HEAD:main")
     monkeypatch.chdir(fleet.folder / "deep")
-    fleet.run("propose", "--offline")
+    fleet.run("propose", *OFFLINE)
     assert f"M\tdeep/{MANIFEST}" in fleet.proposed_files()
 
 
@@ -327,7 +328,7 @@ def test_where_signers_are_asked_for_a_merge_without_a_signature_says_how(
     public = (tmp_path / "key.pub").read_text()
     (tmp_path / "signers").write_text(f'alice@example.invalid namespaces="git" {public}')
     (tmp_path / "config.yaml").write_text(f"trust: {{allowedSigners: {tmp_path / 'signers'}}}\n")
-    fleet.run("propose", "--offline")
+    fleet.run("propose", *OFFLINE)
     fleet.run("review", "approve", "lab-fairness")
     refused = fleet.run("review", "merge", "lab-fairness", code=ExitCode.ERROR)
     assert refused.startswith("fleetsched: Git cannot sign the merge (")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from fleetsched.cli.main import main
 from fleetsched.errors import ExitCode, RefusedError
 from fleetsched.model.controller import Trust
+from fleetsched.model.gate import Finding, Gate, GateReport, GateResult, GateVerdict
 from fleetsched.model.verdict import Result, Verdict
 from fleetsched.operations.init import init
 from fleetsched.operations.review_check import review_check
@@ -102,7 +103,7 @@ def two_policies(fleet: Path) -> None:
         (lambda fleet: write(fleet, "policies/fair/big", "x" * 2_000_000), "has 2,000,000 bytes; 1,048,576"),
         (a_link, '"policies/fair/more.h" is no plain file (mode 120000)'),
         (a_program, '"policies/fair/run" is no plain file (mode 100755)'),
-        (a_renamed_file, '"README.md" is neither in a policy\'s folder nor a manifest'),
+        (a_renamed_file, '"README.md" is neither in a policy\'s folder, nor a manifest, nor'),
         (two_policies, "more than one policy: fair, interactive"),
     ],
 )
@@ -159,7 +160,7 @@ def test_what_a_proposal_says_cannot_become_markup(fleet: Path) -> None:
     write(fleet, "```\n# y", "x")
     text = verdict_markdown(judged(fleet))
     assert "@here" not in "".join(line for line in text.splitlines() if line.startswith(("|", "#")))
-    assert text.count("```") == 2
+    assert [line for line in text.splitlines() if line.startswith("```")] == ["````text", "````"]
 
 
 def test_without_a_commit_of_its_own_there_is_nothing_to_judge(fleet: Path) -> None:
@@ -168,6 +169,89 @@ def test_without_a_commit_of_its_own_there_is_nothing_to_judge(fleet: Path) -> N
     write(fleet, "more")
     with pytest.raises(RefusedError, match="there are changes that are not committed"):
         review_check(fleet, Trust(), show_plan=plan_text)
+
+
+def test_workflows_inventory_and_a_policy_at_once_are_all_named(fleet: Path) -> None:
+    bind_interactive(fleet)
+    write(fleet, ".github/workflows/apply.yml")
+    write(fleet, "inventory/more.yaml", "lab: {hosts: {evil: }}\n")
+    verdict = judged(fleet)
+    assert not verdict.good
+    assert [line.split(" ")[0] for line in verdict.checks[0].details] == [
+        '".github/workflows/apply.yml"',
+        '"inventory/more.yaml"',
+    ]
+
+
+def test_a_base_that_was_moved_off_the_trusted_branch_is_refused(fleet: Path) -> None:
+    bind_interactive(fleet)
+    git(fleet, "add", "-A")
+    git(fleet, "commit", "-m", "proposal")
+    git(fleet, "tag", "reviewed")
+    write(fleet, "policies/interactive/NOTES.md")
+    git(fleet, "add", "-A")
+    git(fleet, "commit", "-m", "more")
+    with pytest.raises(RefusedError, match=r"--base reviewed: .* was a tag or branch moved\?"):
+        review_check(fleet, Trust(), base="reviewed", show_plan=plan_text)
+    git(fleet, "tag", "--force", "reviewed", "origin/main")
+    assert review_check(fleet, Trust(), base="reviewed", show_plan=plan_text).good
+
+
+def test_a_tag_named_like_the_trusted_branch_does_not_stand_for_it(fleet: Path) -> None:
+    write(fleet, ".github/workflows/apply.yml")
+    git(fleet, "add", "-A")
+    git(fleet, "commit", "-m", "proposal")
+    for name in ("main", "origin/main"):
+        git(fleet, "tag", name)
+        git(fleet, "push", "origin", f"refs/tags/{name}")
+    assert not review_check(fleet, Trust(), show_plan=plan_text).good
+
+
+def gated(fleet: Path, *verdicts: GateVerdict) -> tuple[Verdict, list[tuple[list[str], tuple[str, ...]]]]:
+    asked = []
+
+    def gates(folders: Sequence[Path], kernels: tuple[str, ...]) -> list[GateReport]:
+        asked.append(([folder.name for folder in folders], kernels))
+        finding = Finding("runnable-task-stall", "a task did not run for 2.1 s", "@mallory")
+        results = tuple(
+            GateResult(
+                Gate.STRESS, said, f"6.1{place}.2-amd64", findings=(finding,) if said == "failed" else ()
+            )
+            for place, said in enumerate(verdicts, 6)
+        )
+        return [GateReport("interactive", "default", "1c" * 32, results)]
+
+    git(fleet, "add", "-A")
+    git(fleet, "commit", "-m", "proposal")
+    return review_check(fleet, Trust(), gates=gates, show_plan=plan_text), asked
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "result", "finding"),
+    [
+        (("passed", "passed"), Result.GOOD, "1c1c1c1c1c1c passed 2 gates on Linux 6.16, 6.17"),
+        (("passed", "failed"), Result.BAD, "stress failed on Linux 6.17"),
+        (("error", "passed"), Result.BAD, "stress could not run on Linux 6.16"),
+    ],
+)
+def test_gates_are_run_on_what_changed_and_one_that_cannot_run_is_no_pass(
+    fleet: Path, verdicts: tuple[str, ...], result: Result, finding: str
+) -> None:
+    bind_interactive(fleet)
+    verdict, asked = gated(fleet, *map(GateVerdict, verdicts))
+    check = next(check for check in verdict.checks if check.name == "gates interactive")
+    assert (check.result, check.finding) == (result, finding)
+    assert [names for names, _ in asked] == [["interactive"]]
+    assert "@mallory" not in verdict_markdown(verdict).replace("(at)mallory", "")
+
+
+def test_what_other_checks_refuse_is_not_run_on_machines(fleet: Path) -> None:
+    bind_interactive(fleet)
+    write(fleet, "Makefile")
+    verdict, asked = gated(fleet, GateVerdict.PASSED)
+    assert asked == []
+    gates = next(check for check in verdict.checks if check.name == "gates")
+    assert (gates.result, gates.finding) == (Result.NOT_DONE, "what is bad above comes first")
 
 
 def test_the_command_says_no_by_its_exit_code(

@@ -243,6 +243,7 @@ def test_journal_tells_every_host_in_order(make_fleet) -> None:
     lines = (fleet.folder / "run.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line) for line in lines] == [
         {"at": "now", "event": "step", "number": 0, "hosts": ["a"], "bake_s": 15},
+        {"at": "now", "event": "lease", "host": "a", "token": 1},
         {
             "at": "now",
             "event": "host",

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from fleetsched.bench.measure import ArmImage, Clock, EndedError, Experiment, measure
+from fleetsched.bench.interface import EndedError
+from fleetsched.bench.measure import ArmImage, Clock, Experiment, measure
 from fleetsched.errors import HelperError, LeaseHeldError, RefusedError
 from fleetsched.helper.simulated import EXIT_SYSRQ, Behaviour, SimulatedHost, SimulatedTransport
 from fleetsched.model.assignment import Assignment

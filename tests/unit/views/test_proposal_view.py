@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fleetsched.model.proposal import Approval, Proposal, State
+from fleetsched.model.proposal import Approval, Proposal, Report, State
 from fleetsched.views.proposal import approved_text, diff_text, list_text, outcome_text, show_text
 
 HOSTILE = "\x1b[2J\r\u202e" + "x" * 5000
@@ -24,6 +24,7 @@ PROPOSAL = Proposal(
     updated_at=HOSTILE,
     approvals=(Approval("B <a@Example.test>", "c" * 40, HOSTILE, f"fair@{HOSTILE}"),),
     reason=HOSTILE,
+    reports=(Report(HOSTILE, HOSTILE, f"{HOSTILE}\n{HOSTILE}"),),
 )
 
 
@@ -51,6 +52,7 @@ def test_people_who_went_on_and_own_approvals_are_shown() -> None:
         opened_at="2026-01-01T00:00:00Z",
         approvals=(Approval("B <a@Example.test>", "c" * 40, "2026-01-02T00:00:00Z", "fair@" + "1c" * 32),),
         reason="",
+        reports=(Report("2026-01-03T00:00:00Z", "R <r@example.test>", "rolled back\nweb-1: stalled"),),
     )
     assert show_text(plain) == (
         "Run fair for goal web\n"
@@ -61,6 +63,8 @@ def test_people_who_went_on_and_own_approvals_are_shown() -> None:
         "  proposed  2026-01-01T00:00:00Z by A <a@example.test>\n"
         "  approved  2026-01-02T00:00:00Z by B <a@Example.test>, its own author\n"
         "            fair@1c1c1c1c\n"
+        "  reported  2026-01-03T00:00:00Z rolled back\n"
+        "            web-1: stalled\n"
         "\n"
         "because\n"
         "\n"

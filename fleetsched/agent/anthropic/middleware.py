@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every attempt of a request passes: what leaves is redacted, and what HTTP says of it is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from fleetsched.agent.anthropic.model import ModelError
+from fleetsched.agent.transcript import Transcript
+from fleetsched.secrets import redact_values
+
+if TYPE_CHECKING:
+    from anthropic import APIResponse
+    from anthropic._middleware import CallNext
+    from anthropic._request import APIRequest
+
+_LONGEST_WAIT_S = 120.0
+
+
+class Attempts:
+    """The SDK's middleware; it is called once an attempt, within the SDK's retries.
+
+    Args:
+        left_s: seconds that the run has left.
+    """
+
+    def __init__(self, transcript: Transcript, left_s: Callable[[], float]) -> None:
+        self._transcript, self._left_s = transcript, left_s
+
+    def __call__(self, request: APIRequest, call_next: CallNext) -> APIResponse[Any]:
+        """Send one attempt.
+
+        Raises:
+            ModelError: the API wants to be left alone for longer than this run can wait.
+        """
+        try:
+            response = call_next(request.copy(body=_redacted(request.json)))
+        except Exception as error:
+            self._transcript.write("attempt", retry=request.retries_taken, error=type(error).__name__)
+            raise
+        status, headers = response.http_response.status_code, response.http_response.headers
+        fields = {
+            "retry": request.retries_taken,
+            "status": status,
+            "request_id": headers.get("request-id", ""),
+        }
+        wait = _seconds(headers.get("retry-after", ""))
+        self._transcript.write("attempt", **fields, **({"retry_after_s": wait} if wait else {}))
+        # The SDK waits for as long as it is told to, be it for days.
+        longest = max(min(_LONGEST_WAIT_S, self._left_s()), 0)
+        if status >= 400 and wait > longest:
+            response.http_response.close()
+            raise ModelError(
+                f"the language model's API (HTTP {status}) wants to be asked again in {wait:.0f} s, "
+                f"and this run waits {longest:.0f} s at most",
+                remedy="try again later; --backend catalogue works without a language model",
+            )
+        return response
+
+
+def _redacted(body: Any) -> Any:
+    """What people, hosts and tools said goes without secrets; what the model said goes back as it came."""
+    if not isinstance(body, Mapping):
+        return body
+    messages = [redact_values(each) if each["role"] == "user" else each for each in body.get("messages", ())]
+    return {**body, "messages": messages}
+
+
+def _seconds(header: str) -> float:
+    """Seconds of a retry-after header; its other form, a date, is left to the SDK's own limit of tries."""
+    try:
+        return float(header)
+    except ValueError:
+        return 0.0

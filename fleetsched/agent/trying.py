@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Candidates of the backend `catalogue`, one by one: through the gates, measured, written down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from fleetsched.agent.interface import Candidate, Task, Workbench
+from fleetsched.agent.learning import is_its_fault, lesson_of
+from fleetsched.agent.scoring import Score, score
+from fleetsched.errors import HelperError, WorkloadError
+from fleetsched.model.evidence import Evidence, Scalar
+from fleetsched.model.gate import Gate, GateReport, GateVerdict
+from fleetsched.model.lesson import Lesson, one_line
+
+REPEATS = 3
+"""Runs of each arm in an experiment of the search, beside the warm-up."""
+
+
+@dataclass(slots=True)
+class Trying:
+    """What was tried so far, and how it did.
+
+    Attributes:
+        day: today, for lessons.
+        tried: candidates by id, in order.
+        scores: of those that were measured, by id.
+        lines: what happened, for people.
+    """
+
+    task: Task
+    bench: Workbench
+    day: str
+    tried: dict[str, Candidate] = field(default_factory=dict)
+    scores: dict[str, Score] = field(default_factory=dict)
+    evidence: list[Evidence] = field(default_factory=list)
+    lessons: list[Lesson] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def best(self) -> tuple[Candidate, Score] | None:
+        """Of everything measured; the first of equals."""
+        if not self.scores:
+            return None
+        name = min(self.scores, key=lambda each: self.scores[each].loss)
+        return self.tried[name], self.scores[name]
+
+    def go(self, policy: str, parameters: Mapping[str, Scalar]) -> Score | None:
+        """Try a policy with parameters, unless exactly that was tried before; None = it failed.
+
+        Raises:
+            BudgetSpentError: a budget is used up.
+            LabError: there is no machine to measure on.
+        """
+        candidate = self.bench.choose(policy, "default", parameters)
+        if candidate.id in self.tried:
+            return self.scores.get(candidate.id)
+        self.tried[candidate.id] = candidate
+        before = self._failed_before(candidate)
+        if before is not None:
+            self.lines.append(f"{name_of(candidate)}: left out, it failed before: {one_line(before.why)}")
+            return None
+        report = self.bench.check(candidate, Gate.STRESS)
+        if report.verdict is not GateVerdict.PASSED:
+            self._note(candidate, report.digest, _why(report), blame=report.stopped_by is not None)
+            return None
+        return self._measure(candidate, report.digest)
+
+    def _measure(self, candidate: Candidate, digest: str) -> Score | None:
+        try:
+            evidence = self.bench.benchmark(candidate, REPEATS)
+        except HelperError as error:
+            self._note(candidate, digest, error.message, blame=is_its_fault(error))
+            return None
+        except WorkloadError as error:
+            self._note(candidate, digest, error.message, blame=False)
+            return None
+        self.evidence.append(evidence)
+        found = self.scores[candidate.id] = score(evidence, self.task.goal)
+        broken = f", and breaks {', '.join(found.broken)}" if found.broken else ""
+        self.lines.append(
+            f"{name_of(candidate)}: {found.change * 100:+.1f} % against the better of what there is{broken}"
+        )
+        return found
+
+    def _failed_before(self, candidate: Candidate) -> Lesson | None:
+        """The lesson that exactly this object, with these parameters, failed on this kernel."""
+        for lesson in self.task.lessons:
+            is_object = lesson.digest and candidate.digest.startswith(lesson.digest)
+            is_set = dict(lesson.parameters) == dict(candidate.parameters)
+            if lesson.outcome == "failed" and is_object and is_set and lesson.kernel == self.task.kernel:
+                return lesson
+        return None
+
+    def _note(self, candidate: Candidate, digest: str, why: str, *, blame: bool) -> None:
+        """Go on without a candidate; it is a lesson when the candidate is to blame, not this computer."""
+        self.lines.append(f"{name_of(candidate)}: {one_line(why)}")
+        if not blame:
+            return
+        judged = replace(candidate, digest=digest)
+        self.lessons.append(lesson_of(self.task, judged, "failed", why, self.day))
+
+
+def name_of(candidate: Candidate) -> str:
+    """A candidate in words: its policy, with what is set."""
+    said = ", ".join(f"{name} {str(value).lower()}" for name, value in candidate.parameters.items())
+    return f"{candidate.policy} ({said or 'its defaults'})"
+
+
+def _why(report: GateReport) -> str:
+    stopped = report.stopped_by
+    if stopped is not None:
+        finding = stopped.findings[0].message if stopped.findings else "it failed"
+        return f"gate {stopped.gate}: {finding}"
+    errors = [result for result in report.results if result.verdict is GateVerdict.ERROR]
+    return f"gate {errors[0].gate} could not run: {errors[0].log}" if errors else "the gates did not run"

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pull requests of Forgejo, and of Gitea. Experimental: tried against its published schema, not on a server.
+
+Plain requests instead of the client library pyforgejo, which on import loads a `.env` file around its own
+folder into the environment of this process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fleetsched.errors import FleetschedError
+from fleetsched.forge.pulls import LABEL, MOST_PULLS, Comment, Pull, PullRequests, Review
+from fleetsched.forge.trouble import trouble
+from fleetsched.model.controller import ForgeAccess
+from fleetsched.model.proposal import State
+
+_TIMEOUT_S = 30
+_PAGE = 50  # the most that a server gives unless its administrator changed that
+_COLOUR = "#1d76db"
+
+
+class Forgejo(PullRequests):
+    """The pull requests of one repository of a Forgejo.
+
+    Args:
+        access: the controller's own settings; `url` such as `https://forge.example/api/v1`.
+        token: an access token of a user.
+    """
+
+    forge = "Forgejo"
+    most_body = 65_536
+    ref = "refs/pull/{number}/head"
+
+    def __init__(self, access: ForgeAccess, token: str) -> None:
+        try:
+            import requests
+        except ImportError as error:
+            raise FleetschedError(
+                "the library that speaks to Forgejo (requests) is not installed",
+                remedy="pip install 'fleetsched[forge]'",
+            ) from error
+        if not access.url:
+            raise FleetschedError(
+                "forge forgejo: its URL is not set",
+                remedy="set forge.url in the controller's own file, such as https://forge.example/api/v1",
+            )
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"token {token}"
+        self._url = access.url.rstrip("/")
+        self._name = access.repository
+        self._user = ""
+
+    def _ask(self, doing: str, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        import requests
+
+        try:
+            answer = self._session.request(method, self._url + path, json=body, timeout=_TIMEOUT_S)
+        except requests.RequestException as error:
+            raise trouble("Forgejo", self._name, doing, 0, type(error).__name__, {}) from error
+        if not answer.ok:
+            raise trouble(
+                "Forgejo", self._name, doing, answer.status_code, _said(answer.text), answer.headers
+            )
+        try:
+            return answer.json() if answer.content else None
+        except ValueError as error:
+            raise trouble("Forgejo", self._name, doing, 0, "its answer is not JSON", {}) from error
+
+    def _here(self, doing: str, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        return self._ask(doing, method, f"/repos/{self._name}{path}", body)
+
+    def _all(self, doing: str, path: str, most: int) -> Iterator[Any]:
+        mark = "&" if "?" in path else "?"
+        for page in range(1, most // _PAGE + 1):
+            listed = self._here(doing, "GET", f"{path}{mark}page={page}&limit={_PAGE}")
+            yield from listed
+            if len(listed) < _PAGE:
+                return
+
+    def newest(self) -> list[Pull]:
+        """See `PullRequests`."""
+        path = "/pulls?state=all&sort=newest"
+        return [self._pull(each) for each in self._all("list pull requests", path, MOST_PULLS)]
+
+    def _pull(self, pull: Any) -> Pull:
+        head, base = pull["head"], pull["base"]
+        closed = State.MERGED if pull["merged"] else State.CLOSED
+        return Pull(
+            number=pull["number"],
+            branch=head["ref"],
+            foreign=head["repo_id"] != base["repo_id"],
+            base=base["ref"],
+            head=head["sha"],
+            title=pull["title"],
+            body=pull["body"] or "",
+            author=pull["user"]["login"],
+            state=State.OPEN if pull["state"] == "open" else closed,
+            opened_at=pull["created_at"],
+            updated_at=pull["updated_at"],
+            merged_as=pull["merge_commit_sha"] or "" if pull["merged"] else "",
+        )
+
+    def create(self, branch: str, base: str, title: str, body: str) -> Pull:
+        """See `PullRequests`."""
+        said = {"head": branch, "base": base, "title": title, "body": body, "labels": [self._label()]}
+        return self._pull(self._here("open a pull request", "POST", "/pulls", said))
+
+    def _label(self) -> int:
+        for label in self._all("list labels", "/labels", MOST_PULLS):
+            if label["name"] == LABEL:
+                return int(label["id"])
+        said = {"name": LABEL, "color": _COLOUR}
+        return int(self._here("make a label", "POST", "/labels", said)["id"])
+
+    def edit(self, pull: Pull, title: str, body: str) -> None:
+        """See `PullRequests`."""
+        said = {"title": title, "body": body}
+        self._here("rewrite a pull request", "PATCH", f"/pulls/{pull.number}", said)
+
+    def reviews(self, pull: Pull) -> list[Review]:
+        """See `PullRequests`."""
+        last: dict[str, Review] = {}
+        for each in self._all("list reviews", f"/pulls/{pull.number}/reviews", MOST_PULLS):
+            if each["state"] not in ("APPROVED", "REQUEST_CHANGES") or not each["user"]:
+                continue
+            by = each["user"]["login"]
+            last.pop(by, None)
+            if not each["dismissed"]:
+                approves = each["state"] == "APPROVED"
+                last[by] = Review(by, each["commit_id"], each["submitted_at"], approves, each["body"] or "")
+        return list(last.values())
+
+    def approve(self, pull: Pull, text: str) -> None:
+        """See `PullRequests`."""
+        said = {"event": "APPROVED", "body": text, "commit_id": pull.head}
+        self._here("approve a pull request", "POST", f"/pulls/{pull.number}/reviews", said)
+
+    def merge(self, pull: Pull, title: str, message: str) -> str:
+        """See `PullRequests`."""
+        said = {
+            "Do": "merge",
+            "head_commit_id": pull.head,
+            "MergeTitleField": title,
+            "MergeMessageField": message,
+        }
+        self._here("merge a pull request", "POST", f"/pulls/{pull.number}/merge", said)
+        merged = self._here("look at what was merged", "GET", f"/pulls/{pull.number}")
+        return str(merged["merge_commit_sha"] or "")
+
+    def close(self, pull: Pull) -> None:
+        """See `PullRequests`."""
+        self._here("close a pull request", "PATCH", f"/pulls/{pull.number}", {"state": "closed"})
+
+    def comments(self, pull: Pull) -> list[Comment]:
+        """See `PullRequests`."""
+        listed = self._here("list comments", "GET", f"/issues/{pull.number}/comments")
+        return [Comment(each["id"], each["user"]["login"], each["body"]) for each in listed]
+
+    def comment(self, pull: Pull, text: str, instead: Comment | None) -> None:
+        """See `PullRequests`."""
+        method, path = ("POST", f"/issues/{pull.number}/comments")
+        if instead is not None:
+            method, path = ("PATCH", f"/issues/comments/{instead.number}")
+        self._here("comment on a pull request", method, path, {"body": text})
+
+    def check(self, commit: str, name: str, good: bool, title: str, text: str) -> None:
+        """See `PullRequests`. There are no check runs: the text is the comment's."""
+        state = "success" if good else "failure"
+        said = {"context": name, "state": state, "description": title[:140]}
+        self._here("report a check", "POST", f"/statuses/{commit}", said)
+
+    def user(self) -> str:
+        """See `PullRequests`."""
+        if not self._user:
+            self._user = str(self._ask("ask whose the token is", "GET", "/user")["login"])
+        return self._user
+
+    def is_member(self, team: str, user: str) -> bool:
+        """See `PullRequests`."""
+        organisation, _, name = team.partition("/")
+        teams = self._ask("list teams", "GET", f"/orgs/{organisation}/teams")
+        number = next((each["id"] for each in teams if each["name"].lower() == name.lower()), None)
+        if number is None:
+            return False
+        members = self._ask("list who is in a team", "GET", f"/teams/{number}/members")
+        return any(each["login"] == user for each in members)
+
+
+def _said(text: str) -> str:
+    """The forge's own words."""
+    import json
+
+    try:
+        return str(json.loads(text)["message"])
+    except (ValueError, KeyError, TypeError):
+        return ""

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Merge requests of GitLab, through python-gitlab. Experimental: tried on documented answers, on no server.
+
+GitLab does not say of which commit an approval is. It counts here for the commit that was the newest when it
+was given, so an approval of before a push never counts for what was pushed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from fleetsched.errors import FleetschedError, RefusedError
+from fleetsched.forge.pulls import LABEL, MOST_PULLS, Comment, Pull, PullRequests, Review
+from fleetsched.forge.trouble import trouble
+from fleetsched.model.controller import ForgeAccess
+from fleetsched.model.proposal import State
+
+_TIMEOUT_S = 30
+_STATES = {"opened": State.OPEN, "locked": State.OPEN, "merged": State.MERGED}
+
+
+class GitLab(PullRequests):
+    """The merge requests of one project of GitLab.
+
+    Args:
+        access: the controller's own settings; `url` such as `https://forge.example`, without `/api/v4`.
+        token: a project's or a user's access token.
+    """
+
+    forge = "GitLab"
+    most_body = 200_000  # a fifth of its limit, which counts bytes
+    ref = "refs/merge-requests/{number}/head"
+
+    def __init__(self, access: ForgeAccess, token: str) -> None:
+        try:
+            import gitlab
+        except ImportError as error:
+            raise FleetschedError(
+                "the client library of GitLab (python-gitlab) is not installed",
+                remedy="pip install 'fleetsched[forge]'",
+            ) from error
+        self._client = gitlab.Gitlab(
+            access.url or None, private_token=token, timeout=_TIMEOUT_S, retry_transient_errors=False
+        )
+        self._name = access.repository
+        self._project = self._client.projects.get(self._name, lazy=True)
+        self._user = ""
+
+    @contextmanager
+    def _asking(self, doing: str) -> Iterator[None]:
+        """Tell what GitLab's answers mean."""
+        from gitlab.exceptions import GitlabError
+        from requests import RequestException
+
+        try:
+            yield
+        except GitlabError as error:
+            status = error.response_code or 0
+            raise trouble("GitLab", self._name, doing, status, str(error.error_message), {}) from error
+        except RequestException as error:
+            raise trouble("GitLab", self._name, doing, 0, type(error).__name__, {}) from error
+
+    def newest(self) -> list[Pull]:
+        """See `PullRequests`."""
+        with self._asking("list merge requests"):
+            listing = self._project.mergerequests.list(
+                state="all", order_by="created_at", sort="desc", iterator=True, per_page=100
+            )
+            return [_pull(each.attributes) for each in islice(listing, MOST_PULLS)]
+
+    def _of(self, pull: Pull) -> Any:
+        return self._project.mergerequests.get(pull.number, lazy=True)
+
+    def create(self, branch: str, base: str, title: str, body: str) -> Pull:
+        """See `PullRequests`."""
+        said = {
+            "source_branch": branch,
+            "target_branch": base,
+            "title": title,
+            "description": body,
+            "labels": LABEL,
+        }
+        with self._asking("open a merge request"):
+            return _pull(self._project.mergerequests.create(said).attributes)
+
+    def edit(self, pull: Pull, title: str, body: str) -> None:
+        """See `PullRequests`."""
+        with self._asking("rewrite a merge request"):
+            self._project.mergerequests.update(pull.number, {"title": title, "description": body})
+
+    def reviews(self, pull: Pull) -> list[Review]:
+        """See `PullRequests`. Only approvals: not every edition lets people ask for changes."""
+        with self._asking("list approvals"):
+            given = self._of(pull).approvals.get().attributes["approved_by"]
+            versions = [each.attributes for each in self._of(pull).diffs.list(get_all=True)]
+        return [
+            Review(
+                each["user"]["username"],
+                _newest_at(versions, each.get("approved_at") or ""),
+                _time(each.get("approved_at") or ""),
+                approves=True,
+            )
+            for each in given
+        ]
+
+    def approve(self, pull: Pull, text: str) -> None:
+        """See `PullRequests`."""
+        with self._asking("approve a merge request"):
+            self._of(pull).approve(sha=pull.head)
+
+    def merge(self, pull: Pull, title: str, message: str) -> str:
+        """See `PullRequests`."""
+        with self._asking("merge a merge request"):
+            merged = self._of(pull).merge(merge_commit_message=f"{title}\n\n{message}", sha=pull.head)
+        commit = merged.get("merge_commit_sha") if isinstance(merged, dict) else None
+        if not commit:
+            raise RefusedError(
+                f"GitLab, {self._name}: merge request {pull.number} was merged without a merge commit",
+                remedy="set the project's merge method to a merge commit",
+            )
+        return str(commit)
+
+    def close(self, pull: Pull) -> None:
+        """See `PullRequests`."""
+        with self._asking("close a merge request"):
+            self._project.mergerequests.update(pull.number, {"state_event": "close"})
+
+    def comments(self, pull: Pull) -> list[Comment]:
+        """See `PullRequests`."""
+        with self._asking("list comments"):
+            listed = self._of(pull).notes.list(sort="asc", order_by="created_at", get_all=True)
+            notes = [each.attributes for each in listed]
+        return [Comment(each["id"], each["author"]["username"], each["body"]) for each in notes]
+
+    def comment(self, pull: Pull, text: str, instead: Comment | None) -> None:
+        """See `PullRequests`."""
+        with self._asking("comment on a merge request"):
+            if instead is None:
+                self._of(pull).notes.create({"body": text})
+            else:
+                self._of(pull).notes.update(instead.number, {"body": text})
+
+    def check(self, commit: str, name: str, good: bool, title: str, text: str) -> None:
+        """See `PullRequests`. There are no check runs: the text is the comment's."""
+        state = "success" if good else "failed"
+        with self._asking("report a check"):
+            found = self._project.commits.get(commit, lazy=True)
+            found.statuses.create({"state": state, "name": name, "description": title[:140]})
+
+    def user(self) -> str:
+        """See `PullRequests`."""
+        if not self._user:
+            with self._asking("ask whose the token is"):
+                self._client.auth()
+                self._user = str(self._client.user.username) if self._client.user else ""
+        return self._user
+
+    def is_member(self, team: str, user: str) -> bool:
+        """See `PullRequests`. A team is a group."""
+        with self._asking(f"list who is in the group {team}"):
+            members = self._client.groups.get(team, lazy=True).members_all.list(query=user, iterator=True)
+            return any(each.username == user for each in members)
+
+
+def _pull(fields: dict[str, Any]) -> Pull:
+    merged = fields["state"] == "merged"
+    return Pull(
+        number=fields["iid"],
+        branch=fields["source_branch"],
+        foreign=fields["source_project_id"] != fields["target_project_id"],
+        base=fields["target_branch"],
+        head=fields["sha"] or "",
+        title=fields["title"],
+        body=fields["description"] or "",
+        author=fields["author"]["username"],
+        state=_STATES.get(fields["state"], State.CLOSED),
+        opened_at=_time(fields["created_at"]),
+        updated_at=_time(fields["updated_at"]),
+        merged_as=(fields["merge_commit_sha"] or "") if merged else "",
+    )
+
+
+def _newest_at(versions: list[dict[str, Any]], when: str) -> str:
+    """The commit that was a merge request's tip at a time; empty = none was, or it is not known."""
+    before = [each for each in versions if when and _time(each["created_at"]) < _time(when)]
+    newest = max(before, key=lambda each: _time(each["created_at"]), default=None)
+    return str(newest["head_commit_sha"]) if newest else ""
+
+
+def _time(text: str) -> str:
+    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if text else ""

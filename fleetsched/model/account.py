@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run says of itself to whoever reviews its proposal, or wonders why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fleetsched.model.judgement import Compared, Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One goal's run.
+
+    Attributes:
+        backend: `catalogue` or `anthropic`; `model` the language model, if there was one.
+        ended: of the search: `finished`, `gave-up`, `refused`, or the budget that was used up.
+        explanation: of the backend; of a language model it is foreign text.
+        tried: how many candidates; `measured` how many of them were measured.
+        seconds: that all of it took.
+        usd: US dollars, as text, exactly; `tokens` in, out and cached.
+        transcript: SHA-256 of the record of what the language model said; empty without one.
+        compared: the final comparison; empty when there was none, and `stopped` says why.
+        runs: the folder of the run.
+    """
+
+    goal: str
+    workload: str
+    kernel: str
+    backend: str
+    ended: str
+    explanation: str
+    tried: int
+    measured: int
+    seconds: float
+    usd: str
+    tokens: int
+    runs: str
+    model: str = ""
+    transcript: str = ""
+    compared: tuple[Compared, ...] = ()
+    judgement: Judgement | None = None
+    stopped: str = ""

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a candidate is worth proposing, by the findings of the final comparison. Pure.
+
+The objective has to be better, for sure, than the kernel's own scheduler's and the incumbent's on the goal's
+first workload, and nowhere worse; no guardrail may be worse anywhere; held-out workloads, which no search has
+seen, must not lose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from fleetsched.model.evidence import Comparison, Evidence, Finding
+from fleetsched.model.goal import WorkloadGoal
+
+Role = Literal["evaluation", "hold-out"]
+
+_BAD_FIRST = (Finding.WORSE, Finding.INCONCLUSIVE, Finding.SIMILAR, Finding.BETTER)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One workload of the final comparison."""
+
+    role: Role
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the final comparison comes to.
+
+    Attributes:
+        objections: why it is not proposed, each with its numbers; none = propose it.
+        finding: of the objective on the first workload, against the arm where it does worst.
+        summary: that comparison, in words.
+    """
+
+    objections: tuple[str, ...]
+    finding: Finding
+    summary: str
+
+    @property
+    def proposes(self) -> bool:
+        """Whether the candidate is to be proposed."""
+        return not self.objections
+
+
+def judge(goal: WorkloadGoal, compared: Sequence[Compared]) -> Judgement:
+    """Judge a candidate.
+
+    Args:
+        goal: with an objective.
+        compared: the goal's workloads in order, then those that are held out; at least one.
+
+    Raises:
+        ValueError: the goal has no objective, or the first workload did not measure it.
+    """
+    if goal.objective is None:
+        raise ValueError(f"goal {goal.name} has no objective")
+    objective, first = goal.objective.metric, compared[0].evidence
+    own = [each for each in first.comparisons if each.metric == objective]
+    if not own:
+        raise ValueError(f"workload {first.workload} did not measure {objective}")
+    worst = min(own, key=lambda each: _BAD_FIRST.index(each.finding))
+    objections = [
+        f"{_words(first, each)}: not shown to be better" for each in own if each.finding is not Finding.BETTER
+    ]
+    for each in compared:
+        objections += [f"{_words(each.evidence, bad)}: {why}" for bad, why in _worse(goal, each)]
+    unique = tuple(dict.fromkeys(objections))
+    return Judgement(unique, Finding.WORSE if _loses(goal, compared) else worst.finding, _words(first, worst))
+
+
+def _loses(goal: WorkloadGoal, compared: Sequence[Compared]) -> bool:
+    return any(True for each in compared for _ in _worse(goal, each))
+
+
+def _worse(goal: WorkloadGoal, compared: Compared) -> Iterator[tuple[Comparison, str]]:
+    """What is worse for sure and may not be: the objective, a guardrail, a number of what is held out."""
+    assert goal.objective, "judge has looked"
+    guarded = {guardrail.metric for guardrail in goal.guardrails}
+    metrics = {each.metric for each in compared.evidence.comparisons}
+    # A workload that does not know the objective speaks by all that it measures.
+    wanted = {goal.objective.metric} if goal.objective.metric in metrics else metrics
+    for each in compared.evidence.comparisons:
+        if each.finding is not Finding.WORSE:
+            continue
+        if each.metric in guarded:
+            yield each, "a guardrail is broken"
+        elif each.metric in wanted:
+            yield each, "held out, and worse" if compared.role == "hold-out" else "worse"
+
+
+def _words(evidence: Evidence, comparison: Comparison) -> str:
+    change = f"{comparison.change * 100:+.1f} %"
+    return f"{comparison.metric} on {evidence.workload}, {change} against {comparison.against}"

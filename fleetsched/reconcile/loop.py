@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loop: fetch, judge, carry out, tell, sleep. One thread; the status page runs in another."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from fleetsched.errors import ExitCode, FleetschedError, InterruptedRunError, LeaseHeldError
+from fleetsched.fleetrepo.revision import Revision
+from fleetsched.model.controller import ForgeAccess, Trust
+from fleetsched.model.cycle import Cycle, Event, Kind, events_of, held_now
+from fleetsched.model.rollout import Phase
+from fleetsched.operations.fleet import FleetAccess
+from fleetsched.operations.reconcile import reconcile
+from fleetsched.operations.snapshot import write_snapshot
+from fleetsched.reconcile import child
+from fleetsched.reconcile.backoff import Backoff
+from fleetsched.reconcile.memory import Memory, StateFolder, prune
+from fleetsched.rollout.engine import HostEvent, StopRequest
+
+STATE_EVERY_S = 600.0
+"""How old the pushed state may get while nothing happens."""
+
+_REPORTED = (Kind.APPLIED, Kind.ROLLED_BACK)
+_FAILURES = (Phase.FAILED, Phase.UNREACHABLE, Phase.ROLLED_BACK, Phase.NOT_ROLLED_BACK)
+_MOST_LINES = 5
+
+
+class Watcher(Protocol):
+    """Somebody who follows what the loop does: the status page, metrics, notifications, the log."""
+
+    def began(self, at: str) -> None:
+        """A cycle began."""
+
+    def progress(self, event: HostEvent) -> None:
+        """A host of a rollout moved on; called from any thread."""
+
+    def ended(self, cycle: Cycle, subject: str, new: Sequence[Event]) -> None:
+        """A cycle ended, with what is new in it."""
+
+    def unpublished(self, why: str) -> None:
+        """The remote did not take notes, reports or the state; it is asked again with the next cycle."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitWork:
+    """Git's work; in a process of its own unless a test says otherwise."""
+
+    fetch: Callable[[Path, Trust], tuple[Revision, str]] = child.fetch
+    publish: Callable[[Path, Trust, ForgeAccess, Mapping[str, Any]], None] = child.publish
+
+
+@dataclass(slots=True)
+class Loop:
+    """Keeps a fleet at its approved revision.
+
+    Attributes:
+        state: where everything is kept; the caller has locked it.
+        memory: of the state folder.
+        forge: where proposals are.
+        trust: its remote is a URL or a path.
+        open: the fleet at an approved revision that lies in the clone.
+        interval_s: seconds between cycles.
+        stop: the wish to end, at the next safe point.
+        clock: seconds that only rise.
+    """
+
+    state: StateFolder
+    trust: Trust
+    open: Callable[[Revision], FleetAccess]
+    interval_s: float
+    watchers: Sequence[Watcher]
+    memory: Memory
+    forge: ForgeAccess = field(default_factory=ForgeAccess)
+    stop: StopRequest = field(default_factory=StopRequest)
+    git: GitWork = field(default_factory=GitWork)
+    clock: Callable[[], float] = time.monotonic
+    wake: queue.SimpleQueue[None] = field(default_factory=queue.SimpleQueue)
+    _fetching: Backoff = field(init=False)
+    _applying: Backoff = field(init=False)
+    _pushed_at: float | None = None
+
+    def __post_init__(self) -> None:
+        self._fetching, self._applying = Backoff(self.interval_s), Backoff(self.interval_s)
+
+    def run(self) -> None:
+        """Go on until somebody asks to stop."""
+        while not self.stop.requested:
+            self.once()
+            self._sleep()
+
+    def once(self) -> Cycle:
+        """One cycle."""
+        began, start = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", self.clock()
+        for watcher in self.watchers:
+            watcher.began(began)
+        cycle, subject = self._cycle(began, start)
+        if cycle.observed:
+            self.memory.remember(held_now(self.memory.held, cycle))
+        new = self.memory.learn(events_of(cycle), whole=cycle.plan is not None)
+        for watcher in self.watchers:
+            watcher.ended(cycle, subject, new)
+        self._publish(cycle, changed=bool(new))
+        return cycle
+
+    def _cycle(self, began: str, start: float) -> tuple[Cycle, str]:
+        def ended(code: ExitCode, words: str, revision: str, **more: Any) -> Cycle:
+            return Cycle(began, self.clock() - start, code, words, revision, **more)
+
+        try:
+            revision, subject = self.git.fetch(self.state.repository, self.trust)
+        except FleetschedError as error:
+            self._fetching.failed("fetch", self.clock())
+            return ended(ExitCode.ERROR, _said(error), "none"), ""
+        self._fetching.worked()
+        if not revision.approved:
+            words = f"NOT APPROVED: {'; '.join(revision.objections)} ({revision.remedy})"
+            return ended(ExitCode.REFUSED, words, revision.label), subject
+        try:
+            return self._carry_out(revision, ended), subject
+        except InterruptedRunError:
+            raise
+        except LeaseHeldError as error:
+            return ended(ExitCode.LEASE_HELD, f"waits: {error.message}", revision.label), subject
+        except FleetschedError as error:
+            self._applying.failed(revision.label, self.clock())
+            return ended(ExitCode.ERROR, _said(error), revision.label), subject
+
+    def _carry_out(self, revision: Revision, ended: Callable[..., Cycle]) -> Cycle:
+        access = self.open(revision)
+        done = reconcile(
+            access,
+            journals=self.state.journals,
+            report=self._progress,
+            stop=self.stop,
+            remembered=self.memory.held,
+            may_change=self._applying.is_ready(revision.label, self.clock()),
+        )
+        if done.applied is not None:
+            prune(self.state.journals)
+            if any(host.tried and host.phase in _FAILURES for host in done.applied.hosts):
+                self._applying.failed(revision.label, self.clock())
+            else:
+                self._applying.worked()
+        return ended(
+            done.code,
+            done.words,
+            revision.label,
+            fleet=access.fleet,
+            plan=done.plan,
+            observed=done.observed,
+            carried_out=done.carried_out,
+            applied=done.applied,
+        )
+
+    def _progress(self, event: HostEvent) -> None:
+        for watcher in self.watchers:
+            watcher.progress(event)
+
+    def _publish(self, cycle: Cycle, *, changed: bool) -> None:
+        """Tell the remote what has happened; what it does not take is told with the next cycle."""
+        state: Path | None = None
+        due = self._pushed_at is None or self.clock() - self._pushed_at >= STATE_EVERY_S
+        if cycle.observed and (changed or due):
+            state = self.state.snapshot
+            write_snapshot(state, cycle.observed)
+        if state is None and not self.memory.pending:
+            return
+        by_commit: dict[str, list[dict[str, Any]]] = {}
+        for event in self.memory.pending:
+            by_commit.setdefault(event["revision"], []).append(event)
+        if state is not None:
+            by_commit.setdefault(cycle.revision, [])
+        for commit, events in by_commit.items():
+            given = _publication(commit, events, state if commit == cycle.revision else None)
+            try:
+                self.git.publish(self.state.repository, self.trust, self.forge, given)
+            except FleetschedError as error:
+                for watcher in self.watchers:
+                    watcher.unpublished(_said(error))
+                return
+            self.memory.published(events)
+        if state is not None:
+            self._pushed_at = self.clock()
+
+    def _sleep(self) -> None:
+        """Until the interval is over, a webhook comes, or somebody asks to stop."""
+        self.stop.tell(self.wake)
+        if self.stop.requested:
+            return
+        try:
+            self.wake.get(timeout=max(self.interval_s, self._fetching.wait_s()))
+        except queue.Empty:
+            return
+        while not self.wake.empty():  # several pushes at once are one
+            self.wake.get()
+
+
+def _publication(commit: str, events: Sequence[Mapping[str, Any]], state: Path | None) -> dict[str, Any]:
+    reports: dict[str, str] = {}
+    for event in events:
+        if event["goal"] and event["kind"] in _REPORTED:
+            text = f"{event['kind']} at {commit[:12]}: {event['text']}"
+            before = reports.get(event["goal"])
+            reports[event["goal"]] = f"{before}\n{text}" if before else text
+    return {
+        "commit": commit,
+        "notes": list(events),
+        "reports": reports,
+        "state": str(state) if state else None,
+    }
+
+
+def _said(error: FleetschedError) -> str:
+    lines = error.message.splitlines()
+    more = len(lines) - _MOST_LINES
+    said = "; ".join([*lines[:_MOST_LINES], *([f"and {more} more"] if more > 0 else [])])
+    return f"{said} ({error.remedy})" if error.remedy else said

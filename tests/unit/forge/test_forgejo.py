@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Forgejo: answers fit the types that pyforgejo has from the published schema, requests its names."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from fleetsched.errors import ConflictError, FleetschedError, RefusedError
+from fleetsched.forge.forgejo import Forgejo
+from fleetsched.forge.pulls import Comment, Pull, Review
+from fleetsched.model.controller import ForgeAccess
+from fleetsched.model.proposal import State
+from tests.unit.forge.canned import Canned, canned
+
+HEAD = "1c" * 20
+HERE = "/api/v1/repos/acme/fleet"
+USER = {"id": 1, "login": "alice"}
+ANSWER = {
+    "number": 3,
+    "state": "open",
+    "title": "Run fair",
+    "body": "why",
+    "user": {"id": 2, "login": "bot"},
+    "head": {"ref": "fleetsched/proposal/web", "sha": HEAD, "repo_id": 1},
+    "base": {"ref": "main", "sha": "2b" * 20, "repo_id": 1},
+    "merged": False,
+    "merge_commit_sha": None,
+    "created_at": "2026-01-02T03:04:05Z",
+    "updated_at": "2026-01-02T03:04:06Z",
+}
+PULL = Pull(
+    3, "fleetsched/proposal/web", False, "main", HEAD, "Run fair", "why", "bot", State.OPEN,
+    "2026-01-02T03:04:05Z", "2026-01-02T03:04:06Z",
+)  # fmt: skip
+
+
+@pytest.fixture
+def server() -> Iterator[Canned]:
+    with canned() as server:
+        yield server
+
+
+@pytest.fixture
+def forgejo(server: Canned) -> Forgejo:
+    return Forgejo(ForgeAccess("forgejo", "acme/fleet", f"{server.url}/api/v1"), "the-token")
+
+
+def review(state: str, by: str = "alice", **fields: Any) -> dict[str, Any]:
+    said = {"state": state, "user": {"id": 1, "login": by}, "commit_id": HEAD, "body": "", "dismissed": False}
+    return said | {"submitted_at": "2026-01-02T03:04:07Z"} | fields
+
+
+def test_prepared_answers_fit_the_published_types() -> None:
+    from pyforgejo.types import PullRequest, PullReview
+
+    made = PullRequest.model_validate(ANSWER)
+    assert (made.number, made.head.ref if made.head else "") == (3, PULL.branch)
+    assert PullReview.model_validate(review("APPROVED")).commit_id == HEAD
+
+
+def test_pull_requests_are_read_the_newest_first(server: Canned, forgejo: Forgejo) -> None:
+    merged = {**ANSWER, "number": 2, "state": "closed", "merged": True, "merge_commit_sha": "3a" * 20}
+    fork = {**ANSWER, "number": 1, "state": "closed", "head": {**ANSWER["head"], "repo_id": 9}}  # type: ignore[dict-item]
+    server.answers[f"GET {HERE}/pulls"] = (200, [ANSWER, merged, fork])
+    first, second, third = forgejo.newest()
+    assert first == PULL
+    assert (second.state, second.merged_as) == (State.MERGED, "3a" * 20)
+    assert (third.state, third.foreign) == (State.CLOSED, True)
+    assert server.asked == [(f"GET {HERE}/pulls?state=all&sort=newest&page=1&limit=50", None)]
+    assert server.headers["Authorization"] == "token the-token"
+
+
+def test_the_last_word_of_each_reviewer_counts(server: Canned, forgejo: Forgejo) -> None:
+    listed = [
+        review("REQUEST_CHANGES"), review("APPROVED"), review("COMMENT"), review("APPROVED", "bob"),
+        review("APPROVED", "bob", dismissed=True), review("REQUEST_CHANGES", "carol"),
+    ]  # fmt: skip
+    server.answers[f"GET {HERE}/pulls/3/reviews"] = (200, listed)
+    at = "2026-01-02T03:04:07Z"
+    assert forgejo.reviews(PULL) == [Review("alice", HEAD, at, True), Review("carol", HEAD, at, False)]
+
+
+def test_what_is_sent_has_the_published_names(server: Canned, forgejo: Forgejo) -> None:
+    from pyforgejo.issue.client import IssueClient
+    from pyforgejo.repository.client import RepositoryClient
+
+    server.answers |= {
+        f"GET {HERE}/labels": (200, [{"id": 7, "name": "fleetsched"}]),
+        f"POST {HERE}/pulls": (201, ANSWER),
+        f"PATCH {HERE}/pulls/3": (201, ANSWER),
+        f"POST {HERE}/pulls/3/reviews": (200, review("APPROVED")),
+        f"POST {HERE}/statuses/{HEAD}": (201, {}),
+        f"POST {HERE}/issues/3/comments": (201, {}),
+        f"PATCH {HERE}/issues/comments/9": (200, {}),
+    }
+    assert forgejo.create(PULL.branch, "main", "Run fair", "why") == PULL
+    forgejo.edit(PULL, "t", "b")
+    forgejo.close(PULL)
+    forgejo.approve(PULL, "runs")
+    forgejo.check(HEAD, "fleetsched review", False, "not good", "text")
+    forgejo.comment(PULL, "new", None)
+    forgejo.comment(PULL, "newer", Comment(9, "bot", "new"))
+    for request, method in (
+        (f"POST {HERE}/pulls", RepositoryClient.repo_create_pull_request),
+        (f"PATCH {HERE}/pulls/3", RepositoryClient.repo_edit_pull_request),
+        (f"POST {HERE}/pulls/3/reviews", RepositoryClient.repo_create_pull_review),
+        (f"POST {HERE}/statuses/{HEAD}", RepositoryClient.repo_create_status),
+        (f"POST {HERE}/issues/3/comments", IssueClient.create_comment),
+        (f"PATCH {HERE}/issues/comments/9", IssueClient.edit_comment),
+    ):
+        assert set(server.body_of(request)) <= set(inspect.signature(method).parameters)
+    assert server.body_of(f"POST {HERE}/pulls")["labels"] == [7]
+    assert server.body_of(f"POST {HERE}/pulls/3/reviews")["commit_id"] == HEAD
+
+
+def test_exactly_the_tip_is_merged(server: Canned, forgejo: Forgejo) -> None:
+    server.answers[f"POST {HERE}/pulls/3/merge"] = (200, None)
+    server.answers[f"GET {HERE}/pulls/3"] = (200, {**ANSWER, "merged": True, "merge_commit_sha": "3a" * 20})
+    assert forgejo.merge(PULL, "Merge it", "Approved-by: alice") == "3a" * 20
+    assert server.body_of(f"POST {HERE}/pulls/3/merge")["head_commit_id"] == HEAD
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "said"),
+    [
+        (405, RefusedError, "the forge's rules do not let it be: not enough approvals"),
+        (409, ConflictError, "it changed at the same time"),
+        (401, FleetschedError, "the token is not accepted"),
+        (500, FleetschedError, "the forge failed (HTTP 500)"),
+    ],
+)
+def test_refusals_are_told(
+    server: Canned, forgejo: Forgejo, status: int, error: type[FleetschedError], said: str
+) -> None:
+    server.answers[f"POST {HERE}/pulls/3/merge"] = (status, {"message": "not enough approvals"})
+    with pytest.raises(error) as caught:
+        forgejo.merge(PULL, "t", "m")
+    assert said in caught.value.message
+    assert caught.value.message.startswith("Forgejo, acme/fleet: cannot merge a pull request")
+
+
+def test_a_team_is_looked_up_by_its_name(server: Canned, forgejo: Forgejo) -> None:
+    server.answers["GET /api/v1/orgs/acme/teams"] = (200, [{"id": 4, "name": "kernel"}])
+    server.answers["GET /api/v1/teams/4/members"] = (200, [USER])
+    assert forgejo.is_member("acme/kernel", "alice")
+    assert not forgejo.is_member("acme/kernel", "bob")
+    assert not forgejo.is_member("acme/web", "alice")
+
+
+def test_a_server_that_is_not_there_is_told() -> None:
+    with canned() as server:
+        url = server.url
+    gone = Forgejo(ForgeAccess("forgejo", "acme/fleet", f"{url}/api/v1"), "t")
+    with pytest.raises(FleetschedError, match="no answer: ConnectionError"):
+        gone.newest()
+    with pytest.raises(FleetschedError, match="its URL is not set"):
+        Forgejo(ForgeAccess("forgejo", "acme/fleet"), "t")

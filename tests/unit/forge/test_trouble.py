@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a forge's answers are told as."""
+
+from __future__ import annotations
+
+import pytest
+
+from fleetsched.errors import ConflictError, FleetschedError, RefusedError
+from fleetsched.forge.trouble import trouble
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "kind", "said"),
+    [
+        (0, {}, FleetschedError, "no answer: why"),
+        (401, {}, FleetschedError, "the token is not accepted: why"),
+        (403, {}, FleetschedError, "the token may not: why"),
+        (403, {"x-ratelimit-remaining": "0"}, FleetschedError, "too many requests"),
+        (403, {"Retry-After": "30"}, FleetschedError, "too many requests, for 30 s more"),
+        (403, {"x-ratelimit-remaining": "9"}, FleetschedError, "the token may not: why"),
+        (404, {}, FleetschedError, "no such repository or thing, or the token may not see it: why"),
+        (405, {}, RefusedError, "the forge's rules do not let it be: why"),
+        (409, {}, ConflictError, "it changed at the same time: why"),
+        (422, {}, RefusedError, "refused: why"),
+        (
+            429,
+            {"X-RateLimit-Reset": "1790000000"},
+            FleetschedError,
+            "too many requests, until 2026-09-21T14:13:20Z",
+        ),
+        (429, {"X-RateLimit-Reset": "soon"}, FleetschedError, "too many requests"),
+        (503, {}, FleetschedError, "the forge failed (HTTP 503): why"),
+    ],
+)
+def test_each_answer_has_its_error_and_a_remedy(
+    status: int, headers: dict[str, str], kind: type[FleetschedError], said: str
+) -> None:
+    error = trouble("GitHub", "acme/fleet", "open a pull request", status, "why", headers)
+    assert type(error) is kind
+    assert error.message == f"GitHub, acme/fleet: cannot open a pull request: {said}"
+    assert error.remedy
+
+
+def test_what_the_forge_says_is_one_bounded_line() -> None:
+    error = trouble("GitHub", "acme/fleet", "ask", 422, "x\x1b[31m\n" * 500, {})
+    assert len(error.message) < 300
+    assert error.message.isprintable()

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is proposed is better for sure, and loses nothing that matters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from fleetsched.model.evidence import Comparison, Finding
+from fleetsched.model.goal import Guardrail, Objective, WorkloadGoal
+from fleetsched.model.judgement import Compared, Role, judge
+from tests.unit.experiments import evidence
+
+P99, RATE, OTHER = "wakeup_latency_p99_us", "requests_per_second", "completion_time_s"
+GOAL = WorkloadGoal(
+    "web", "web", "default", objective=Objective(P99, "minimize"), guardrails=(Guardrail(RATE, 5.0),)
+)
+BETTER, WORSE, SIMILAR, UNSURE = Finding.BETTER, Finding.WORSE, Finding.SIMILAR, Finding.INCONCLUSIVE
+
+Said = tuple[str, str, Finding]
+
+
+def compared(*said: Said, workload: str = "hackbench", role: Role = "evaluation") -> Compared:
+    comparisons = [
+        Comparison(metric, against, (80.0, 100.0), -0.2, (-0.3, -0.1), 0.01, 0.02, 0.9, finding)
+        for metric, against, finding in said
+    ]
+    return Compared(role, replace(evidence(workload=workload), comparisons=tuple(comparisons)))
+
+
+DEFAULT, INCUMBENT = "kernel-default", "incumbent"
+GOOD = compared((P99, DEFAULT, BETTER), (P99, INCUMBENT, BETTER), (RATE, DEFAULT, UNSURE))
+
+
+@pytest.mark.parametrize(
+    ("all_compared", "objections", "finding"),
+    [
+        ([GOOD], [], BETTER),
+        (
+            [compared((P99, DEFAULT, BETTER), (P99, INCUMBENT, SIMILAR))],
+            [f"{P99} on hackbench, -20.0 % against incumbent: not shown to be better"],
+            SIMILAR,
+        ),
+        (
+            [compared((P99, DEFAULT, UNSURE))],
+            [f"{P99} on hackbench, -20.0 % against kernel-default: not shown to be better"],
+            UNSURE,
+        ),
+        (
+            [compared((P99, DEFAULT, BETTER), (RATE, DEFAULT, WORSE))],
+            [f"{RATE} on hackbench, -20.0 % against kernel-default: a guardrail is broken"],
+            WORSE,
+        ),
+        ([compared((P99, DEFAULT, BETTER), (OTHER, DEFAULT, WORSE))], [], BETTER),
+        ([GOOD, compared((P99, DEFAULT, SIMILAR), workload="second")], [], BETTER),
+        (
+            [GOOD, compared((P99, DEFAULT, WORSE), workload="second")],
+            [f"{P99} on second, -20.0 % against kernel-default: worse"],
+            WORSE,
+        ),
+        (
+            [GOOD, compared((P99, INCUMBENT, WORSE), workload="held", role="hold-out")],
+            [f"{P99} on held, -20.0 % against incumbent: held out, and worse"],
+            WORSE,
+        ),
+        (
+            [GOOD, compared((OTHER, DEFAULT, WORSE), workload="held", role="hold-out")],
+            [f"{OTHER} on held, -20.0 % against kernel-default: held out, and worse"],
+            WORSE,
+        ),
+        (
+            [
+                GOOD,
+                compared((P99, DEFAULT, SIMILAR), (OTHER, DEFAULT, WORSE), workload="held", role="hold-out"),
+            ],
+            [],
+            BETTER,
+        ),
+    ],
+)
+def test_only_what_is_better_for_sure_is_proposed(
+    all_compared: Sequence[Compared], objections: list[str], finding: Finding
+) -> None:
+    judged = judge(GOAL, all_compared)
+    assert list(judged.objections) == objections
+    assert judged.finding is finding
+    assert judged.proposes == (not objections)
+
+
+def test_without_the_objectives_numbers_there_is_no_judgement() -> None:
+    with pytest.raises(ValueError, match="did not measure"):
+        judge(GOAL, [compared((RATE, DEFAULT, BETTER))])
+    with pytest.raises(ValueError, match="has no objective"):
+        judge(replace(GOAL, objective=None), [GOOD])

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loop over simulated hosts: what is rolled out, healed, held, refused, and told."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+
+from fleetsched.errors import ExitCode, UnreachableError
+from fleetsched.fleetrepo.branches import Branches
+from fleetsched.forge.interface import Change
+from fleetsched.forge.local import LocalForge
+from fleetsched.helper.simulated import Behaviour
+from fleetsched.model.controller import Trust
+from fleetsched.model.cycle import Kind
+from fleetsched.reconcile.child import GitFailedError
+from fleetsched.reconcile.loop import GitWork
+from fleetsched.rollout.engine import StopRequest
+from tests.unit.git_repository import git
+from tests.unit.reconcile.fleet import MANIFEST, NAMES, ReconciledFleet, fetch_here
+
+
+def test_the_approved_revision_reaches_every_host_canary_first(fleet: ReconciledFleet) -> None:
+    cycle = fleet.loop().once()
+
+    assert (cycle.code, cycle.revision) == (ExitCode.OK, git(fleet.folder, "rev-parse", "HEAD"))
+    assert fleet.ops() == dict.fromkeys(NAMES, "fair")
+    confirmed = fleet.diary.words("confirmed")
+    tried = fleet.diary.words("trying")
+    assert confirmed[0] == tried[0] == "lab-1"
+    assert [event.host for event in fleet.diary.progress_of if event.word in ("confirmed", "trying")][:2] == [
+        "lab-1",
+        "lab-1",
+    ]
+
+
+def test_with_nothing_to_do_nothing_is_done_or_told(fleet: ReconciledFleet) -> None:
+    loop = fleet.loop()
+    loop.once()
+    before = fleet.trials()
+
+    cycle = loop.once()
+
+    assert (cycle.code, cycle.words, fleet.trials()) == (ExitCode.OK, "nothing to do: 3 none", before)
+    assert [event.kind for event in fleet.diary.events] == [Kind.APPLIED]
+    assert len(list(loop.state.journals.iterdir())) == 1
+
+
+def test_what_fails_is_rolled_back_held_told_and_not_tried_again(fleet: ReconciledFleet) -> None:
+    loop = fleet.loop()
+    loop.once()
+    fleet.hosts["lab-2"].behaviours = {"fair": Behaviour(ejected_after_ms=6000)}
+    commit = fleet.commit(("slice_us: 5000", "slice_us: 7000"))
+
+    cycle = loop.once()
+
+    assert cycle.code is ExitCode.ROLLED_BACK
+    failure = fleet.diary.events[-1]
+    assert (failure.kind, failure.goal) == (Kind.ROLLED_BACK, "lab-fairness")
+    assert "lab-2: failed: ejected by the kernel: runnable task stall" in failure.text
+    assert fleet.slices() == dict.fromkeys(NAMES, 5000)
+    trials = fleet.trials()
+    for _ in range(3):
+        fleet.clock.now += 60
+        assert loop.once().code is ExitCode.OK
+    assert fleet.trials() == trials
+    (note,) = [note for note in fleet.notes(commit) if note["kind"] == "rolled-back"]
+    assert (note["goal"], note["run"]) == ("lab-fairness", failure.run)
+
+    fleet.hosts["lab-2"].behaviours = {}
+    fleet.commit(("slice_us: 7000", "slice_us: 8000"))
+    assert loop.once().code is ExitCode.OK
+    assert fleet.slices() == dict.fromkeys(NAMES, 8000)
+
+
+def test_what_failed_on_a_host_that_is_gone_now_is_not_tried_on_the_next(fleet: ReconciledFleet) -> None:
+    loop = fleet.loop()
+    loop.once()
+    fleet.hosts["lab-1"].behaviours = {"fair": Behaviour(ejected_after_ms=6000)}
+    fleet.commit(("slice_us: 5000", "slice_us: 7000"), ("unreachable: 0", "unreachable: 1"))
+    assert loop.once().code is ExitCode.ROLLED_BACK
+    fleet.hosts["lab-1"].connect_error = UnreachableError("lab-1: no answer")
+    trials = fleet.trials()
+
+    again = fleet.loop()  # a new process
+    assert again.once().words == "nothing to do: 2 held, 1 unknown"
+
+    assert fleet.trials() == trials
+    fleet.commit(("slice_us: 7000", "slice_us: 8000"))
+    assert again.once().code is ExitCode.UNREACHABLE
+    assert fleet.slices() == {"lab-1": 5000, "lab-2": 8000, "lab-3": 8000}
+
+
+def test_drift_is_healed_in_the_next_cycle_and_noted(fleet: ReconciledFleet) -> None:
+    loop = fleet.loop()
+    loop.once()
+    host = fleet.hosts["lab-3"]
+    host.attached = None
+    host.kernel.disable()
+
+    cycle = loop.once()
+
+    assert (cycle.code, fleet.ops()) == (ExitCode.OK, dict.fromkeys(NAMES, "fair"))
+    event = fleet.diary.events[-1]
+    assert (event.kind, event.hosts) == (Kind.HEALED, ("lab-3",))
+    assert fleet.notes(cycle.revision)[-1]["text"] == event.text
+
+
+def test_an_unsigned_revision_is_refused_and_hosts_stay_as_they_are(fleet: ReconciledFleet) -> None:
+    fleet.loop().once()
+    (fleet.home / "signers").write_text("")
+    fleet.commit(("slice_us: 5000", "slice_us: 7000"))
+    fleet.trust = replace(fleet.trust, allowed_signers=str(fleet.home / "signers"))
+    before = fleet.trials()
+    loop = fleet.loop()
+
+    cycles = [loop.once(), loop.once()]
+
+    assert [cycle.code for cycle in cycles] == [ExitCode.REFUSED] * 2
+    assert "NOT APPROVED: unsigned" in cycles[0].words
+    assert (fleet.trials(), fleet.slices()) == (before, dict.fromkeys(NAMES, 5000))
+    assert [event.kind for event in fleet.diary.events] == [Kind.APPLIED, Kind.REFUSED]
+
+
+def test_it_waits_while_another_has_a_host_and_goes_on_afterwards(fleet: ReconciledFleet) -> None:
+    loop = fleet.loop()
+    loop.once()
+    fleet.commit(("slice_us: 5000", "slice_us: 7000"))
+    host = fleet.hosts["lab-3"]
+    host.disk.last_token += 1
+    host.lease = ("ann@desk", host.disk.last_token, host.clock.now_ms() + 60_000)
+
+    waiting = loop.once()
+
+    assert (waiting.code, waiting.words) == (ExitCode.LEASE_HELD, "waits: lab-3 is held by ann@desk")
+    assert fleet.slices() == dict.fromkeys(NAMES, 5000)
+    host.lease = None
+    assert loop.once().code is ExitCode.OK
+    assert fleet.slices() == dict.fromkeys(NAMES, 7000)
+
+
+def test_asked_to_stop_in_the_middle_it_ends_at_a_safe_point_and_the_next_one_goes_on(
+    fleet: ReconciledFleet,
+) -> None:
+    fleet.loop().once()
+    fleet.commit(("slice_us: 5000", "slice_us: 7000"))
+    stop = StopRequest()
+    fleet.diary.on_word["baking"] = stop.request
+
+    fleet.loop(stop=stop).run()
+
+    assert fleet.diary.cycles[-1].code is ExitCode.INTERRUPTED
+    assert fleet.slices() == {"lab-1": 7000, "lab-2": 5000, "lab-3": 5000}
+    assert [host.lease for host in fleet.hosts.values()] == [None] * 3
+    del fleet.diary.on_word["baking"]
+    assert fleet.loop().once().code is ExitCode.OK
+    assert fleet.slices() == dict.fromkeys(NAMES, 7000)
+
+
+def test_a_remote_that_does_not_answer_is_told_once_and_hosts_are_left_alone(fleet: ReconciledFleet) -> None:
+    loop = fleet.loop()
+    loop.once()
+    fleet.remote.rename(fleet.home / "gone")
+
+    codes = [loop.once().code for _ in range(3)]
+
+    assert codes == [ExitCode.ERROR] * 3
+    assert [event.kind for event in fleet.diary.events] == [Kind.APPLIED, Kind.ERROR]
+    (fleet.home / "gone").rename(fleet.remote)
+    assert loop.once().code is ExitCode.OK
+    fleet.remote.rename(fleet.home / "gone")
+    loop.once()
+    assert [event.kind for event in fleet.diary.events] == [Kind.APPLIED, Kind.ERROR, Kind.ERROR]
+
+
+def test_a_broken_repository_is_told_and_its_repair_is_taken(fleet: ReconciledFleet) -> None:
+    loop = fleet.loop()
+    loop.once()
+    fleet.commit(("hostGroup: lab\n", "hostGroup: lap\n"))
+
+    broken = loop.once()
+
+    assert broken.code is ExitCode.ERROR
+    assert 'no HostGroup "lap"' in broken.words
+    fleet.commit(("hostGroup: lap\n", "hostGroup: lab\n"))
+    assert loop.once().code is ExitCode.OK
+
+
+def test_what_fails_without_being_held_is_tried_ever_more_rarely(fleet: ReconciledFleet) -> None:
+    fleet.hosts["lab-1"].disk_full = True
+    loop = fleet.loop()
+    runs = []
+    for _ in range(9):  # one a minute
+        loop.once()
+        runs.append(len(list(loop.state.journals.glob("*"))))
+        fleet.clock.now += 60
+
+    assert runs == [1, 2, 2, 3, 3, 3, 3, 4, 4]
+
+
+def test_what_is_told_waits_until_the_remote_takes_it(fleet: ReconciledFleet) -> None:
+    def refuse(*_: object) -> None:
+        raise GitFailedError("no")
+
+    loop = fleet.loop()
+    loop.git = GitWork(fetch_here, refuse)
+    cycle = loop.once()
+    assert fleet.diary.unpublished_for == ["no"]
+
+    fleet.loop().once()  # a new process
+
+    assert [note["kind"] for note in fleet.notes(cycle.revision)] == ["applied"]
+
+
+def test_the_state_is_pushed_without_addresses_and_does_not_grow_the_branch(fleet: ReconciledFleet) -> None:
+    loop = fleet.loop()
+    loop.once()
+    fleet.clock.now += 700
+    loop.once()
+
+    text = git(fleet.remote, "show", "fleetsched/state:state.json")
+    assert set(json.loads(text)["hosts"]) == set(NAMES)
+    assert "ansible_host" not in text
+    assert git(fleet.remote, "rev-list", "--count", "fleetsched/state") == "1"
+
+
+def test_the_proposal_learns_what_became_of_it(fleet: ReconciledFleet) -> None:
+    loop = fleet.loop()
+    loop.once()
+    fleet.hosts["lab-2"].behaviours = {"fair": Behaviour(ejected_after_ms=6000)}
+    forge = LocalForge(Branches(fleet.folder, Trust()), lambda: "2026-01-01T00:00:00Z")
+    text = (fleet.folder / MANIFEST).read_text().replace("slice_us: 5000", "slice_us: 7000")
+    base = forge.proposals().trusted
+    files = {MANIFEST: text.encode()}
+    change = Change("lab-fairness", "fair", base, "Longer slices", "why", "f" * 64, files)
+    forge.merge(forge.approve(forge.open(change, None), "fair@x"))
+
+    loop.once()
+    loop.once()
+
+    (proposal,) = forge.proposals().proposals
+    (report,) = proposal.reports
+    assert report.text.startswith("rolled-back at ")
+    assert (
+        "failed on lab-2; every host runs what it ran before; not tried again until it changes" in report.text
+    )
+
+
+def test_a_damaged_clone_is_made_afresh(fleet: ReconciledFleet) -> None:
+    loop = fleet.loop()
+    loop.once()
+    clone = loop.state.repository
+    (clone / ".git" / "index.lock").touch()
+    (clone / "manifests" / "extra.yaml").write_text("left by somebody\n")
+    assert loop.once().code is ExitCode.OK
+    for folder in (clone / ".git" / "objects").iterdir():
+        shutil.rmtree(folder)
+    assert loop.once().code is ExitCode.OK
