@@ -18,6 +18,7 @@ from fleetsched.documents.node import Node, shown
 from fleetsched.errors import FleetschedError, InputError, Problem, RefusedError
 from fleetsched.fleetrepo.branches import Branches, Update
 from fleetsched.forge.interface import Change, Forge, Judged, Listing
+from fleetsched.forge.refusals import check_open, peoples_branch
 from fleetsched.model.position import Position
 from fleetsched.model.proposal import BRANCHES, GOAL_NAME, MOST_REPORTS, Approval, Proposal, Report, State
 from fleetsched.secrets import redact
@@ -73,11 +74,7 @@ class LocalForge(Forge):
         there = self._heads.get(change.goal, "")
         updates = before if before is not None and before.state is State.OPEN else None
         if there and there != (updates.made if updates else ""):
-            raise RefusedError(
-                f"goal {change.goal}: the branch {BRANCHES}{change.goal} has commits that fleetsched did not"
-                " make; they are not overwritten",
-                remedy="review and merge them, or close the proposal or delete the branch first",
-            )
+            raise peoples_branch(change.goal)
         author, now = self._branches.who(), self._now()
         why = redact(change.why)
         message = f"{change.title}\n\n{why}\n\nFleetsched-Proposal: {change.goal}\n"
@@ -106,7 +103,7 @@ class LocalForge(Forge):
 
     def approve(self, proposal: Proposal, runs: str) -> Proposal:
         """See `Forge`."""
-        self._must_be_open(proposal)
+        check_open(proposal, self._heads)
         approval = Approval(self._branches.who(), proposal.head, self._now(), runs)
         if approval.by in {each.by for each in proposal.valid_approvals}:
             return proposal
@@ -125,7 +122,7 @@ class LocalForge(Forge):
             merged = replace(proposal, state=State.MERGED, merged_as=self._tip, updated_at=self._now())
             self._write(merged, "merged by other means", *self._gone(proposal))
             return merged
-        self._must_be_open(proposal)
+        check_open(proposal, self._heads)
         if not proposal.valid_approvals:
             raise RefusedError(
                 f"proposal {proposal.goal}: {proposal.head[:12]} is not approved",
@@ -172,18 +169,6 @@ class LocalForge(Forge):
         # Not from the base that the record names: what it hides would be merged all the same.
         start = proposal.base if proposal.state is State.MERGED else self._tip
         return self._branches.difference(start, proposal.head)
-
-    def _must_be_open(self, proposal: Proposal) -> None:
-        if proposal.state is not State.OPEN:
-            raise RefusedError(
-                f"proposal {proposal.goal} is {proposal.state}",
-                remedy=f"`fleetsched propose {proposal.goal}` makes another",
-            )
-        if proposal.goal not in self._heads:
-            raise RefusedError(
-                f"proposal {proposal.goal}: its branch {proposal.branch} is gone",
-                remedy="close the proposal, and propose again",
-            )
 
     def _gone(self, proposal: Proposal) -> list[Update]:
         tip = self._heads.get(proposal.goal, "")

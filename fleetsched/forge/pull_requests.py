@@ -20,6 +20,7 @@ from fleetsched.forge.own_commits import OwnCommits
 from fleetsched.forge.owners import Owners
 from fleetsched.forge.pulls import MOST_PULLS, Pull, PullRequests
 from fleetsched.forge.record import Record, read_record, same_body, with_record
+from fleetsched.forge.refusals import check_open, peoples_branch
 from fleetsched.model.proposal import BRANCHES, GOAL_NAME, Approval, Proposal, State
 from fleetsched.secrets import redact
 from fleetsched.views.markdown import plain, shortened
@@ -113,11 +114,7 @@ class PullRequestForge(Forge):
         """See `Forge`."""
         branch, there = BRANCHES + change.goal, self._heads.get(change.goal, "")
         if there and not self._own.made(there):
-            raise RefusedError(
-                f"goal {change.goal}: the branch {branch} has commits that fleetsched did not make; they are"
-                " not overwritten",
-                remedy="review and merge them, or close the proposal or delete the branch first",
-            )
+            raise peoples_branch(change.goal)
         title = title_text(change.title)
         commit = self._own.make(change, f"{title}\n\n{redact(change.why)}", there)
         if commit != there:
@@ -231,16 +228,7 @@ class PullRequestForge(Forge):
         return self._branches.difference(start, proposal.head)
 
     def _must_be_open(self, proposal: Proposal) -> Pull:
-        if proposal.state is not State.OPEN:
-            raise RefusedError(
-                f"proposal {proposal.goal} is {proposal.state}",
-                remedy=f"`fleetsched propose {proposal.goal}` makes another",
-            )
-        if proposal.goal not in self._heads:
-            raise RefusedError(
-                f"proposal {proposal.goal}: its branch {proposal.branch} is gone",
-                remedy="close the proposal, and propose again",
-            )
+        check_open(proposal, self._heads)
         return self._pulls[proposal.goal]
 
     def _remove_branch(self, proposal: Proposal) -> None:
