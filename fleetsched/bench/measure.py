@@ -18,6 +18,7 @@ from fleetsched.bench.statistics import compare, precise_enough
 from fleetsched.errors import HelperError, WorkloadError
 from fleetsched.model.evidence import Arm, Distribution, Environment, Evidence, Measured
 from fleetsched.model.observation import merge
+from fleetsched.model.timestamp import rfc3339
 from fleetsched.model.workload import Workload
 
 MIN_REPEATS = 6
@@ -126,7 +127,7 @@ def measure(target: Target, experiment: Experiment, say: Callable[[str], None], 
         unmeasured=unmeasured(target.environment),
         order=tuple(order),
         seed=experiment.seed,
-        began=began.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        began=rfc3339(began),
         seconds=round(clock.now_s() - began_s, 1),
         ended=ended,
         fleetsched_version=fleetsched.__version__,

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fleetsched.errors import FleetschedError
 from fleetsched.forge.pulls import LABEL, MOST_PULLS, Comment, Pull, PullRequests, Review
+from fleetsched.forge.rest import Rest
 from fleetsched.forge.trouble import trouble
 from fleetsched.model.controller import ForgeAccess
 from fleetsched.model.proposal import State
@@ -34,39 +34,22 @@ class Forgejo(PullRequests):
     ref = "refs/pull/{number}/head"
 
     def __init__(self, access: ForgeAccess, token: str) -> None:
-        try:
-            import requests
-        except ImportError as error:
-            raise FleetschedError(
-                "the library that speaks to Forgejo (requests) is not installed",
-                remedy="pip install 'fleetsched[forge]'",
-            ) from error
-        if not access.url:
-            raise FleetschedError(
-                "forge forgejo: its URL is not set",
-                remedy="set forge.url in the controller's own file, such as https://forge.example/api/v1",
-            )
-        self._session = requests.Session()
-        self._session.headers["Authorization"] = f"token {token}"
-        self._url = access.url.rstrip("/")
+        self._rest = Rest(
+            self.forge, access, token, example="https://forge.example/api/v1", timeout_s=_TIMEOUT_S
+        )
         self._name = access.repository
         self._user = ""
 
     def _ask(self, doing: str, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        import requests
-
-        try:
-            answer = self._session.request(method, self._url + path, json=body, timeout=_TIMEOUT_S)
-        except requests.RequestException as error:
-            raise trouble("Forgejo", self._name, doing, 0, type(error).__name__, {}) from error
+        answer = self._rest.send(doing, method, path, json=body)
         if not answer.ok:
             raise trouble(
-                "Forgejo", self._name, doing, answer.status_code, _said(answer.text), answer.headers
+                self.forge, self._name, doing, answer.status_code, _said(answer.text), answer.headers
             )
         try:
             return answer.json() if answer.content else None
         except ValueError as error:
-            raise trouble("Forgejo", self._name, doing, 0, "its answer is not JSON", {}) from error
+            raise trouble(self.forge, self._name, doing, 0, "its answer is not JSON", {}) from error
 
     def _here(self, doing: str, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         return self._ask(doing, method, f"/repos/{self._name}{path}", body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from fleetsched.forge.pulls import LABEL, MOST_PULLS, Comment, Pull, PullRequest
 from fleetsched.forge.trouble import trouble
 from fleetsched.model.controller import ForgeAccess
 from fleetsched.model.proposal import State
+from fleetsched.model.timestamp import rfc3339
 
 if TYPE_CHECKING:
     from github.PullRequest import PullRequest
@@ -220,7 +221,7 @@ class GitHub(PullRequests):
 
 
 def _time(when: datetime | None) -> str:
-    return f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if when else ""
+    return rfc3339(when) if when else ""
 
 
 def _said(error: Any) -> str:

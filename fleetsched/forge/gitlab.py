@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -18,6 +18,7 @@ from fleetsched.forge.pulls import LABEL, MOST_PULLS, Comment, Pull, PullRequest
 from fleetsched.forge.trouble import trouble
 from fleetsched.model.controller import ForgeAccess
 from fleetsched.model.proposal import State
+from fleetsched.model.timestamp import rfc3339
 
 _TIMEOUT_S = 30
 _STATES = {"opened": State.OPEN, "locked": State.OPEN, "merged": State.MERGED}
@@ -192,4 +193,4 @@ def _newest_at(versions: list[dict[str, Any]], when: str) -> str:
 
 
 def _time(text: str) -> str:
-    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if text else ""
+    return rfc3339(datetime.fromisoformat(text)) if text else ""

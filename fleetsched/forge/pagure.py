@@ -12,13 +12,16 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from fleetsched.errors import ConflictError, FleetschedError
+from fleetsched.errors import ConflictError
 from fleetsched.forge.pulls import MOST_PULLS, Comment, Pull, PullRequests, Review
+from fleetsched.forge.rest import Rest
 from fleetsched.forge.trouble import trouble
 from fleetsched.model.controller import ForgeAccess
 from fleetsched.model.proposal import State
+from fleetsched.model.timestamp import rfc3339
 
 _TIMEOUT_S = 300  # a merge waits for its worker, which on a busy machine took more than a minute
+_API = "/api/0"
 _PAGE = 100
 _APPROVED = re.compile(r"Approved: ([0-9a-f]{40}|none)\b")
 _STATES = {"Open": State.OPEN, "Merged": State.MERGED}
@@ -38,40 +41,19 @@ class Pagure(PullRequests):
     ref = "refs/pull/{number}/head"
 
     def __init__(self, access: ForgeAccess, token: str) -> None:
-        try:
-            import requests
-        except ImportError as error:
-            raise FleetschedError(
-                "the library that speaks to Pagure (requests) is not installed",
-                remedy="pip install 'fleetsched[forge]'",
-            ) from error
-        if not access.url:
-            raise FleetschedError(
-                "forge pagure: its URL is not set",
-                remedy="set forge.url in the controller's own file, such as https://forge.example",
-            )
-        self._session = requests.Session()
-        self._session.headers["Authorization"] = f"token {token}"
-        self._url = f"{access.url.rstrip('/')}/api/0"
-        self._page = access.url.rstrip("/")
+        self._rest = Rest(self.forge, access, token, example="https://forge.example", timeout_s=_TIMEOUT_S)
         self._name = access.repository
         self._user = ""
 
     def _ask(self, doing: str, path: str, form: dict[str, str] | None = None) -> Any:
-        import requests
-
-        method = "GET" if form is None else "POST"
-        try:
-            answer = self._session.request(method, self._url + path, data=form, timeout=_TIMEOUT_S)
-        except requests.RequestException as error:
-            raise trouble("Pagure", self._name, doing, 0, type(error).__name__, {}) from error
+        answer = self._rest.send(doing, "GET" if form is None else "POST", _API + path, data=form)
         try:
             said = answer.json()
         except ValueError:
             said = {}
         if not answer.ok or not isinstance(said, dict):
             words = str(said.get("error", "")) if isinstance(said, dict) else ""
-            raise trouble("Pagure", self._name, doing, answer.status_code, words, answer.headers)
+            raise trouble(self.forge, self._name, doing, answer.status_code, words, answer.headers)
         return said
 
     def _of(self, pull: Pull, doing: str, path: str = "", form: dict[str, str] | None = None) -> Any:
@@ -161,7 +143,7 @@ class Pagure(PullRequests):
             "username": name,
             "comment": title,
             "status": "success" if good else "failure",
-            "url": f"{self._page}/{self._name}/c/{commit}",
+            "url": f"{self._rest.url}/{self._name}/c/{commit}",
             "uid": re.sub(r"[^a-z0-9]", "-", name.lower())[:20] + commit[:12],
         }
         self._ask("report a check", f"/{self._name}/c/{commit}/flag", said)
@@ -179,4 +161,4 @@ class Pagure(PullRequests):
 
 
 def _time(seconds: str) -> str:
-    return f"{datetime.fromtimestamp(float(seconds), UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return rfc3339(datetime.fromtimestamp(float(seconds), UTC))

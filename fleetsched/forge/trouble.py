@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from fleetsched.errors import ConflictError, FleetschedError, RefusedError
+from fleetsched.model.timestamp import rfc3339
 from fleetsched.views.proposal import line_of
 
 _MOST_SAID = 200
@@ -77,5 +78,5 @@ def _until(headers: Mapping[str, str]) -> str:
     if after.isdecimal():
         return f", for {after} s more"
     if reset.isdecimal():
-        return f", until {datetime.fromtimestamp(int(reset), UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return f", until {rfc3339(datetime.fromtimestamp(int(reset), UTC))}"
     return ""

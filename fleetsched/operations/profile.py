@@ -16,6 +16,7 @@ from fleetsched.inventory.json_nodes import read_json
 from fleetsched.model.plan import Observed
 from fleetsched.model.profile import MOST_HOSTS, MOST_KEYS, HostProfile, Profile
 from fleetsched.model.state import Facts, Sample
+from fleetsched.model.timestamp import rfc3339
 from fleetsched.operations.files import write_whole
 from fleetsched.operations.observe import Reach
 from fleetsched.rollout.session import HostSession
@@ -41,7 +42,7 @@ def take_profile(reached: Reach, looks: Mapping[str, Observed], *, seconds: floa
     each = partial(_observe, seconds=seconds)
     sessions = [reached.sessions[name] for name in chosen]
     seen = reached.executor.map(each, sessions, [facts[name] for name in chosen])
-    return Profile.of(seen, seconds=seconds, taken_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    return Profile.of(seen, seconds=seconds, taken_at=rfc3339(datetime.now(UTC)))
 
 
 def _observe(session: HostSession, facts: Facts, *, seconds: float) -> HostProfile:

@@ -22,6 +22,7 @@ from fleetsched.model.controller import Controller, ForgeAccess
 from fleetsched.model.goal import KERNEL_DEFAULT
 from fleetsched.model.proposal import Proposal, State
 from fleetsched.model.suggest import suggestion
+from fleetsched.model.timestamp import rfc3339
 from fleetsched.model.verdict import Verdict
 
 _MOST_REASON = 1000
@@ -49,7 +50,7 @@ def open_forge(branches: Branches, access: ForgeAccess) -> Forge:
         FleetschedError: its client library is not installed.
     """
     if access.kind == "local":
-        return LocalForge(branches, lambda: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+        return LocalForge(branches, lambda: rfc3339(datetime.now(UTC)))
     if not access.repository or access.token is None:
         raise InputError(
             f"forge {access.kind}: its repository or token is not set",

@@ -16,6 +16,7 @@ from fleetsched.errors import FleetschedError
 from fleetsched.model.cycle import Cycle, Event
 from fleetsched.model.dossier import Dossier
 from fleetsched.model.standing import Live, Standing, groups_of, hosts_of
+from fleetsched.model.timestamp import rfc3339
 from fleetsched.rollout.engine import HostEvent
 from fleetsched.secrets import redact
 
@@ -57,7 +58,7 @@ class Board:
 
     def progress(self, event: HostEvent) -> None:
         """Take note of what a host does."""
-        at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        at = rfc3339(datetime.now(UTC))
         with self._lock:
             self._live[event.host] = Live(event.host, event.word, redact(event.detail), at)
             self._serial += 1
@@ -65,7 +66,7 @@ class Board:
 
     def ended(self, cycle: Cycle, subject: str, new: Sequence[Event]) -> None:
         """Put the next value together."""
-        now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        now = rfc3339(datetime.now(UTC))
         before = self._standing
         events = (*reversed(new), *before.events)[:MOST_EVENTS]
         standing = replace(before, code=cycle.code, words=cycle.words, ended_at=now, events=events)

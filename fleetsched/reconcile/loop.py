@@ -16,6 +16,7 @@ from fleetsched.fleetrepo.revision import Revision
 from fleetsched.model.controller import ForgeAccess, Trust
 from fleetsched.model.cycle import Cycle, Event, Kind, events_of, held_now
 from fleetsched.model.rollout import Phase
+from fleetsched.model.timestamp import rfc3339
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.reconcile import reconcile
 from fleetsched.operations.snapshot import write_snapshot
@@ -97,7 +98,7 @@ class Loop:
 
     def once(self) -> Cycle:
         """One cycle."""
-        began, start = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", self.clock()
+        began, start = rfc3339(datetime.now(UTC)), self.clock()
         for watcher in self.watchers:
             watcher.began(began)
         cycle, subject = self._cycle(began, start)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from fleetsched.model.timestamp import rfc3339
+
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -28,4 +30,4 @@ class ManualClock:
 
     def rfc3339(self, at_ms: int) -> str:
         """Write a time as the hosts do."""
-        return self.time(at_ms).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return rfc3339(self.time(at_ms))

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plain requests to a forge's API, where no client library is to be had."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fleetsched.errors import FleetschedError
+from fleetsched.forge.trouble import trouble
+from fleetsched.model.controller import ForgeAccess
+
+if TYPE_CHECKING:
+    from requests import Response
+
+
+class Rest:
+    """A way to one forge.
+
+    Args:
+        forge: its name for people.
+        access: the controller's own settings.
+        token: sent with every request.
+        example: a URL as such a forge has it, for whoever has set none.
+        timeout_s: seconds that one answer may take.
+
+    Raises:
+        FleetschedError: requests is not installed, or no URL is set.
+    """
+
+    def __init__(
+        self, forge: str, access: ForgeAccess, token: str, *, example: str, timeout_s: float
+    ) -> None:
+        try:
+            import requests
+        except ImportError as error:
+            raise FleetschedError(
+                f"the library that speaks to {forge} (requests) is not installed",
+                remedy="pip install 'fleetsched[forge]'",
+            ) from error
+        if not access.url:
+            raise FleetschedError(
+                f"forge {access.kind}: its URL is not set",
+                remedy=f"set forge.url in the controller's own file, such as {example}",
+            )
+        self.url = access.url.rstrip("/")
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"token {token}"
+        self._forge, self._name, self._timeout_s = forge, access.repository, timeout_s
+
+    def send(self, doing: str, method: str, path: str, **body: Any) -> Response:
+        """Ask; whatever it answers.
+
+        Args:
+            doing: what is asked for, such as `open a pull request`.
+            method: of HTTP.
+            path: below the forge's URL.
+            body: `json` or `data`, as requests takes them.
+
+        Raises:
+            FleetschedError: there was no answer.
+        """
+        import requests
+
+        try:
+            return self._session.request(method, self.url + path, timeout=self._timeout_s, **body)
+        except requests.RequestException as error:
+            raise trouble(self._forge, self._name, doing, 0, type(error).__name__, {}) from error
