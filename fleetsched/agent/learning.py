@@ -8,6 +8,7 @@ from fleetsched.bench.interface import EndedError
 from fleetsched.errors import HelperError
 from fleetsched.model.evidence import CANDIDATE
 from fleetsched.model.lesson import Lesson, Outcome, one_line
+from fleetsched.secrets import redact
 
 
 def lesson_of(task: Task, candidate: Candidate, outcome: Outcome, why: str, day: str) -> Lesson:
@@ -25,7 +26,7 @@ def lesson_of(task: Task, candidate: Candidate, outcome: Outcome, why: str, day:
         kernel=task.kernel,
         policy=candidate.policy,
         outcome=outcome,
-        why=one_line(why),
+        why=one_line(redact(why)),
         at=day,
         objective=task.goal.objective.metric if task.goal.objective else "",
         features=task.profile.features if task.profile else {},

@@ -6,14 +6,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from fleetsched.agent.foreign import bounded
 from fleetsched.agent.interface import Candidate, Task, Workbench
+from fleetsched.agent.learning import lesson_of
 from fleetsched.model.evidence import INCUMBENT, KERNEL_DEFAULT_ARM, Evidence, Finding, Scalar
 from fleetsched.model.gate import Gate, GateReport
 from fleetsched.model.goal import WorkloadGoal
 from fleetsched.model.lesson import Lesson
-
-_LONGEST_WHY = 200
 
 
 class Watched:
@@ -80,21 +78,8 @@ class Watched:
                 continue
             finding = next(iter(stopped.findings), None)
             why = f"{stopped.gate}: {finding.code}: {finding.message}" if finding else str(stopped.gate)
-            candidate = self.tried[identity]
-            lessons.append(
-                Lesson(
-                    workload=task.workload,
-                    kernel=task.kernel,
-                    policy=candidate.policy,
-                    outcome="failed",
-                    why=bounded(why, _LONGEST_WHY),
-                    at=day,
-                    objective=task.goal.objective.metric if task.goal.objective else "",
-                    features=task.profile.features if task.profile else {},
-                    parameters=candidate.parameters,
-                    digest=report.digest[:12],
-                )
-            )
+            candidate = replace(self.tried[identity], digest=report.digest)
+            lessons.append(lesson_of(task, candidate, "failed", why, day))
         return tuple(lessons)
 
     def _seen(self, candidate: Candidate) -> Candidate:

@@ -36,7 +36,7 @@ class Attempts:
         """
         try:
             response = call_next(request.copy(body=_redacted(request.json)))
-        except Exception as error:
+        except Exception as error:  # whatever it is: it is recorded here, and raised for those above
             self._transcript.write("attempt", retry=request.retries_taken, error=type(error).__name__)
             raise
         status, headers = response.http_response.status_code, response.http_response.headers
