@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,25 +47,18 @@ def publish(root: Path, trust: Trust, forge: ForgeAccess, publication: Publicati
     Raises:
         FleetschedError: the remote or the forge cannot be asked, or does not take it.
     """
+    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+
     branches = Branches(root, trust)
+    conflict = retry_if_exception_type(ConflictError)
+    again = Retrying(stop=stop_after_attempt(_ATTEMPTS), retry=conflict, reraise=True)
     if publication.notes:
-        _again_on_conflict(lambda: _note(branches, publication.commit, publication.notes))
+        again(lambda: _note(branches, publication.commit, publication.notes))
     if publication.state is not None:
         content = publication.state.read_bytes()
-        _again_on_conflict(lambda: _push_state(branches, content))
+        again(lambda: _push_state(branches, content))
     if publication.reports:
         _report(branches, forge, publication.commit, publication.reports)
-
-
-def _again_on_conflict(push: Callable[[], None]) -> None:
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            push()
-        except ConflictError:
-            if attempt == _ATTEMPTS:
-                raise
-        else:
-            return
 
 
 def _remote_ref(branches: Branches, ref: str) -> str:
