@@ -15,7 +15,7 @@ from fleetsched.documents.check import check
 from fleetsched.documents.node import Node
 from fleetsched.documents.reader import read_file
 from fleetsched.errors import InputError, Problem, ProblemsError
-from fleetsched.fleetrepo import decode
+from fleetsched.fleetrepo.decode_controller import controller
 from fleetsched.model.controller import Controller
 from fleetsched.model.position import Position
 
@@ -62,7 +62,7 @@ def load_controller(
     if problems or wrong:
         raise ProblemsError([*problems, *wrong])
     outranked = {section: value.get(section, {}) | settings for section, settings in overrides.items()}
-    return decode.controller({**value, **outranked}, source)
+    return controller({**value, **outranked}, source)
 
 
 def _read(file: Path) -> tuple[dict[str, Any], list[Problem]]:

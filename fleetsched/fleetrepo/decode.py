@@ -6,22 +6,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from fleetsched.documents.node import Node
-from fleetsched.model.controller import (
-    AgentAccess,
-    Budget,
-    Controller,
-    ForgeAccess,
-    Notify,
-    Price,
-    Reconciling,
-    SecretReference,
-    Sign,
-    Ssh,
-    Trust,
-)
 from fleetsched.model.goal import Evaluation, Guardrail, Objective, PolicyBinding, WorkloadGoal
 from fleetsched.model.group import HostGroup
 from fleetsched.model.lock import LockedProgram, PolicyLock
@@ -140,7 +127,7 @@ def workload(node: Node, programs: Mapping[str, str]) -> Workload:
         set_up=tuple(map(tuple, spec.get("setUp", ()))),
         background=tuple(map(tuple, spec.get("background", ()))),
         tear_down=tuple(map(tuple, spec.get("tearDown", ()))),
-        time_limit_s=_seconds(spec, "timeLimit", 60.0),
+        time_limit_s=seconds(spec, "timeLimit", 60.0),
         source=_name(node).position,
     )
 
@@ -171,12 +158,13 @@ def rollout_strategy(node: Node) -> RolloutStrategy:
             failed=amount(budget.get("failed", 0)), unreachable=amount(budget.get("unreachable", 0))
         ),
         on_failure=spec.get("onFailure", BUILT_IN_STRATEGY.on_failure),
-        trial_deadline_s=_seconds(spec, "trialDeadline", BUILT_IN_STRATEGY.trial_deadline_s),
+        trial_deadline_s=seconds(spec, "trialDeadline", BUILT_IN_STRATEGY.trial_deadline_s),
         source=_name(node).position,
     )
 
 
-def _seconds(value: Mapping[str, Any], field: str, default: float) -> float:
+def seconds(value: Mapping[str, Any], field: str, default: float) -> float:
+    """Read a field that is a duration."""
     return duration(value[field]) if field in value else default
 
 
@@ -225,7 +213,7 @@ def policy(node: Node, folder: Path) -> Policy:
         failure_modes=tuple(spec.get("failureModes", ())),
         parameters={name: _parameter(value) for name, value in spec.get("parameters", {}).items()},
         variants=spec.get("variants", {"default": {}}),
-        timeout_s=_seconds(spec, "timeout", DEFAULT_TIMEOUT_S),
+        timeout_s=seconds(spec, "timeout", DEFAULT_TIMEOUT_S),
         provenance=_provenance(spec.get("provenance", {})),
         program=_program(spec["program"]) if "program" in spec else None,
         source=_name(node).position,
@@ -270,81 +258,3 @@ def policy_lock(node: Node) -> PolicyLock:
         program=LockedProgram(**spec["program"]) if "program" in spec else None,
         source=_name(node).position,
     )
-
-
-def controller(value: Mapping[str, Any], source: str) -> Controller:
-    """Read the controller's own file, with what the environment says over it."""
-    trust, ssh, sign = value.get("trust", {}), value.get("ssh", {}), value.get("sign", {})
-    plain, trusted = Ssh(), Trust()
-    return Controller(
-        trust=Trust(
-            remote=trust.get("remote", trusted.remote),
-            branch=trust.get("branch", trusted.branch),
-            allowed_signers=trust.get("allowedSigners", trusted.allowed_signers),
-            revoked_keys=trust.get("revokedKeys", trusted.revoked_keys),
-        ),
-        ssh=Ssh(
-            user=ssh.get("user"),
-            key_file=ssh.get("keyFile"),
-            connect_timeout_s=_seconds(ssh, "connectTimeout", plain.connect_timeout_s),
-            forks=int(ssh.get("forks", plain.forks)),
-            become_password=_secret(ssh, "becomePassword"),
-        ),
-        source=source,
-        sign=Sign(sign.get("key", ""), _seconds(sign, "validFor", Sign().valid_s)),
-        experiments=tuple(value.get("experiments", ())),
-        forge=_forge(value.get("forge", {})),
-        agent=_agent(value.get("agent", {})),
-        reconcile=_reconciling(value.get("reconcile", {})),
-    )
-
-
-def _secret(value: Mapping[str, Any], name: str) -> SecretReference | None:
-    return SecretReference(**value[name]) if name in value else None
-
-
-def _forge(value: Mapping[str, Any]) -> ForgeAccess:
-    plain = ForgeAccess()
-    return ForgeAccess(
-        kind=value.get("kind", plain.kind),
-        repository=value.get("repository", plain.repository),
-        url=value.get("url", plain.url),
-        token=_secret(value, "token"),
-    )
-
-
-def _agent(value: Mapping[str, Any]) -> AgentAccess:
-    plain, budget = AgentAccess(), value.get("budget", {})
-    return AgentAccess(
-        backend=value.get("backend", plain.backend),
-        model=value.get("model", plain.model),
-        key=_secret(value, "key"),
-        url=value.get("url", plain.url),
-        budget=Budget(
-            usd=float(budget.get("usd", plain.budget.usd)),
-            tokens=int(budget.get("tokens", plain.budget.tokens)),
-            wall_s=_seconds(budget, "wall", plain.budget.wall_s),
-            candidates=int(budget.get("candidates", plain.budget.candidates)),
-        ),
-        price=_price(value["price"]) if "price" in value else None,
-    )
-
-
-def _price(value: Mapping[str, Any]) -> Price:
-    plain = value["input"]
-    return Price(plain, value["output"], value.get("cacheWrite", plain * 1.25), value.get("cacheRead", plain))
-
-
-def _reconciling(value: Mapping[str, Any]) -> Reconciling:
-    plain = Reconciling()
-    return Reconciling(
-        interval_s=_seconds(value, "interval", plain.interval_s),
-        listen=value.get("listen", plain.listen),
-        webhook_secret=_secret(value, "webhookSecret"),
-        notify=tuple(map(_notify, value.get("notify", ()))),
-    )
-
-
-def _notify(value: Mapping[str, Any]) -> Notify:
-    kind: Literal["webhook", "apprise"] = "webhook" if "webhook" in value else "apprise"
-    return Notify(kind, SecretReference(**value[kind]), value.get("template", ""), tuple(value.get("on", ())))
