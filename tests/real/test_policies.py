@@ -140,21 +140,27 @@ def test_catalogue_policy_survives_affinity_churn_and_detaches(attached: tuple[H
     assert f'"{policy.name}" disabled (unregistered from user space)' in host.run("dmesg")
 
 
+UP = {1}
+# The kernel counts a scheduler when it has taken over every task. One that breaks a rule with the first
+# of them may be thrown out before, or just after.
+UP_OR_NOT = {0, 1}
+
+
 @pytest.mark.parametrize(
-    ("attached", "record"),
+    ("attached", "counted", "record"),
     [
-        every((1026, "runnable task stall", "failed to run for"), policy=f"{BROKEN}/stall"),
-        every((1024, "runtime error", "not allowed for"), policy=f"{BROKEN}/forbidden-cpu"),
-        every((1025, "scx_bpf_error", "exits late, as it was made to"), policy=f"{BROKEN}/exits-late"),
+        every(UP, (1026, "runnable task stall", "failed to run for"), policy=f"{BROKEN}/stall"),
+        every(UP_OR_NOT, (1024, "runtime error", "not allowed for"), policy=f"{BROKEN}/forbidden-cpu"),
+        every(UP, (1025, "scx_bpf_error", "exits late, as it was made to"), policy=f"{BROKEN}/exits-late"),
     ],
     indirect=["attached"],
 )
-def test_broken_policy_comes_up_and_ends_in_its_own_way(
-    attached: tuple[Host, Path, Kernel], record: tuple[int, str, str]
+def test_broken_policy_ends_in_its_own_way(
+    attached: tuple[Host, Path, Kernel], counted: set[int], record: tuple[int, str, str]
 ) -> None:
     host, policy, before = attached
     wait_until(lambda: host.kernel().state == "disabled", within_s=60, what=f"{policy.name} ends")
-    assert host.kernel().enable_seq == before.enable_seq + 1
+    assert host.kernel().enable_seq - before.enable_seq in counted
     found = host.exit_record(policy)
     assert (found["kind"], found["reason"]) == record[:2]
     assert record[2] in found["msg"]

@@ -13,6 +13,7 @@ from fleetsched.build.policy import compile_policy
 from fleetsched.build.strip import strip_debug
 from fleetsched.errors import BuildError
 from tests.unit.build.conftest import MINIMAL, MakePolicy
+from tests.unit.build.hostile import damaged
 
 CONSTANTS = """\
 const volatile bool fifo = true;
@@ -108,13 +109,10 @@ def test_an_object_without_an_ops_table_is_refused(make_policy: MakePolicy, cach
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_damaged_objects_are_refused_and_break_nothing(image: bytes, data: st.DataObject) -> None:
-    broken = bytearray(image[: data.draw(st.integers(0, len(image)))])
-    for _ in range(data.draw(st.integers(0, 8))):
-        if broken:
-            broken[data.draw(st.integers(0, len(broken) - 1))] = data.draw(st.integers(0, 255))
+    broken = damaged(data, image)
     for read in (inspect_object, strip_debug):
         try:
-            read(bytes(broken))
+            read(broken)
         except BuildError as error:
             assert error.message  # noqa: PT017
 
