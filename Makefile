@@ -3,8 +3,11 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
+FAST := -n auto tests/unit -m "not served"
+# Two targets at once, each with its output in one piece.
+PAIR := $(MAKE) --no-print-directory --jobs=2 --output-sync=target
 
-.PHONY: help setup demo test test-aarch64 test-forges test-fast test-faults test-matrix test-model check analyze fuzz helper wheel bench catalogue clean
+.PHONY: help setup demo test test-aarch64 test-forges test-fast test-faults test-matrix test-model check _code _fast _lab _others analyze fuzz helper wheel bench catalogue clean
 
 help:  ## list what can be done
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,10 +20,18 @@ demo: setup  ## watch the main job on a lab of three real virtual machines (KEEP
 
 test: check  ## check, plus the installed wheel and the tests on real parts: kernels, virtual machines, sshd
 	@scripts/setup chromium
-	$(PYTEST) -n auto tests/unit -m served
-	$(PYTEST) -n auto --dist loadfile tests/real -m "not lab and not faults and not aarch64"
-	$(PYTEST) tests/packaging --durations=5
-	$(PYTEST) tests/real -m "lab and not faults and not matrix and not model and not aarch64" --durations=15
+	@$(PAIR) _lab _others
+
+# Its output is shown as it comes: `+` excepts it from being kept together.
+_lab:
+	+$(PYTEST) tests/real -m "lab and not faults and not matrix and not model and not aarch64" --durations=15
+
+# What runs while the others wait for their machines. It gives way to them: one that is starved condemns
+# innocent policies. The one test of the wheel that needs a machine waits for the lab's lock, so it comes last.
+_others:
+	nice $(PYTEST) tests/unit -m served
+	nice $(PYTEST) tests/real -m "not lab and not faults and not aarch64"
+	nice $(PYTEST) tests/packaging --durations=5
 
 test-faults: setup  ## the fault table on real kernels, written to docs/safety.md (not in CI)
 	$(PYTEST) -q --tb=short tests/faults
@@ -42,16 +53,21 @@ test-aarch64: setup  ## the helper for aarch64 on an emulated arm64 machine (not
 	$(PYTEST) tests/real/test_aarch64.py -m aarch64
 
 test-fast: setup  ## unit, property and golden tests: no network, root or virtual machine
-	$(PYTEST) -n auto tests/unit -m "not served"
+	$(PYTEST) $(FAST)
 
 check: setup  ## format, lint, types, import contracts, policy locks, fast tests
+	@$(PAIR) _code _fast
+
+_code:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/fleetsched lock --check
 	@$(MAKE) --no-print-directory analyze
-	$(PYTEST) -n auto tests/unit -m "not served"
+
+_fast:
+	$(PYTEST) $(FAST)
 
 analyze:  ## let gcc look for leaks and misuse of memory in the helper's C
 	@$(MAKE) --no-print-directory -C bpf/helper analyze OUT=build $$($(BIN)/python -m fleetsched.helper.build --toolchain)

@@ -55,8 +55,12 @@ def _exact(ranks: Sequence[int], count: int) -> RankTest:
 
     ways = np.zeros((count + 1, sum(ranks) + 1))
     ways[0, 0] = 1
-    for rank in ranks:
-        ways[1:, rank:] += ways[:-1, :-rank].copy()
+    # The smallest first: sums that no ranks so far have are most of the table, and are left alone.
+    reached = 0
+    for number, rank in enumerate(sorted(ranks)):
+        most = min(number, count - 1)
+        ways[1 : most + 2, rank : reached + rank + 1] += ways[: most + 1, : reached + 1].copy()
+        reached += rank
     by_sum, observed = ways[count], sum(ranks[:count])
     total = by_sum.sum()
     return RankTest(float(by_sum[: observed + 1].sum() / total), float(by_sum[observed:].sum() / total))

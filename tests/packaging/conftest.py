@@ -42,7 +42,7 @@ def build(source: Path, target: Path) -> Distributions:
         cwd=source,
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=600,
     )
     (wheel,), (sdist,) = target.glob("*.whl"), target.glob("*.tar.gz")
     return Distributions(wheel, sdist)
