@@ -23,7 +23,7 @@ test: check  ## check, plus the installed wheel and the tests on real parts: ker
 	$(PYTEST) tests/real -m "lab and not faults and not matrix and not model and not aarch64" --durations=15
 
 test-faults: setup  ## the fault table on real kernels, written to docs/safety.md (not in CI)
-	$(PYTEST) -q --tb=short tests/faults
+	$(PYTEST) -q --tb=short -n 2 --dist worksteal tests/faults --durations=10
 	$(PYTEST) tests/real -m faults
 
 test-matrix: setup  ## every policy through all gates on all kernels, into policies/matrix.json (not in CI)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from pathlib import Path
 
-from tests.faults.judge import Result
-from tests.faults.report import Line, cells, helper_digest
+from fleetsched.files import replace_file
+from tests.faults.report import Line, helper_digest
 from tests.faults.rows import TABLE, Row
 
 _FILE = Path(__file__).resolve().parents[2] / "build" / "fault-rows.json"
@@ -26,12 +25,10 @@ def load(file: Path = _FILE) -> dict[str, Line]:
         return {}
 
 
-def add(results: Iterable[Result], file: Path = _FILE) -> dict[str, Line]:
-    """Keep those that went as expected, and return all that are kept now."""
-    done = load(file) | {digest(result.row): cells(result) for result in results if result.settled}
+def add(row: Row, line: Line, file: Path = _FILE) -> None:
+    """Keep the line of a row that is done. One process alone writes, whatever others run rows."""
     file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(done, indent=1), encoding="utf-8")
-    return done
+    replace_file(file, json.dumps(load(file) | {digest(row): line}, indent=1).encode())
 
 
 def forget(file: Path = _FILE) -> None:
