@@ -24,7 +24,7 @@ test: check  ## check, plus the installed wheel and the tests on real parts: ker
 
 test-faults: setup  ## the fault table on real kernels, written to docs/safety.md (not in CI)
 	$(PYTEST) -q --tb=short -n 2 --dist worksteal tests/faults --durations=10
-	$(PYTEST) tests/real -m faults
+	$(PYTEST) -n 2 --dist worksteal --share-lab tests/real -m faults --durations=10
 
 test-matrix: setup  ## every policy through all gates on all kernels, into policies/matrix.json (not in CI)
 	$(BIN)/python scripts/matrix.py
