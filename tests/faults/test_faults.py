@@ -15,6 +15,7 @@ from tests.faults.report import told
 from tests.faults.rows import Row, rows
 from tests.faults.run import PROPERTY
 from tests.faults.states import is_at
+from tests.faults.turns import turn
 
 _ARRIVALS = 3
 
@@ -25,7 +26,10 @@ pytestmark = [pytest.mark.lab, pytest.mark.faults]
 def test_a_host_comes_through(
     row: Row, session: Session, record_property: Callable[[str, object], None]
 ) -> None:
-    result = run(row, session.guest_for(row))
+    with turn(alone=row.saturates):
+        guest = session.guest_for(row)
+        result = run(row, guest)
+        guest.pause()
     record_property(PROPERTY, asdict(told(result)))
     if row.outside and not result.as_expected:
         pytest.xfail(row.outside)
