@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache
 from pathlib import Path
 
 from fleetsched.files import replace_file
@@ -38,5 +39,10 @@ def forget(file: Path = _FILE) -> None:
 
 def digest(row: Row) -> str:
     """Of everything that a row's result depends on, the emulated machine apart."""
-    library = TABLE.with_name("host.sh").read_text(encoding="utf-8")
-    return hashlib.sha256("\0".join((repr(row), library, helper_digest())).encode()).hexdigest()
+    return hashlib.sha256("\0".join((repr(row), *_sources())).encode()).hexdigest()
+
+
+@cache
+def _sources() -> tuple[str, str]:
+    """What all rows depend on, as it was when this process asked first."""
+    return TABLE.with_name("host.sh").read_text(encoding="utf-8"), helper_digest()
