@@ -34,8 +34,8 @@ _others:
 	nice $(PYTEST) tests/packaging --durations=5
 
 test-faults: setup  ## the fault table on real kernels, written to docs/safety.md (not in CI)
-	$(PYTEST) -q --tb=short tests/faults
-	$(PYTEST) tests/real -m faults
+	$(PYTEST) -q --tb=short -n 2 --dist worksteal tests/faults --durations=10
+	$(PYTEST) -n 2 --dist worksteal --share-lab tests/real -m faults --durations=10
 
 test-matrix: setup  ## every policy through all gates on all kernels, into policies/matrix.json (not in CI)
 	$(BIN)/python scripts/matrix.py

@@ -1,49 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A guest of each kernel, one after the other, and the table that is shown and kept at the end."""
+"""One guest in each process that runs rows (`pytest -n 2`: two side by side), and one table of them all.
+
+Of a run's processes, pytest's own and no worker holds the lab lock, keeps what is done and shows the table.
+"""
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fleetsched.lab import labs
 from fleetsched.lab.guard import Guard
-from fleetsched.lab.lock import machine_lock
 from fleetsched.lab.paths import lab_folder
 from fleetsched.operations.lab import UpRequest, up
 from tests.faults import kept
 from tests.faults.guest import Guest
-from tests.faults.judge import Result
-from tests.faults.report import SAFETY, provenance, text_table, with_lines
-from tests.faults.rows import KERNELS, Row, rows
+from tests.faults.rows import KERNELS, Row
+from tests.faults.run import Run
 from tests.faults.states import prepare, reach
+
+DONE = pytest.StashKey[frozenset[str]]()
+"""Digests of the rows that are left out."""
 
 
 @dataclass
 class Session:
-    """What this run has, and what it found."""
+    """The guest of this process."""
 
     say: Callable[[str], None]
-    began: float = field(default_factory=time.monotonic)
-    results: list[Result] = field(default_factory=list)
     current: str = ""
     guest: Guest | None = None
+    moments: set[str] = field(default_factory=set)
     stack: ExitStack = field(default_factory=ExitStack)
-    wanted: dict[str, set[str]] = field(default_factory=dict)
 
-    def guest_of(self, kernel: str) -> Guest:
-        """The guest of this kernel; the one of another kernel is ended first."""
-        if kernel != self.current:
+    def guest_for(self, row: Row) -> Guest:
+        """A guest of the row's kernel that has its moment; the one of another kernel is ended first."""
+        if row.kernel != self.current:
             self.stack.close()
-            self.guest, self.current = self._start(kernel), kernel
+            self.guest, self.current, self.moments = self._start(row.kernel), row.kernel, {"idle"}
         assert self.guest is not None
+        reach(self.guest, row.moment, self.moments, self.say)
         return self.guest
 
     def _start(self, kernel: str) -> Guest:
@@ -52,12 +54,7 @@ class Session:
         self.stack.callback(labs.take_down, name)
         # However this process ends, the guest ends with it.
         self.stack.enter_context(Guard(lab_folder(name)))
-        guest = prepare(lab)
-        reach(guest, sorted(self.wanted[kernel]), self.say)
-        return guest
-
-
-_sessions: list[Session] = []
+        return prepare(lab)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -66,15 +63,33 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--go-on"):
-        if not config.option.collectonly:
-            kept.forget()
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        config.stash[DONE] = frozenset(config.workerinput["done"])
         return
-    done = kept.load()
+    config.stash[DONE] = frozenset[str](kept.load() if config.getoption("--go-on") else ())
+    if not config.option.collectonly:
+        config.pluginmanager.register(Run(config))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """A worker that replaces another leaves out the same rows."""
+    node.workerinput["done"] = list(node.config.stash[DONE])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    done = config.stash[DONE]
     again = [item for item in items if (row := row_of(item)) and kept.digest(row) in done]
     config.hook.pytest_deselected(items=again)
-    items[:] = [item for item in items if item not in again]
+    # The kernel with the most rows last: a worker that has no rows left takes some of another's last ones,
+    # and has a guest of that kernel then.
+    items[:] = sorted((item for item in items if item not in again), key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    row = row_of(item)
+    return -KERNELS.index(row.kernel) if row else 0
 
 
 def row_of(item: pytest.Item) -> Row | None:
@@ -85,40 +100,13 @@ def row_of(item: pytest.Item) -> Row | None:
 
 @pytest.fixture(scope="session")
 def session(request: pytest.FixtureRequest) -> Iterator[Session]:
-    """The lab lock is held for the whole run."""
+    """What the rows of this process share."""
     reporter = request.config.pluginmanager.get_plugin("terminalreporter")
 
     def say(line: str) -> None:
-        reporter.write_line(f"  {line}")
+        if reporter:  # a worker has none
+            reporter.write_line(f"  {line}")
 
     session = Session(say)
-    for item in request.session.items:
-        if row := row_of(item):
-            session.wanted.setdefault(row.kernel, set()).add(row.moment)
-    _sessions.append(session)
-    with machine_lock(say):
-        try:
-            yield session
-        finally:
-            session.stack.close()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show the table, and keep it when it is whole and nothing was lost."""
-    for session in _sessions:
-        minutes = (time.monotonic() - session.began) / 60
-        terminalreporter.section(f"fault table: {len(session.results)} rows in {minutes:.0f} minutes")
-        terminalreporter.write_line(text_table(session.results))
-        done = kept.add(session.results)
-        missing = [row for row in rows() if kept.digest(row) not in done]
-        if missing:
-            terminalreporter.write_line(
-                f"docs/safety.md stays as it is: {len(missing)} rows are not done "
-                "(`pytest tests/faults --go-on` leaves out those that are)"
-            )
-        else:
-            lines = [done[kept.digest(row)] for row in rows()]
-            tested = provenance(datetime.now(UTC), KERNELS)
-            document = SAFETY.read_text(encoding="utf-8")
-            SAFETY.write_text(with_lines(document, lines, tested), encoding="utf-8")
-            terminalreporter.write_line("docs/safety.md was written")
+    with session.stack:
+        yield session

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
-from tests.faults.judge import Result
-from tests.faults.report import Line, cells, helper_digest
+from fleetsched.files import replace_file
+from tests.faults.report import Line, helper_digest
 from tests.faults.rows import TABLE, Row
 
 _FILE = Path(__file__).resolve().parents[2] / "build" / "fault-rows.json"
@@ -26,12 +26,10 @@ def load(file: Path = _FILE) -> dict[str, Line]:
         return {}
 
 
-def add(results: Iterable[Result], file: Path = _FILE) -> dict[str, Line]:
-    """Keep those that went as expected, and return all that are kept now."""
-    done = load(file) | {digest(result.row): cells(result) for result in results if result.settled}
+def add(row: Row, line: Line, file: Path = _FILE) -> None:
+    """Keep the line of a row that is done. One process alone writes, whatever others run rows."""
     file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(done, indent=1), encoding="utf-8")
-    return done
+    replace_file(file, json.dumps(load(file) | {digest(row): line}, indent=1).encode())
 
 
 def forget(file: Path = _FILE) -> None:
@@ -41,5 +39,10 @@ def forget(file: Path = _FILE) -> None:
 
 def digest(row: Row) -> str:
     """Of everything that a row's result depends on, the emulated machine apart."""
-    library = TABLE.with_name("host.sh").read_text(encoding="utf-8")
-    return hashlib.sha256("\0".join((repr(row), library, helper_digest())).encode()).hexdigest()
+    return hashlib.sha256("\0".join((repr(row), *_sources())).encode()).hexdigest()
+
+
+@cache
+def _sources() -> tuple[str, str]:
+    """What all rows depend on, as it was when this process asked first."""
+    return TABLE.with_name("host.sh").read_text(encoding="utf-8"), helper_digest()

@@ -91,6 +91,32 @@ def cells(result: Result) -> Line:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is told of a row that was run, in texts: one process can give it to another.
+
+    Attributes:
+        key: the row's.
+        line: of the table.
+        settled: the row is done.
+        wrong: what was expected and what was seen, where these differ.
+    """
+
+    key: str
+    line: Line
+    settled: bool
+    wrong: str
+
+
+def told(result: Result) -> Told:
+    """All that the table and the summary say of it."""
+    wrong = (
+        f"{result.verdict}: {result.row.key}\n  {result.loss or 'expected ' + str(result.row.outcomes)}\n"
+        f"  seen {result.seen} {' '.join(result.late)}\n  {' / '.join(result.why)}"
+    )
+    return Told(result.row.key, cells(result), result.settled, "" if result.as_expected else wrong)
+
+
 def _time(result: Result) -> str:
     if result.seen.untouched:
         return "never left"
@@ -105,18 +131,12 @@ def _why(result: Result) -> str:
     return ", ".join(result.seen.events)
 
 
-def text_table(results: Sequence[Result]) -> str:
+def text_table(rows: Sequence[Told]) -> str:
     """For a terminal: columns as wide as they need to be; what went wrong is told below."""
-    lines = [_HEADINGS, *map(cells, results)]
+    lines = [_HEADINGS, *(row.line for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
     table = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
-    wrong = [
-        f"{result.verdict}: {result.row.key}\n  {result.loss or 'expected ' + str(result.row.outcomes)}\n"
-        f"  seen {result.seen} {' '.join(result.late)}\n  {' / '.join(result.why)}"
-        for result in results
-        if not result.as_expected
-    ]
-    return "\n".join([*table, *wrong])
+    return "\n".join([*table, *(row.wrong for row in rows if row.wrong)])
 
 
 def markdown_table(lines: Sequence[Line]) -> str:

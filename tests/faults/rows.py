@@ -38,6 +38,9 @@ RUNS = {
     "foreign": "the other scheduler",
 }
 
+_SATURATING = ("fork_bomb ", "hog ", "{ fork }")
+"""What scripts of such rows say."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -98,6 +101,11 @@ class Row:
     def when_in_words(self) -> str:
         """The moment as the table calls it."""
         return self.when or MOMENTS[self.moment]
+
+    @property
+    def saturates(self) -> bool:
+        """All CPUs of its guest are busy, and how soon the helper gets one is what the row is about."""
+        return any(word in self.script for word in _SATURATING)
 
     @property
     def key(self) -> str:

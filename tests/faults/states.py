@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bringing one guest to every moment of the table, once, and keeping each as a snapshot."""
+"""Bringing a guest to the moments of the table, each once, and keeping them as snapshots."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 
 from fleetsched.build.policy import compile_policy
@@ -81,30 +81,31 @@ def prepare(lab: Lab) -> Guest:
     return guest
 
 
-def reach(guest: Guest, moments: Collection[str], say: Callable[[str], None]) -> None:
-    """Keep a snapshot of each of these moments, and of those on the way."""
-    kept = {"idle"}
+def reach(guest: Guest, moment: str, kept: set[str], say: Callable[[str], None]) -> None:
+    """Keep a snapshot of this moment, and of those on the way, unless there is one.
 
-    def keep(moment: str) -> None:
-        if moment in kept:
-            return
-        before, way = _WAYS[moment]
-        keep(before)
-        say(f"reaching: {moment}")
-        for _ in range(_ATTEMPTS):
-            guest.restore(before)
-            refused = [answer for answer in answers(guest.run(_LIBRARY + way)) if not answer["ok"]]
-            guest.save(moment)
-            look = guest.look()
-            if not refused and is_at(moment, look):
-                break
-            say(f"not reached, this machine is too busy: {moment}")
-        else:
-            raise AssertionError((moment, "this machine is too busy", refused, look))
-        kept.add(moment)
-
-    for moment in moments:
-        keep(moment)
+    Args:
+        guest: a prepared one.
+        moment: a key of MOMENTS.
+        kept: the moments that this guest has; what is reached is added.
+        say: told each step.
+    """
+    if moment in kept:
+        return
+    before, way = _WAYS[moment]
+    reach(guest, before, kept, say)
+    say(f"reaching: {moment}")
+    for _ in range(_ATTEMPTS):
+        guest.restore(before)
+        refused = [answer for answer in answers(guest.run(_LIBRARY + way)) if not answer["ok"]]
+        guest.save(moment)
+        look = guest.look()
+        if not refused and is_at(moment, look):
+            break
+        say(f"not reached, this machine is too busy: {moment}")
+    else:
+        raise AssertionError((moment, "this machine is too busy", refused, look))
+    kept.add(moment)
 
 
 def is_at(moment: str, look: Look | None) -> bool:

@@ -3,13 +3,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import asdict
+
 import pytest
 
 from tests.faults.conftest import Session
 from tests.faults.guest import Guest, codes, times, wait_for
 from tests.faults.judge import Look, Result, judge
+from tests.faults.report import told
 from tests.faults.rows import Row, rows
+from tests.faults.run import PROPERTY
 from tests.faults.states import is_at
+from tests.faults.turns import turn
 
 _ARRIVALS = 3
 
@@ -17,9 +23,14 @@ pytestmark = [pytest.mark.lab, pytest.mark.faults]
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row.key)
-def test_a_host_comes_through(row: Row, session: Session) -> None:
-    result = run(row, session.guest_of(row.kernel))
-    session.results.append(result)
+def test_a_host_comes_through(
+    row: Row, session: Session, record_property: Callable[[str, object], None]
+) -> None:
+    with turn(alone=row.saturates):
+        guest = session.guest_for(row)
+        result = run(row, guest)
+        guest.pause()
+    record_property(PROPERTY, asdict(told(result)))
     if row.outside and not result.as_expected:
         pytest.xfail(row.outside)
     assert result.loss == ""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from fleetsched.lab.lock import machine_lock
+from tests.real.shared import SharedLab
 
 FLEETSCHED = Path(sys.executable).with_name("fleetsched")
 PROJECT = Path(__file__).resolve().parents[2]
@@ -44,6 +46,18 @@ class RealLab:
         return answer.stdout
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--share-lab", action="store_true", help="with -n: one lab, its hosts dealt to the workers"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    workers = getattr(config.option, "dist", "no") != "no" and not hasattr(config, "workerinput")
+    if workers and config.getoption("--share-lab"):
+        config.pluginmanager.register(SharedLab(config, contextmanager(_lab)))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run what does not use the lab before it is up: its three guests take half a core even when idle."""
     items.sort(key=lambda item: "lab" in getattr(item, "fixturenames", ()))
@@ -58,8 +72,12 @@ def bake_shortly(repository: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[RealLab]:
+def lab(request: pytest.FixtureRequest) -> Iterator[RealLab]:
     """Three hosts, up for the whole test run; no other lab of this machine starts in the meantime."""
+    if shared := getattr(request.config, "workerinput", {}).get("lab"):
+        name, inventory, hosts = shared
+        yield RealLab(name, Path(inventory), hosts)
+        return
     with machine_lock(print):
         yield from _lab()
 

@@ -7,19 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.faults import kept
-from tests.faults.judge import Result
-from tests.faults.report import cells
 from tests.faults.rows import Outcome, Row
 
 ROW = Row("helper killed", "trial", "", "6.18", "fault", "", (Outcome("good"),), 1.0, "", (), "")
-DONE = Result(ROW, Outcome("good"), None, False, (), (), "")
-LOST = Result(replace(ROW, fault="another"), Outcome("good"), None, False, (), (), "gone")
+OTHER = replace(ROW, fault="another")
+LINE = ("trial", "helper killed", "6.18", "last known good", "2.3 s", "lost", "ok")
 
 
-def test_rows_that_went_well_are_kept_and_others_are_not(tmp_path: Path) -> None:
+def test_rows_are_kept_until_a_run_begins_anew(tmp_path: Path) -> None:
     file = tmp_path / "build" / "rows.json"
-    assert kept.add([DONE, LOST], file) == {kept.digest(ROW): cells(DONE)} == kept.load(file)
-    assert kept.add([], file) == kept.load(file)
+    kept.add(ROW, LINE, file)
+    kept.add(OTHER, LINE, file)
+    assert kept.load(file) == {kept.digest(ROW): LINE, kept.digest(OTHER): LINE}
     kept.forget(file)
     assert kept.load(file) == {}
 

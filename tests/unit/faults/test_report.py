@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
+import execnet
 import pytest
 
 from tests.faults.judge import Result
-from tests.faults.report import BEGIN, END, Provenance, cells, text_table, with_lines
+from tests.faults.report import BEGIN, END, Provenance, Told, text_table, told, with_lines
 from tests.faults.rows import Outcome, Row
 
 KILLED = Row("helper killed", "trial", "", "6.18", "fault", "", (), 1.0, "", (), "")
@@ -24,12 +27,13 @@ RESULTS = [
         "",
     ),
 ]
-LINES = list(map(cells, RESULTS))
+TOLD = list(map(told, RESULTS))
+LINES = [row.line for row in TOLD]
 TESTED = Provenance("2026-01-02", "0123456789ab+", ("6.18.15", "7.3.4"), "h" * 64, "r" * 64)
 
 
 def test_the_terminal_gets_columns_and_below_them_what_went_wrong() -> None:
-    assert text_table(RESULTS).splitlines()[:5] == [
+    assert text_table(TOLD).splitlines()[:5] == [
         "moment        fault          kernel  the host ran after  after       why, by its history  verdict",
         "trial         helper killed  6.18    last known good     2.3 s       lost, reattached     LOSS",
         "trial | late  hogs           7.3     kernel's own        never left  nothing to tell      "
@@ -37,6 +41,17 @@ def test_the_terminal_gets_columns_and_below_them_what_went_wrong() -> None:
         "LOSS: 6.18 | trial | helper killed",
         "  gone",
     ]
+
+
+def test_a_row_that_was_lost_is_not_done() -> None:
+    assert [(row.key, row.settled) for row in TOLD] == [
+        ("6.18 | trial | helper killed", False),
+        ("7.3 | trial | late | hogs", True),
+    ]
+
+
+def test_what_is_told_of_a_row_goes_from_process_to_process() -> None:
+    assert [Told(**execnet.loads(execnet.dumps(asdict(row)))) for row in TOLD] == TOLD
 
 
 def test_the_document_gets_the_table_between_its_markers() -> None:
