@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from fleetsched.errors import ExitCode, FleetschedError, InterruptedRunError, LeaseHeldError
 from fleetsched.fleetrepo.revision import Revision
 from fleetsched.model.controller import ForgeAccess, Trust
-from fleetsched.model.cycle import Cycle, Event, Kind, events_of, held_now
+from fleetsched.model.cycle import Cycle, Event, Kind, events_of, held_now, trials_seen
 from fleetsched.model.rollout import Phase
 from fleetsched.model.timestamp import rfc3339
 from fleetsched.operations.fleet import FleetAccess
@@ -103,7 +103,8 @@ class Loop:
             watcher.began(began)
         cycle, subject = self._cycle(began, start)
         if cycle.observed:
-            self.memory.remember(held_now(self.memory.held, cycle))
+            memory = self.memory
+            memory.remember(held_now(memory.held, cycle), trials_seen(memory.trials, cycle))
         new = self.memory.learn(events_of(cycle), whole=cycle.plan is not None)
         for watcher in self.watchers:
             watcher.ended(cycle, subject, new)
@@ -141,6 +142,7 @@ class Loop:
             report=self._progress,
             stop=self.stop,
             remembered=self.memory.held,
+            seen=self.memory.trials,
             may_change=self._applying.is_ready(revision.label, self.clock()),
         )
         if done.applied is not None:
