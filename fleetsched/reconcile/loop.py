@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import queue
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -68,8 +69,10 @@ class Loop:
         trust: its remote is a URL or a path.
         open: the fleet at an approved revision that lies in the clone.
         interval_s: seconds between cycles.
+        jitter: percent of a wait that it may last longer.
         stop: the wish to end, at the next safe point.
         clock: seconds that only rise.
+        chance: evenly from 0 to 1.
     """
 
     state: StateFolder
@@ -82,6 +85,8 @@ class Loop:
     stop: StopRequest = field(default_factory=StopRequest)
     git: GitWork = field(default_factory=GitWork)
     clock: Callable[[], float] = time.monotonic
+    jitter: float = 0.0
+    chance: Callable[[], float] = random.SystemRandom().random
     wake: queue.SimpleQueue[None] = field(default_factory=queue.SimpleQueue)
     _fetching: Backoff = field(init=False)
     _applying: Backoff = field(init=False)
@@ -192,13 +197,18 @@ class Loop:
         if state is not None:
             self._pushed_at = self.clock()
 
+    def next_wait_s(self) -> float:
+        """Seconds until the next cycle, not always the same: many reconcilers would ask one forge at once."""
+        wait_s = max(self.interval_s, self._fetching.wait_s())
+        return wait_s * (1 + self.jitter / 100 * self.chance())
+
     def _sleep(self) -> None:
         """Until the interval is over, a webhook comes, or somebody asks to stop."""
         self.stop.tell(self.wake)
         if self.stop.requested:
             return
         try:
-            self.wake.get(timeout=max(self.interval_s, self._fetching.wait_s()))
+            self.wake.get(timeout=self.next_wait_s())
         except queue.Empty:
             return
         while not self.wake.empty():  # several pushes at once are one

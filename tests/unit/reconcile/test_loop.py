@@ -7,6 +7,8 @@ import json
 import shutil
 from dataclasses import replace
 
+import pytest
+
 from fleetsched.errors import ExitCode, UnreachableError
 from fleetsched.fleetrepo.branches import Branches
 from fleetsched.forge.interface import Change
@@ -162,6 +164,15 @@ def test_what_cut_a_host_off_from_this_one_stays_held_although_it_answers_again(
 
     assert loop.once().words == "nothing to do: 3 held"
     assert fleet.slices() == dict.fromkeys(NAMES, 5000)
+
+
+@pytest.mark.parametrize(("chance", "wait_s"), [(0.0, 60.0), (0.5, 63.0), (1.0, 66.0)])
+def test_waits_are_longer_by_chance_up_to_the_jitter(
+    fleet: ReconciledFleet, chance: float, wait_s: float
+) -> None:
+    loop = fleet.loop()
+    loop.jitter, loop.chance = 10.0, lambda: chance
+    assert loop.next_wait_s() == pytest.approx(wait_s)
 
 
 def test_asked_to_stop_in_the_middle_it_ends_at_a_safe_point_and_the_next_one_goes_on(
