@@ -182,9 +182,17 @@ class Branches:
 
         Raises:
             ConflictError: they change the same lines.
-            RefusedError: with its signature nobody would take it for approved.
+            RefusedError: nobody would take it for approved; or `ours` is not, and a signature on top would
+                vouch for what nobody has signed.
             FleetschedError: Git cannot merge, or not sign.
         """
+        asked = bool(self.trust.allowed_signers)
+        if asked and (unsigned := list(signature_objections(self.git, ours, self.trust))):
+            raise RefusedError(
+                f"the branch to merge into is not approved itself: {'; '.join(unsigned)}",
+                remedy=f"look at what is on {self.trust.branch}; if it is good, push a signed commit on top: "
+                "git commit --allow-empty -S",
+            )
         status, tree, why = self._merge_tree(ours, theirs)
         if status == 1:
             raise ConflictError(
@@ -196,7 +204,6 @@ class Branches:
                 f"Git cannot merge the proposal{because(why)}",
                 remedy="it takes Git 2.38 or later and a whole clone (`git fetch --unshallow`)",
             )
-        asked = bool(self.trust.allowed_signers)
         signs = self.git.run("config", "--type=bool", "--get", "commit.gpgsign")[1] == "true"
         merged = self.commit_tree(tree.split()[0], message, (ours, theirs), sign=asked or signs)
         objections = list(signature_objections(self.git, merged, self.trust)) if asked else []

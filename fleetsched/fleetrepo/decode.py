@@ -42,10 +42,11 @@ def duration(text: str) -> float:
 
 def amount(value: int | str) -> Count | Percent:
     """Read a number of hosts or a share of them."""
-    return Percent(_percent(value)) if isinstance(value, str) else Count(int(value))
+    return Percent(percent(value)) if isinstance(value, str) else Count(int(value))
 
 
-def _percent(text: str) -> float:
+def percent(text: str) -> float:
+    """Read `10%`, which fits the schema, as a number of percent."""
     return float(text.removesuffix("%"))
 
 
@@ -100,7 +101,7 @@ def workload_goal(node: Node, default_strategy: str) -> WorkloadGoal:
         tasks=Tasks(**spec.get("tasks", {})),
         objective=Objective(**spec["objective"]) if "objective" in spec else None,
         guardrails=tuple(
-            Guardrail(each["metric"], _percent(each["maxRegression"])) for each in spec.get("guardrails", ())
+            Guardrail(each["metric"], percent(each["maxRegression"])) for each in spec.get("guardrails", ())
         ),
         evaluation=_evaluation(spec.get("evaluation", {})),
         depends_on=tuple(spec.get("dependsOn", ())),
@@ -172,7 +173,7 @@ def _step(step: Mapping[str, Any]) -> Step:
     bake_s = duration(step["bake"])
     if "hosts" in step:
         return Step("hosts", int(step["hosts"]), bake_s)
-    return Step("percent", _percent(step["percent"]), bake_s)
+    return Step("percent", percent(step["percent"]), bake_s)
 
 
 def health_check(check: Mapping[str, Any]) -> HealthCheck:
@@ -195,7 +196,7 @@ def health_check(check: Mapping[str, Any]) -> HealthCheck:
 def _run_queue(value: Mapping[str, Any], timing: Mapping[str, Any]) -> RunQueueCheck:
     if "p99BelowMs" in value:
         return RunQueueCheck(p99_below_ms=float(value["p99BelowMs"]), **timing)
-    return RunQueueCheck(p99_max_regression=_percent(value["p99MaxRegression"]), **timing)
+    return RunQueueCheck(p99_max_regression=percent(value["p99MaxRegression"]), **timing)
 
 
 def policy(node: Node, folder: Path) -> Policy:

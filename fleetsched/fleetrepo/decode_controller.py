@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from fleetsched.fleetrepo.decode import seconds
+from fleetsched.fleetrepo.decode import percent, seconds
 from fleetsched.model.controller import (
     AgentAccess,
     Budget,
@@ -92,6 +92,7 @@ def _reconciling(value: Mapping[str, Any]) -> Reconciling:
         listen=value.get("listen", plain.listen),
         webhook_secret=_secret(value, "webhookSecret"),
         notify=tuple(map(_notify, value.get("notify", ()))),
+        jitter=percent(value["jitter"]) if "jitter" in value else plain.jitter,
     )
 
 

@@ -165,6 +165,7 @@ class Reconciling:
 
     Attributes:
         interval_s: seconds between two looks.
+        jitter: percent of the interval that a wait may last longer, by chance.
         listen: `HOST:PORT` of the status page, the metrics and the webhook.
         webhook_secret: what forges sign webhooks with; None = no webhook is taken.
     """
@@ -173,6 +174,7 @@ class Reconciling:
     listen: str = "127.0.0.1:9644"
     webhook_secret: SecretReference | None = None
     notify: tuple[Notify, ...] = ()
+    jitter: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,6 +68,20 @@ def blameless(run: str, status: Status, history: Sequence[HistoryEntry]) -> list
         if verdict is not None and (verdict.event, verdict.run, verdict.exit) == ("expired", run, None):
             found.append(held)
     return found
+
+
+def abandoned(run: str, status: Status, history: Sequence[HistoryEntry]) -> list[Held]:
+    """What a host holds because another controller's run was cut off, as far as anybody else can tell.
+
+    Only what was never left unconfirmed there before: a second time may be the policy's doing.
+
+    Args:
+        run: whose trial the host was on while the asking controller could reach it.
+        status: of the host, which nobody has a lease of.
+        history: of the host.
+    """
+    expired = Counter(entry.assignment for entry in history if entry.event == "expired")
+    return [held for held in blameless(run, status, history) if expired[held.assignment] == 1]
 
 
 def to_put_back(

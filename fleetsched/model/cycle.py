@@ -114,6 +114,13 @@ def held_now(before: Mapping[str, tuple[Held, ...]], cycle: Cycle) -> dict[str, 
     return {name: each for name, each in held.items() if each}
 
 
+def trials_seen(before: Mapping[str, str], cycle: Cycle) -> dict[str, str]:
+    """By host, the run whose trial it was on when it was last seen on one."""
+    seen = {name: each.status.trial for name, each in cycle.observed.items() if each.status}
+    found = {**before, **{name: trial.run for name, trial in seen.items() if trial}}
+    return {name: run for name, run in found.items() if name in cycle.observed}
+
+
 def _of_run(cycle: Cycle, plan: Plan, applied: Applied) -> Iterator[Event]:
     plans = {host.host: host for host in plan.hosts}
     goals = dict.fromkeys(result.goal for result in applied.hosts)

@@ -17,7 +17,13 @@ from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.objects import build_objects
 from fleetsched.operations.observe import look_at
 from fleetsched.operations.plan import EVERY_HOST, Planned, make_plan, plan_these, select
-from fleetsched.operations.take_over import cut_off_runs, finish_rollback, mark_taken_over, take_over
+from fleetsched.operations.take_over import (
+    cut_off_runs,
+    finish_rollback,
+    let_go_abandoned,
+    mark_taken_over,
+    take_over,
+)
 from fleetsched.rollout.engine import HostEvent, StopRequest
 from fleetsched.views.run import verdict
 
@@ -49,6 +55,7 @@ def reconcile(
     stop: StopRequest,
     may_change: bool = True,
     remembered: Mapping[str, Sequence[Held]] | None = None,
+    seen: Mapping[str, str] | None = None,
     build: Callable[[Fleet, Plan], Mapping[str, bytes]] = build_objects,
 ) -> Reconciled:
     """Bring every host to what the approved revision wants, as `apply` does; nobody is asked.
@@ -60,6 +67,7 @@ def reconcile(
         stop: asked for, no further step begins.
         may_change: whether something may be rolled out; what a killed run left is cleared in any case.
         remembered: what hosts that cannot be asked now have held, as for `plan_hosts`.
+        seen: by host, the run whose trial it was last seen on.
         build: makes the objects.
 
     Raises:
@@ -68,6 +76,8 @@ def reconcile(
     hosts = select(access.fleet, EVERY_HOST)
     with plan_these(access, hosts) as planned:
         planned = _take_over(access, planned, journals, report)
+        if seen and let_go_abandoned(planned, journals, seen, report):
+            planned = _look_again(access, planned)
         if remembered:
             planned = _planned(access, planned, planned.observed, remembered)
         owner = _worked_on(planned)

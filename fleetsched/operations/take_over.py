@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from fleetsched.errors import HostError, LeaseHeldError
-from fleetsched.model.cut_off import CutOff, blameless, cut_off, to_put_back
+from fleetsched.model.cut_off import CutOff, abandoned, blameless, cut_off, to_put_back
 from fleetsched.model.run import Undo
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.observe import Reach
@@ -20,6 +20,7 @@ from fleetsched.rollout.session import HostSession
 
 _NEWEST = 50
 _LEASE_S = 120.0
+_ABANDONED = "was held only because whoever tried it was gone before it could be confirmed"
 
 
 def cut_off_runs(journals: Path) -> Iterator[tuple[Path, CutOff]]:
@@ -76,6 +77,43 @@ def _clear(session: HostSession, cut: CutOff, report: Callable[[HostEvent], None
         session.close()
         return False
     return True
+
+
+def let_go_abandoned(
+    planned: Planned, journals: Path, seen: Mapping[str, str], report: Callable[[HostEvent], None]
+) -> bool:
+    """Release what hosts hold only because another controller was killed in the middle of a trial.
+
+    Such a trial looks like one of a policy that cuts its host off. It was not that when this controller
+    reached the host during it; even so, this is done once for each assignment and host, and only for what
+    the host is to run.
+
+    Args:
+        planned: its plan, from what hosts say now.
+        journals: of this controller: what its own runs left unconfirmed is judged by their journals.
+        seen: by host, the run whose trial it was last seen on.
+        report: progress of hosts.
+
+    Returns:
+        Whether anything was released.
+    """
+    released = False
+    for plan in planned.plan.hosts:
+        run, status = seen.get(plan.host), planned.observed[plan.host].status
+        if run is None or status is None or status.lease or status.trial or not status.held:
+            continue
+        if (journals / f"{run}.jsonl").exists():
+            continue
+        session = planned.reached.sessions[plan.host]
+        try:
+            for held in abandoned(run, status, session.helper().history()):
+                if held.assignment == plan.desired.assignment:
+                    report(HostEvent(plan.host, "taking over", f"{held.assignment}: {_ABANDONED}, run {run}"))
+                    session.helper().release_held(held.assignment)
+                    released = True
+        except (HostError, TimeoutError):
+            session.close()
+    return released
 
 
 def finish_rollback(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import queue
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typing import Any, Protocol
 from fleetsched.errors import ExitCode, FleetschedError, InterruptedRunError, LeaseHeldError
 from fleetsched.fleetrepo.revision import Revision
 from fleetsched.model.controller import ForgeAccess, Trust
-from fleetsched.model.cycle import Cycle, Event, Kind, events_of, held_now
+from fleetsched.model.cycle import Cycle, Event, Kind, events_of, held_now, trials_seen
 from fleetsched.model.rollout import Phase
 from fleetsched.model.timestamp import rfc3339
 from fleetsched.operations.fleet import FleetAccess
@@ -68,8 +69,10 @@ class Loop:
         trust: its remote is a URL or a path.
         open: the fleet at an approved revision that lies in the clone.
         interval_s: seconds between cycles.
+        jitter: percent of a wait that it may last longer.
         stop: the wish to end, at the next safe point.
         clock: seconds that only rise.
+        chance: evenly from 0 to 1.
     """
 
     state: StateFolder
@@ -82,6 +85,8 @@ class Loop:
     stop: StopRequest = field(default_factory=StopRequest)
     git: GitWork = field(default_factory=GitWork)
     clock: Callable[[], float] = time.monotonic
+    jitter: float = 0.0
+    chance: Callable[[], float] = random.SystemRandom().random
     wake: queue.SimpleQueue[None] = field(default_factory=queue.SimpleQueue)
     _fetching: Backoff = field(init=False)
     _applying: Backoff = field(init=False)
@@ -103,7 +108,8 @@ class Loop:
             watcher.began(began)
         cycle, subject = self._cycle(began, start)
         if cycle.observed:
-            self.memory.remember(held_now(self.memory.held, cycle))
+            memory = self.memory
+            memory.remember(held_now(memory.held, cycle), trials_seen(memory.trials, cycle))
         new = self.memory.learn(events_of(cycle), whole=cycle.plan is not None)
         for watcher in self.watchers:
             watcher.ended(cycle, subject, new)
@@ -141,6 +147,7 @@ class Loop:
             report=self._progress,
             stop=self.stop,
             remembered=self.memory.held,
+            seen=self.memory.trials,
             may_change=self._applying.is_ready(revision.label, self.clock()),
         )
         if done.applied is not None:
@@ -190,13 +197,18 @@ class Loop:
         if state is not None:
             self._pushed_at = self.clock()
 
+    def next_wait_s(self) -> float:
+        """Seconds until the next cycle, not always the same: many reconcilers would ask one forge at once."""
+        wait_s = max(self.interval_s, self._fetching.wait_s())
+        return wait_s * (1 + self.jitter / 100 * self.chance())
+
     def _sleep(self) -> None:
         """Until the interval is over, a webhook comes, or somebody asks to stop."""
         self.stop.tell(self.wake)
         if self.stop.requested:
             return
         try:
-            self.wake.get(timeout=max(self.interval_s, self._fetching.wait_s()))
+            self.wake.get(timeout=self.next_wait_s())
         except queue.Empty:
             return
         while not self.wake.empty():  # several pushes at once are one

@@ -67,6 +67,7 @@ def serve(start: Start, stop: StopRequest, say: Callable[[str], None], *, once: 
             memory,
             controller.forge,
             stop,
+            jitter=controller.reconcile.jitter,
         )
         if once:
             return loop.once().code

@@ -63,6 +63,7 @@ class Memory:
         self.held: dict[str, tuple[Held, ...]] = {
             host: tuple(map(Held.from_wire, wires)) for host, wires in value.get("held", {}).items()
         }
+        self.trials: dict[str, str] = dict(value.get("trials", {}))
         self._lasting: set[tuple[str, ...]] = {tuple(key) for key in value.get("lasting", ())}
 
     def _read(self) -> dict[str, Any]:
@@ -72,10 +73,10 @@ class Memory:
             return {}  # a power cut can leave half of it: it is a help, and hosts are what decides
         return value if isinstance(value, dict) else {}
 
-    def remember(self, held: Mapping[str, tuple[Held, ...]]) -> None:
-        """Keep what hosts hold, for when they cannot be asked."""
-        if held != self.held:
-            self.held = dict(held)
+    def remember(self, held: Mapping[str, tuple[Held, ...]], trials: Mapping[str, str]) -> None:
+        """Keep what hosts hold, for when they cannot be asked, and whose trials they were seen on."""
+        if (held, trials) != (self.held, self.trials):
+            self.held, self.trials = dict(held), dict(trials)
             self._write()
 
     def learn(self, events: Sequence[Event], *, whole: bool) -> list[Event]:
@@ -106,6 +107,7 @@ class Memory:
             "events": [*map(_plain, self.events)],
             "pending": [*self.pending],
             "held": {host: [*map(_held, held)] for host, held in self.held.items()},
+            "trials": self.trials,
             "lasting": sorted(map(list, self._lasting)),
         }
         replace_file(self._file, json.dumps(value).encode())

@@ -10,6 +10,7 @@ from fleetsched.model.verdict import Check, Result, Verdict
 from fleetsched.views.markdown import block, code
 from fleetsched.views.proposal import line_of
 
+_GATES = "gates "  # and the policy's name; alone it is the check of gates that were not run
 _MOST_LINES = 200
 _MOST_TEXT = 20_000
 
@@ -21,7 +22,7 @@ def verdict_markdown(verdict: Verdict) -> str:
     lines = [
         f"## fleetsched review: {judged}",
         "",
-        f"{verdict.head[:12]} against {verdict.base[:12]}. Nothing of the proposal was run but the compiler.",
+        f"{verdict.head[:12]} against {verdict.base[:12]}. {_run(verdict)}",
         "",
         "| check | result | finding |",
         "|---|---|---|",
@@ -35,6 +36,13 @@ def verdict_markdown(verdict: Verdict) -> str:
             "Mend what is bad and push again; `fleetsched review check` says the same on your machine.",
         ]
     return "\n".join(lines)
+
+
+def _run(verdict: Verdict) -> str:
+    """What was executed of the proposal, or for it."""
+    machines = any(check.name.startswith(_GATES) for check in verdict.checks)
+    also = ", and its policies in virtual machines" if machines else ""
+    return f"Nothing of the proposal was run but the compiler{also}."
 
 
 def _details(check: Check) -> Iterator[str]:

@@ -60,6 +60,7 @@ def test_the_reconcilers_settings_are_read(tmp_path: Path) -> None:
     file.write_text(
         "reconcile:\n"
         "  interval: 5m\n"
+        "  jitter: 12.5%\n"
         "  listen: '[::1]:80'\n"
         "  webhookSecret: {env: HOOK}\n"
         "  notify:\n"
@@ -74,6 +75,7 @@ def test_the_reconcilers_settings_are_read(tmp_path: Path) -> None:
             Notify("webhook", SecretReference(credential="chat"), "/t.j2", ("error", "drift")),
             Notify("apprise", SecretReference(file="/mail")),
         ),
+        12.5,
     )
 
 
@@ -82,6 +84,7 @@ def test_the_reconcilers_settings_are_read(tmp_path: Path) -> None:
     [
         ("{listen: 9644}", "expected an address and a port such as `127.0.0.1:9644`, got 9644"),
         ("{listen: localhost}", 'expected an address and a port such as `127.0.0.1:9644`, got "localhost"'),
+        ("{jitter: 5}", "expected a share such as `10%`, got 5"),
         ("{webhookSecret: hunter2}", "expected a reference such as `{env: NAME}`"),
         ("{notify: [{}]}", "expected a mapping with either `webhook` or `apprise`"),
         ("{notify: [{webhook: {env: A}, apprise: {env: B}}]}", "expected a mapping with either `webhook`"),

@@ -22,6 +22,7 @@ OWNER = User("alice", "token-of-alice")
 OTHER = User("mallory", "token-of-mallory")
 READER = User("eve", "token-of-eve", writes=False)
 APP = User("fleet[bot]", "token-of-the-app", app=True)
+TRUST = Trust()
 CODEOWNERS = "* @alice\n/policies/ @alice @acme/kernel\n"
 
 
@@ -32,10 +33,10 @@ class Place:
     github: GitHubEmulator
     clone: Path
 
-    def forge(self, user: User = BOT) -> PullRequestForge:
+    def forge(self, user: User = BOT, trust: Trust = TRUST) -> PullRequestForge:
         """The forge as a user of it sees it, listed once."""
         access = ForgeAccess("github", self.github.repository.full_name, self.github.api_url)
-        forge = PullRequestForge(Branches(self.clone, Trust()), GitHub(access, user.token))
+        forge = PullRequestForge(Branches(self.clone, trust), GitHub(access, user.token))
         forge.proposals()
         return forge
 

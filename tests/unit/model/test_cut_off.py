@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetsched.model.assignment import Assignment
-from fleetsched.model.cut_off import CutOff, blameless, cut_off, to_put_back
+from fleetsched.model.cut_off import CutOff, abandoned, blameless, cut_off, to_put_back
 from fleetsched.model.plan import Observed
 from fleetsched.model.state import ExitRecord, Held, HistoryEntry
 from fleetsched.model.strategy import BUILT_IN_STRATEGY, Count, FailureBudget
@@ -73,6 +73,22 @@ def test_only_what_expired_unwatched_is_held_without_blame(
     history: list[HistoryEntry], expected: list[Held]
 ) -> None:
     assert blameless("r1", status(held=(held(NEW),)), history) == expected
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        ([entry("expired"), entry("held")], [held(NEW)]),
+        ([entry("expired", "r0", OLD), entry("expired")], [held(NEW)]),
+        ([entry("expired", "r0"), entry("released"), entry("expired")], []),
+        ([entry("expired", "r0")], []),
+        ([entry("ejected", exit_=STALL)], []),
+    ],
+)
+def test_what_another_run_left_unconfirmed_is_without_blame_once(
+    history: list[HistoryEntry], expected: list[Held]
+) -> None:
+    assert abandoned("r1", status(held=(held(NEW),)), history) == expected
 
 
 def by(run: str, what: Assignment = NEW) -> Observed:

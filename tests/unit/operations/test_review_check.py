@@ -243,6 +243,7 @@ def test_gates_are_run_on_what_changed_and_one_that_cannot_run_is_no_pass(
     assert (check.result, check.finding) == (result, finding)
     assert [names for names, _ in asked] == [["interactive"]]
     assert "@mallory" not in verdict_markdown(verdict).replace("(at)mallory", "")
+    assert "but the compiler, and its policies in virtual machines." in verdict_markdown(verdict)
 
 
 def test_what_other_checks_refuse_is_not_run_on_machines(fleet: Path) -> None:

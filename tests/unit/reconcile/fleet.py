@@ -142,6 +142,14 @@ class ReconciledFleet:
         return [json.loads(line) for line in said.splitlines() if line]
 
 
+def pass_time(fleet: ReconciledFleet, seconds: int) -> None:
+    """Let time pass on every host."""
+    for host in fleet.hosts.values():
+        with host.lock:
+            host.clock.advance(seconds * 1000)
+            host.settle()
+
+
 def fetch_here(folder: Path, trust: Trust) -> tuple[Revision, str]:
     """What the child does, in this process."""
     answer = _perform("fetch", folder, trust, {})

@@ -17,7 +17,7 @@ from fleetsched.fleetrepo.load import load_lock
 from fleetsched.helper.simulated import Behaviour
 from fleetsched.helper.simulated.verbs import status
 from fleetsched.model.assignment import Assignment
-from tests.unit.reconcile.fleet import NAMES, ReconciledFleet
+from tests.unit.reconcile.fleet import NAMES, ReconciledFleet, pass_time
 from tests.unit.reconcile.served import ServedHosts
 
 pytestmark = pytest.mark.served
@@ -95,21 +95,14 @@ def kill_at(fleet: ReconciledFleet, host: str, verb: str, count: int) -> None:
 
 def go_on(fleet: ReconciledFleet, after_s: int) -> None:
     """Start it again, and let cycles pass until nothing is to be done."""
-    _pass(fleet, after_s)
+    pass_time(fleet, after_s)
     loop = fleet.loop()
     for _ in range(6):
         cycle = loop.once()
         if cycle.applied is None and cycle.code is ExitCode.OK:
             return
-        _pass(fleet, 130)
+        pass_time(fleet, 130)
     raise AssertionError(f"it never comes to rest: {[each.words for each in fleet.diary.cycles]}")
-
-
-def _pass(fleet: ReconciledFleet, seconds: int) -> None:
-    for host in fleet.hosts.values():
-        with host.lock:
-            host.clock.advance(seconds * 1000)
-            host.settle()
 
 
 def assignment(fleet: ReconciledFleet, policy: str) -> str:
@@ -119,7 +112,7 @@ def assignment(fleet: ReconciledFleet, policy: str) -> str:
 
 def end_state(fleet: ReconciledFleet) -> dict[str, tuple[Any, ...]]:
     """What each host runs, has recorded, and holds; whoever killed it, no trial and no lease is for ever."""
-    _pass(fleet, 130)
+    pass_time(fleet, 130)
     found: dict[str, tuple[Any, ...]] = {}
     for name, host in fleet.hosts.items():
         said = status(host)

@@ -7,6 +7,8 @@ import json
 import shutil
 from dataclasses import replace
 
+import pytest
+
 from fleetsched.errors import ExitCode, UnreachableError
 from fleetsched.fleetrepo.branches import Branches
 from fleetsched.forge.interface import Change
@@ -18,7 +20,7 @@ from fleetsched.reconcile.child import GitFailedError
 from fleetsched.reconcile.loop import GitWork
 from fleetsched.rollout.engine import StopRequest
 from tests.unit.git_repository import git
-from tests.unit.reconcile.fleet import MANIFEST, NAMES, ReconciledFleet, fetch_here
+from tests.unit.reconcile.fleet import MANIFEST, NAMES, ReconciledFleet, fetch_here, pass_time
 
 
 def test_the_approved_revision_reaches_every_host_canary_first(fleet: ReconciledFleet) -> None:
@@ -138,6 +140,39 @@ def test_it_waits_while_another_has_a_host_and_goes_on_afterwards(fleet: Reconci
     host.lease = None
     assert loop.once().code is ExitCode.OK
     assert fleet.slices() == dict.fromkeys(NAMES, 7000)
+
+
+def test_what_cut_a_host_off_from_this_one_stays_held_although_it_answers_again(
+    fleet: ReconciledFleet,
+) -> None:
+    loop = fleet.loop()
+    loop.once()
+    fleet.commit(("slice_us: 5000", "slice_us: 7000"))
+    host = fleet.hosts["lab-1"]
+
+    def cut_off() -> None:
+        host.connect_error = UnreachableError("lab-1: no answer")
+
+    fleet.diary.on_word["baking"] = cut_off
+    assert loop.once().code is ExitCode.UNREACHABLE
+    fleet.diary.on_word.clear()
+    host.connect_error = None
+
+    assert host.trial
+    assert loop.once().code is ExitCode.LEASE_HELD  # by the lease that it could not give back
+    pass_time(fleet, 160)
+
+    assert loop.once().words == "nothing to do: 3 held"
+    assert fleet.slices() == dict.fromkeys(NAMES, 5000)
+
+
+@pytest.mark.parametrize(("chance", "wait_s"), [(0.0, 60.0), (0.5, 63.0), (1.0, 66.0)])
+def test_waits_are_longer_by_chance_up_to_the_jitter(
+    fleet: ReconciledFleet, chance: float, wait_s: float
+) -> None:
+    loop = fleet.loop()
+    loop.jitter, loop.chance = 10.0, lambda: chance
+    assert loop.next_wait_s() == pytest.approx(wait_s)
 
 
 def test_asked_to_stop_in_the_middle_it_ends_at_a_safe_point_and_the_next_one_goes_on(
