@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 from fleetsched.agent.budget import Meter
 from fleetsched.agent.interface import Backend, BudgetSpentError, Draft, Task, Workbench
+from fleetsched.agent.learning import name_of
 from fleetsched.agent.search import Search
-from fleetsched.agent.trying import Trying, name_of
+from fleetsched.agent.trying import Trying
 from fleetsched.model.evidence import Scalar
 from fleetsched.model.goal import KERNEL_DEFAULT
 from fleetsched.model.policy import Policy
@@ -45,17 +46,18 @@ class CatalogueBackend(Backend):
         except BudgetSpentError as error:
             ended = error.what
             trying.lines.append(f"The search ended early: {error.message}.")
-        best = trying.best
+        line = trying.line
         trying.lines.append(_conclusion(trying))
         return Draft(
             backend=BACKEND,
-            candidate=best[0] if best is not None and best[1].is_better else None,
+            candidate=line[0] if line else None,
             explanation="\n".join(trying.lines),
             ended=ended,
             spent=self._meter.spent(),
             tried=tuple(trying.tried.values()),
             evidence=tuple(trying.evidence),
             lessons=tuple(trying.lessons),
+            runners_up=line[1:],
         )
 
     def _work(self, trying: Trying, say: Callable[[str], None]) -> None:

@@ -94,6 +94,8 @@ class Draft:
     Attributes:
         backend: `catalogue` or `anthropic`.
         candidate: the one to propose; None = keep what there is.
+        runners_up: that were better in the search, too, and differ from it, the best first: each is compared
+            if those before it lose.
         model: of language; `transcript` is the SHA-256 of its record.
         explanation: for the reviewer, in plain text; of a language model, so it is foreign text.
         tried: every candidate, in order.
@@ -111,6 +113,12 @@ class Draft:
     tried: tuple[Candidate, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     lessons: tuple[Lesson, ...] = ()
+    runners_up: tuple[Candidate, ...] = ()
+
+    @property
+    def line(self) -> tuple[Candidate, ...]:
+        """What is to be compared, in order, until one passes."""
+        return (self.candidate, *self.runners_up) if self.candidate is not None else ()
 
 
 class Workbench(Protocol):

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from fleetsched.agent.interface import Candidate, Task, Workbench
-from fleetsched.agent.learning import is_its_fault, lesson_of
+from fleetsched.agent.learning import is_its_fault, lesson_of, name_of
+from fleetsched.agent.line import in_line
 from fleetsched.agent.scoring import Score, score
 from fleetsched.errors import HelperError, WorkloadError
 from fleetsched.model.evidence import Evidence, Scalar
@@ -45,6 +46,12 @@ class Trying:
             return None
         name = min(self.scores, key=lambda each: self.scores[each].loss)
         return self.tried[name], self.scores[name]
+
+    @property
+    def line(self) -> tuple[Candidate, ...]:
+        """What was better than what there is, the best first, as far as it differs."""
+        better = [name for name, found in self.scores.items() if found.is_better]
+        return in_line(self.tried[name] for name in sorted(better, key=lambda each: self.scores[each].loss))
 
     def go(self, policy: str, parameters: Mapping[str, Scalar]) -> Score | None:
         """Try a policy with parameters, unless exactly that was tried before; None = it failed.
@@ -100,12 +107,6 @@ class Trying:
             return
         judged = replace(candidate, digest=digest)
         self.lessons.append(lesson_of(self.task, judged, "failed", why, self.day))
-
-
-def name_of(candidate: Candidate) -> str:
-    """A candidate in words: its policy, with what is set."""
-    said = ", ".join(f"{name} {str(value).lower()}" for name, value in candidate.parameters.items())
-    return f"{candidate.policy} ({said or 'its defaults'})"
 
 
 def _why(report: GateReport) -> str:

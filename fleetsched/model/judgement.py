@@ -4,6 +4,10 @@
 The objective has to be better, for sure, than the kernel's own scheduler's and the incumbent's on the goal's
 first workload, and nowhere worse; no guardrail may be worse anywhere; held-out workloads, which no search has
 seen, must not lose.
+
+Where several candidates stand in line and the first that passes is proposed, luck has several chances:
+"better" is corrected for all that stand there. "Worse" is not: an objection that is made too often costs a
+proposal, one that is made too rarely lets through what a hold-out is there to stop.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fleetsched.model.evidence import Comparison, Evidence, Finding
+from fleetsched.model.evidence import ALPHA, Comparison, Evidence, Finding
 from fleetsched.model.goal import WorkloadGoal
 
 Role = Literal["evaluation", "hold-out"]
@@ -48,12 +52,27 @@ class Judgement:
         return not self.objections
 
 
-def judge(goal: WorkloadGoal, compared: Sequence[Compared]) -> Judgement:
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A candidate that was compared and is not proposed.
+
+    Attributes:
+        candidate: in words.
+        why: the first reason, with its numbers.
+    """
+
+    candidate: str
+    why: str
+
+
+def judge(goal: WorkloadGoal, compared: Sequence[Compared], one_of: int = 1) -> Judgement:
     """Judge a candidate.
 
     Args:
         goal: with an objective.
-        compared: the goal's workloads in order, then those that are held out; at least one.
+        compared: the goal's workloads in order, then those that are held out; at least one. Those that are
+            missing at the end can only add objections.
+        one_of: how many candidates stood in line before anything of them was compared.
 
     Raises:
         ValueError: the goal has no objective, or the first workload did not measure it.
@@ -65,13 +84,16 @@ def judge(goal: WorkloadGoal, compared: Sequence[Compared]) -> Judgement:
     if not own:
         raise ValueError(f"workload {first.workload} did not measure {objective}")
     worst = min(own, key=lambda each: _BAD_FIRST.index(each.finding))
+    finding = worst.finding
+    if finding is Finding.BETTER and not all(each.is_better(one_of) for each in own):
+        finding = Finding.INCONCLUSIVE
     objections = [
-        f"{_words(first, each)}: not shown to be better" for each in own if each.finding is not Finding.BETTER
+        f"{_words(first, each)}: {_not_better(each, one_of)}" for each in own if not each.is_better(one_of)
     ]
     for each in compared:
         objections += [f"{_words(each.evidence, bad)}: {why}" for bad, why in _worse(goal, each)]
     unique = tuple(dict.fromkeys(objections))
-    return Judgement(unique, Finding.WORSE if _loses(goal, compared) else worst.finding, _words(first, worst))
+    return Judgement(unique, Finding.WORSE if _loses(goal, compared) else finding, _words(first, worst))
 
 
 def _loses(goal: WorkloadGoal, compared: Sequence[Compared]) -> bool:
@@ -92,6 +114,15 @@ def _worse(goal: WorkloadGoal, compared: Compared) -> Iterator[tuple[Comparison,
             yield each, "a guardrail is broken"
         elif each.metric in wanted:
             yield each, "held out, and worse" if compared.role == "hold-out" else "worse"
+
+
+def _not_better(comparison: Comparison, one_of: int) -> str:
+    if comparison.finding is not Finding.BETTER:
+        return "not shown to be better"
+    return (
+        f"not shown to be better for one of {one_of} candidates: p is {comparison.p_holm:.3f}, and "
+        f"{ALPHA / one_of:.3f} would do"
+    )
 
 
 def _words(evidence: Evidence, comparison: Comparison) -> str:

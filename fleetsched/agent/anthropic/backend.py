@@ -15,6 +15,7 @@ from fleetsched.agent.anthropic.talk import Ended, Talk
 from fleetsched.agent.budget import Meter
 from fleetsched.agent.foreign import paragraphs
 from fleetsched.agent.interface import Backend, BudgetSpentError, Candidate, Draft, Task, Workbench
+from fleetsched.agent.line import in_line
 from fleetsched.agent.prices import prices_of
 from fleetsched.agent.tools import toolbox
 from fleetsched.agent.transcript import Record, Transcript
@@ -83,9 +84,10 @@ class AnthropicBackend(Backend):
             if not watched.tried:
                 raise
             ended = Ended("gave-up", text=error.message)
+        line = _line(ended, watched, task)
         return Draft(
             backend=BACKEND,
-            candidate=_chosen(ended, watched, task),
+            candidate=line[0] if line else None,
             explanation=paragraphs(_explanation(ended)),
             ended=ended.how,
             spent=self._meter.spent(),
@@ -94,14 +96,15 @@ class AnthropicBackend(Backend):
             tried=tuple(watched.tried.values()),
             evidence=tuple(watched.evidence.values()),
             lessons=watched.lessons(task, self._day),
+            runners_up=line[1:],
         )
 
 
-def _chosen(ended: Ended, watched: Watched, task: Task) -> Candidate | None:
-    """What the model finished with; where something else than the model ended the talk, the best so far."""
+def _line(ended: Ended, watched: Watched, task: Task) -> tuple[Candidate, ...]:
+    """What the model finished with and what else was better; without its word, what was better."""
     if ended.how == "finished":
-        return watched.tried[ended.answer["candidate"]]
-    return None if ended.answer or ended.how == "refused" else watched.best(task.goal)
+        return in_line((watched.tried[ended.answer["candidate"]], *watched.line(task.goal)))
+    return () if ended.answer or ended.how == "refused" else watched.line(task.goal)
 
 
 def _explanation(ended: Ended) -> str:

@@ -80,6 +80,14 @@ def test_the_few_that_suit_best_are_measured_and_the_best_is_tuned(tmp_path: Pat
     ]
 
 
+def test_runners_up_are_something_else_than_the_best_and_were_better_too(tmp_path: Path) -> None:
+    found = draft(tmp_path, Lab())
+    (runner_up,) = found.runners_up
+    assert (runner_up.policy, runner_up.parameters) == ("interactive", {})
+    assert found.line == (found.candidate, runner_up)
+    assert draft(tmp_path / "alone", Lab(), asked=task("interactive"), candidates=1).runners_up == ()
+
+
 def test_the_same_seed_and_the_same_measurements_give_the_same_draft(tmp_path: Path) -> None:
     first, again = Lab(), Lab()
     assert draft(tmp_path / "1", first).candidate == draft(tmp_path / "2", again).candidate

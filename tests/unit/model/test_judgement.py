@@ -89,6 +89,32 @@ def test_only_what_is_better_for_sure_is_proposed(
     assert judged.proposes == (not objections)
 
 
+@pytest.mark.parametrize(
+    ("one_of", "objections"),
+    [
+        (2, []),
+        (
+            3,
+            [
+                f"{P99} on hackbench, -20.0 % against {against}: not shown to be better for one of 3 "
+                "candidates: p is 0.020, and 0.017 would do"
+                for against in (DEFAULT, INCUMBENT)
+            ],
+        ),
+    ],
+)
+def test_of_several_candidates_each_has_to_be_surer(one_of: int, objections: list[str]) -> None:
+    judged = judge(GOAL, [GOOD], one_of)
+    assert list(judged.objections) == objections
+    assert judged.finding is (UNSURE if objections else BETTER)
+
+
+def test_what_is_worse_is_an_objection_however_many_candidates_there_are() -> None:
+    held = compared((P99, DEFAULT, WORSE), workload="held", role="hold-out")
+    objections = judge(GOAL, [GOOD, held], 3).objections
+    assert objections[-1] == f"{P99} on held, -20.0 % against kernel-default: held out, and worse"
+
+
 def test_without_the_objectives_numbers_there_is_no_judgement() -> None:
     with pytest.raises(ValueError, match="did not measure"):
         judge(GOAL, [compared((RATE, DEFAULT, BETTER))])
