@@ -212,7 +212,10 @@ class _Tools:
     def _benchmark(self, given: Mapping[str, Any]) -> Answer:
         candidate = self._find(given)
         evidence = self.measured[candidate.id] = self.bench.benchmark(candidate, int(given["repeats"]))
-        return evidence_answer(candidate.id, evidence)
+        known = {each.metric for each in evidence.measured}
+        unmeasured = [each.metric for each in self.task.goal.guardrails if each.metric not in known]
+        answer = evidence_answer(candidate.id, evidence)
+        return answer | ({"guardrails_not_measured": unmeasured} if unmeasured else {})
 
     def _finish(self, given: Mapping[str, Any]) -> Answer:
         candidate = self._find(given)

@@ -65,6 +65,7 @@ class Briefing:
         gates: of the proposed object; of more variants where there are.
         in_line: how many candidates stood in line for the final comparison.
         rejected: those that were compared before this one.
+        unmeasured: metrics of guardrails that nothing measured.
     """
 
     reasons: str = ""
@@ -84,6 +85,7 @@ class Briefing:
     gates: tuple[GateReport, ...] = ()
     in_line: int = 1
     rejected: tuple[Rejected, ...] = ()
+    unmeasured: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,7 @@ def briefing_of(
         gates=drafted.gates,
         in_line=drafted.in_line,
         rejected=drafted.rejected,
+        unmeasured=drafted.unmeasured,
     )
 
 

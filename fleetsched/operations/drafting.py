@@ -89,6 +89,12 @@ class Drafted:
         return self.shown.compared if self.shown else ()
 
     @property
+    def unmeasured(self) -> tuple[str, ...]:
+        """Metrics of guardrails that nothing measured."""
+        judged = self.shown.judgement if self.shown else None
+        return judged.unmeasured if judged else ()
+
+    @property
     def gates(self) -> tuple[GateReport, ...]:
         """What they said of it, before that."""
         return self.shown.gates if self.shown else ()

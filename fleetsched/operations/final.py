@@ -18,7 +18,7 @@ from fleetsched.model.evaluation import workloads_for
 from fleetsched.model.fleet import Fleet
 from fleetsched.model.gate import GateReport, GateVerdict
 from fleetsched.model.goal import WorkloadGoal
-from fleetsched.model.judgement import Compared, Judgement, Rejected, Role, judge
+from fleetsched.model.judgement import Compared, Judgement, Rejected, Role, judge, objections
 from fleetsched.model.lesson import Lesson, one_line
 from fleetsched.operations.workshop import Run, Workshop
 
@@ -118,7 +118,7 @@ class Final:
             file = f"final-{workload}.json" if not place else f"final-{place + 1}-{workload}.json"
             (self.run.folder / file).write_text(evidence_text(evidence), encoding="utf-8")
             # What is rejected already need not be seen on the hold-out, while another stands in line.
-            if place + 1 < of and not judge(goal, made.compared, of).proposes:
+            if place + 1 < of and objections(goal, made.compared, of):
                 break
         judgement = judge(goal, made.compared, of)
         why = "; ".join(judgement.objections[:1]) or judgement.summary

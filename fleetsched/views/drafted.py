@@ -65,6 +65,14 @@ def _comparison(account: Account) -> Iterator[str]:
         yield labelled("unmeasured", f"{', '.join(first.unmeasured)}: nothing here is about them")
     for compared in account.compared:
         yield from _workload(compared)
+    judged = account.judgement
+    for metric in judged.unmeasured if judged is not None else ():
+        yield ""
+        yield fill(
+            f"Not measured: {metric}, a guardrail. No workload of the goal gives a number for it, so nothing "
+            "here says whether it is kept.",
+            "  ",
+        )
     yield ""
     yield from _verdict(account)
     yield from _line_up(account)

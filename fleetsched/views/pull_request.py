@@ -34,9 +34,9 @@ def body_markdown(
         sections = chain(
             _change(goal, policy, title, briefing),
             _reasons(briefing.reasons or why, briefing, words),
-            measured_markdown(briefing.evidence, briefing.held_out, rows),
+            measured_markdown(briefing.evidence, briefing.held_out, rows, briefing.unmeasured),
             _line_up(briefing),
-            loses_markdown(briefing.evidence, rows),
+            loses_markdown(briefing.evidence, rows, briefing.unmeasured),
             gates_markdown(briefing.gates, rows),
             _provenance(fingerprint, briefing),
             _next(goal, policy),

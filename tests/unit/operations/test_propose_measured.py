@@ -247,6 +247,26 @@ def test_without_time_for_as_much_again_the_next_best_is_not_compared(fleet: Fle
     assert "compared: 1. There was no time for more." in " ".join(said.split())
 
 
+GUARDED = "  guardrails: [{metric: cpu_some_avg10, maxRegression: 5%%%s}]\n"
+
+
+def test_a_guardrail_that_nothing_measures_is_refused_before_anything_is_measured(
+    fleet: Fleet, shop: Shop
+) -> None:
+    fleet.commit((FINAL, FINAL + GUARDED % ""))
+    said = fleet.run("propose", "--offline", code=ExitCode.ERROR)
+    assert "none of its workloads measures the guardrail cpu_some_avg10" in said
+    assert "write `unmeasured: accept` beside it" in said
+    assert (shop.tasks, shop.seeds) == ([], [])
+
+
+def test_a_goal_that_accepts_it_gets_a_proposal_that_says_not_measured(fleet: Fleet, shop: Shop) -> None:
+    fleet.commit((FINAL, FINAL + GUARDED % ", unmeasured: accept"))
+    fleet.run("propose", "--offline")
+    shown = " ".join(fleet.run("review", "show", "lab-fairness").split())
+    assert "Not measured: cpu_some_avg10, a guardrail. No workload of the goal gives a number for it" in shown
+
+
 def test_who_is_ejected_in_the_final_comparison_is_not_proposed(fleet: Fleet, shop: Shop) -> None:
     shop.eject = True
     said = fleet.run("propose", "--offline", code=ExitCode.CHANGES)

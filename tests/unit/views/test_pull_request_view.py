@@ -87,6 +87,7 @@ def generated() -> Briefing:
         wall_s=600,
         candidates=3,
         evidence=(evidence([metric("wakeup_latency_p99_us", 400, 1600)], environment=host),),
+        unmeasured=("cpu_some_avg10",),
         in_line=3,
         rejected=(
             Rejected("interactive (slice_us 700)", "wakeup_latency_p99_us on @root: held out, and worse"),
