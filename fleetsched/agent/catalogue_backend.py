@@ -15,8 +15,10 @@ from fleetsched.agent.interface import Backend, BudgetSpentError, Draft, Task, W
 from fleetsched.agent.learning import name_of
 from fleetsched.agent.search import Search
 from fleetsched.agent.trying import Trying
+from fleetsched.errors import LabError
 from fleetsched.model.evidence import Scalar
 from fleetsched.model.goal import KERNEL_DEFAULT
+from fleetsched.model.lesson import one_line
 from fleetsched.model.policy import Policy
 
 BACKEND = "catalogue"
@@ -41,11 +43,15 @@ class CatalogueBackend(Backend):
     def draft(self, task: Task, bench: Workbench, say: Callable[[str], None]) -> Draft:
         """See `Backend`."""
         trying, ended = Trying(task, bench, self._day), "finished"
+        fault: LabError | None = None
         try:
             self._work(trying, say)
         except BudgetSpentError as error:
             ended = error.what
             trying.lines.append(f"The search ended early: {error.message}.")
+        except LabError as error:
+            ended, fault = "lab", error
+            trying.lines.append(f"The search ended early: {one_line(error.message)}.")
         line = trying.line
         trying.lines.append(_conclusion(trying))
         return Draft(
@@ -58,6 +64,7 @@ class CatalogueBackend(Backend):
             evidence=tuple(trying.evidence),
             lessons=tuple(trying.lessons),
             runners_up=line[1:],
+            error=fault,
         )
 
     def _work(self, trying: Trying, say: Callable[[str], None]) -> None:

@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
-from fleetsched.agent.interface import Candidate, Task, Workbench
+from fleetsched.agent.faults import could_not_run
+from fleetsched.agent.interface import Candidate, LabLostError, Task, Workbench
 from fleetsched.agent.learning import is_its_fault, lesson_of, name_of
 from fleetsched.agent.line import in_line
 from fleetsched.agent.scoring import Score, score
-from fleetsched.errors import HelperError, WorkloadError
+from fleetsched.errors import BuildError, HelperError, LabError, WorkloadError
 from fleetsched.model.evidence import Evidence, Scalar
 from fleetsched.model.gate import Gate, GateReport, GateVerdict
 from fleetsched.model.lesson import Lesson, one_line
+
+_T = TypeVar("_T")
 
 REPEATS = 3
 """Runs of each arm in an experiment of the search, beside the warm-up."""
@@ -60,7 +64,11 @@ class Trying:
             BudgetSpentError: a budget is used up.
             LabError: there is no machine to measure on.
         """
-        candidate = self.bench.choose(policy, "default", parameters)
+        try:
+            candidate = self.bench.choose(policy, "default", parameters)
+        except BuildError as error:
+            self.lines.append(f"{policy}: {one_line(error.message)}")
+            return None
         if candidate.id in self.tried:
             return self.scores.get(candidate.id)
         self.tried[candidate.id] = candidate
@@ -68,7 +76,7 @@ class Trying:
         if before is not None:
             self.lines.append(f"{name_of(candidate)}: left out, it failed before: {one_line(before.why)}")
             return None
-        report = self.bench.check(candidate, Gate.STRESS)
+        report = self._once_more(lambda: self._check(candidate))
         if report.verdict is not GateVerdict.PASSED:
             self._note(candidate, report.digest, _why(report), blame=report.stopped_by is not None)
             return None
@@ -76,11 +84,11 @@ class Trying:
 
     def _measure(self, candidate: Candidate, digest: str) -> Score | None:
         try:
-            evidence = self.bench.benchmark(candidate, REPEATS)
+            evidence = self._once_more(lambda: self.bench.benchmark(candidate, REPEATS))
         except HelperError as error:
             self._note(candidate, digest, error.message, blame=is_its_fault(error))
             return None
-        except WorkloadError as error:
+        except (WorkloadError, BuildError) as error:
             self._note(candidate, digest, error.message, blame=False)
             return None
         self.evidence.append(evidence)
@@ -90,6 +98,22 @@ class Trying:
             f"{name_of(candidate)}: {found.change * 100:+.1f} % against the better of what there is{broken}"
         )
         return found
+
+    def _check(self, candidate: Candidate) -> GateReport:
+        report = self.bench.check(candidate, Gate.STRESS)
+        if why := could_not_run(report):
+            raise LabError(why)
+        return report
+
+    def _once_more(self, work: Callable[[], _T]) -> _T:
+        """Do work of the lab, and again when it failed: a machine may die. A lab that is lost is lost."""
+        try:
+            return work()
+        except LabLostError:
+            raise
+        except LabError as error:
+            self.lines.append(f"The lab failed, and is tried once more: {one_line(error.message)}")
+            return work()
 
     def _failed_before(self, candidate: Candidate) -> Lesson | None:
         """The lesson that exactly this object, with these parameters, failed on this kernel."""
@@ -111,8 +135,7 @@ class Trying:
 
 def _why(report: GateReport) -> str:
     stopped = report.stopped_by
-    if stopped is not None:
-        finding = stopped.findings[0].message if stopped.findings else "it failed"
-        return f"gate {stopped.gate}: {finding}"
-    errors = [result for result in report.results if result.verdict is GateVerdict.ERROR]
-    return f"gate {errors[0].gate} could not run: {errors[0].log}" if errors else "the gates did not run"
+    if stopped is None:
+        return "the gates did not run"
+    finding = stopped.findings[0].message if stopped.findings else "it failed"
+    return f"gate {stopped.gate}: {finding}"

@@ -6,7 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from fleetsched.agent.faults import lab_error
 from fleetsched.agent.interface import Candidate, Draft, Task
+from fleetsched.errors import FleetschedError, LabError
 from fleetsched.fleetrepo.lessons import lessons_text
 from fleetsched.model.account import Account
 from fleetsched.model.evidence import Evidence
@@ -29,6 +31,7 @@ class Drafted:
         nothing: why none was, in a line; empty when one was.
         lessons: what was learnt in this run.
         seconds: that all of it took.
+        unkept: why its lessons could not be written.
     """
 
     task: Task
@@ -39,11 +42,20 @@ class Drafted:
     nothing: str = ""
     lessons: tuple[Lesson, ...] = ()
     seconds: float = 0.0
+    unkept: LabError | None = None
 
     @property
     def candidate(self) -> Candidate | None:
         """What is to be proposed; None = nothing."""
         return self.attempts[-1].candidate if self.attempts and self.attempts[-1].passed else None
+
+    @property
+    def error(self) -> FleetschedError | None:
+        """What a person has to look at where nothing is proposed; None = nothing is worth proposing."""
+        if self.candidate is not None:
+            return None
+        broken = [each.error for each in self.attempts if each.error is not None]
+        return next(iter(broken), None) or (None if self.attempts else self.draft.error) or self.unkept
 
     @property
     def shown(self) -> Attempt | None:
@@ -122,7 +134,8 @@ def draft_for(task: Task, fleet: Fleet, shop: Workshop) -> Drafted:
     draft = shop.draft(fleet.workloads, run, task)
     made = Drafted(task, draft, run.folder, lessons=draft.lessons)
     if draft.candidate is None:
-        made = replace(made, nothing="there is no draft to compare")
+        lost = f"; the search ended early: {draft.error.message}" if draft.error else ""
+        made = replace(made, nothing=f"there is no draft to compare{lost}")
     elif _is_incumbent(task, draft.candidate):
         made = replace(made, nothing="the draft is what the goal has already")
     else:
@@ -131,7 +144,10 @@ def draft_for(task: Task, fleet: Fleet, shop: Workshop) -> Drafted:
         lessons = (*made.lessons, *(lesson for each in attempts for lesson in each.lessons))
         made = replace(made, in_line=len(line), attempts=attempts, lessons=lessons)
     made = replace(made, seconds=shop.clock() - began_s)
-    (run.folder / "lessons.yaml").write_text(lessons_text((), made.lessons), encoding="utf-8")
+    try:
+        (run.folder / "lessons.yaml").write_text(lessons_text((), made.lessons), encoding="utf-8")
+    except OSError as error:
+        made = replace(made, unkept=lab_error(error))
     return made
 
 

@@ -10,9 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from fleetsched.agent.faults import could_not_run, lab_error
 from fleetsched.agent.interface import Candidate, Task
 from fleetsched.agent.learning import is_its_fault, lesson_of, name_of
-from fleetsched.errors import HelperError
+from fleetsched.errors import (
+    BuildError,
+    FleetschedError,
+    HelperError,
+    LabError,
+    UnreachableError,
+    WorkloadError,
+)
 from fleetsched.fleetrepo.evidence import evidence_text
 from fleetsched.model.evaluation import workloads_for
 from fleetsched.model.fleet import Fleet
@@ -29,6 +37,10 @@ MOST_IN_LINE = 3
 """Candidates: each more makes it harder for all of them, and takes as long as the first."""
 
 
+_BROKEN = (LabError, WorkloadError, BuildError, UnreachableError, OSError)
+"""What ends a comparison and is not the candidate's fault."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One candidate in the final comparison.
@@ -38,6 +50,7 @@ class Attempt:
         compared: workload by workload; not all of them where one was enough to reject it.
         judgement: None when there was nothing to judge; `ended` says why.
         ended: why the comparison was not made or not finished, in a line; empty when it was.
+        error: what a person has to look at: the lab, the workload, a policy that does not compile.
         lessons: what was learnt of it.
     """
 
@@ -47,6 +60,7 @@ class Attempt:
     judgement: Judgement | None = None
     ended: str = ""
     lessons: tuple[Lesson, ...] = ()
+    error: FleetschedError | None = None
 
     @property
     def passed(self) -> bool:
@@ -75,7 +89,7 @@ class Final:
     began_s: float
 
     def attempts(self, line: Sequence[Candidate]) -> Iterator[Attempt]:
-        """Compare candidates until one passes, or there is no time for another.
+        """Compare candidates until one passes, there is no time for another, or something is broken.
 
         Args:
             line: in the order in which they are tried; `MOST_IN_LINE` at most.
@@ -85,7 +99,7 @@ class Final:
             attempt = self._attempt(candidate, place, len(line))
             yield attempt
             took_s = self.shop.clock() - before_s
-            if attempt.passed or self._left_s() < took_s:
+            if attempt.passed or attempt.error is not None or self._left_s() < took_s:
                 return
 
     def _left_s(self) -> float:
@@ -95,8 +109,14 @@ class Final:
         """Whatever the backend says of its draft: it passes the gates, and then it is compared."""
         if of > 1:
             self.shop.say(f"candidate {place + 1} of {of} in line: {name_of(candidate)}")
-        report = self.shop.gates(self.fleet.workloads, self.task, candidate)
-        made = Attempt(candidate, (report,))
+        made = Attempt(candidate)
+        try:
+            report = self.shop.gates(self.fleet.workloads, self.task, candidate)
+        except _BROKEN as error:
+            return _broken(made, error)
+        made = replace(made, gates=(report,))
+        if why := could_not_run(report):
+            return _broken(made, LabError(why))
         if report.verdict is not GateVerdict.PASSED:
             return replace(made, ended=f"the gates did not let it pass: {report.verdict}")
         return self._compare(made, replace(candidate, digest=report.digest), place, of)
@@ -114,6 +134,8 @@ class Final:
                 made = replace(made, ended=f"{workload}: {one_line(error.message)}")
                 lesson = lesson_of(self.task, candidate, "failed", made.ended, self.run.day)
                 return replace(made, lessons=(lesson,)) if is_its_fault(error) else made
+            except _BROKEN as error:
+                return _broken(made, error, f"{workload}: ")
             made = replace(made, compared=(*made.compared, Compared(role, evidence)))
             file = f"final-{workload}.json" if not place else f"final-{place + 1}-{workload}.json"
             (self.run.folder / file).write_text(evidence_text(evidence), encoding="utf-8")
@@ -124,6 +146,12 @@ class Final:
         why = "; ".join(judgement.objections[:1]) or judgement.summary
         lesson = lesson_of(self.task, candidate, judgement.finding.value, why, self.run.day)
         return replace(made, judgement=judgement, lessons=(lesson,))
+
+
+def _broken(made: Attempt, error: FleetschedError | OSError, where: str = "") -> Attempt:
+    """What was compared so far stays; nothing is proposed by half a comparison."""
+    found = lab_error(error) if isinstance(error, UnreachableError | OSError) else error
+    return replace(made, ended=where + one_line(found.message), error=found)
 
 
 def _workloads(goal: WorkloadGoal, fleet: Fleet) -> Iterator[tuple[Role, str]]:

@@ -13,13 +13,23 @@ from fleetsched.agent.anthropic.purse import Purse
 from fleetsched.agent.anthropic.replay import Replay, Replayed
 from fleetsched.agent.anthropic.talk import Ended, Talk
 from fleetsched.agent.budget import Meter
+from fleetsched.agent.faults import lab_error
 from fleetsched.agent.foreign import paragraphs
-from fleetsched.agent.interface import Backend, BudgetSpentError, Candidate, Draft, Task, Workbench
+from fleetsched.agent.interface import (
+    Backend,
+    BudgetSpentError,
+    Candidate,
+    Draft,
+    LabLostError,
+    Task,
+    Workbench,
+)
 from fleetsched.agent.line import in_line
 from fleetsched.agent.prices import prices_of
 from fleetsched.agent.tools import toolbox
 from fleetsched.agent.transcript import Record, Transcript
 from fleetsched.agent.watched import Watched
+from fleetsched.errors import LabError
 from fleetsched.model.controller import AgentAccess
 
 BACKEND = "anthropic"
@@ -41,7 +51,7 @@ class AnthropicBackend(Backend):
         self._meter, self._day = meter, day
 
     def draft(self, task: Task, bench: Workbench, say: Callable[[str], None]) -> Draft:
-        """Talk with the model until it ends or a budget is used up; see `Backend`.
+        """Talk with the model until it ends, a budget is used up, or the lab is lost; see `Backend`.
 
         Raises:
             InputError: there is no key, or the model's price is unknown.
@@ -75,11 +85,17 @@ class AnthropicBackend(Backend):
         purse: Purse,
     ) -> Draft:
         watched = Watched(bench)
+        fault: LabError | None = None
         talk = Talk(model, toolbox(watched, task), purse, record, say)
         try:
             ended = talk.run(system_prompt(), first_message(task, self._access.budget))
         except BudgetSpentError as error:
             ended = Ended(error.what, text=error.message)
+        except LabLostError as error:
+            ended, fault = Ended("lab", text=error.message), error
+        except OSError as error:  # a talk that cannot be recorded cannot be reviewed: nothing is drafted
+            fault = lab_error(error)
+            ended = Ended("lab", {"reason": fault.message})
         except ModelError as error:
             if not watched.tried:
                 raise
@@ -97,6 +113,7 @@ class AnthropicBackend(Backend):
             evidence=tuple(watched.evidence.values()),
             lessons=watched.lessons(task, self._day),
             runners_up=line[1:],
+            error=fault,
         )
 
 

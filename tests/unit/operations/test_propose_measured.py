@@ -12,14 +12,15 @@ from pathlib import Path
 import pytest
 
 from fleetsched.agent.catalogue_backend import CatalogueBackend
-from fleetsched.agent.interface import Candidate, Draft, Task
-from fleetsched.errors import ExitCode, HelperError, InputError
+from fleetsched.agent.interface import Candidate, Draft, LabLostError, Task
+from fleetsched.errors import BuildError, ExitCode, HelperError, InputError, LabError, WorkloadError
 from fleetsched.fleetrepo.lessons import read_lessons
 from fleetsched.fleetrepo.load import load_fleet, load_lock
 from fleetsched.model.controller import AgentAccess
 from fleetsched.model.evidence import CANDIDATE, INCUMBENT, KERNEL_DEFAULT_ARM, Arm, Evidence
 from fleetsched.model.gate import Finding, Gate, GateReport
 from fleetsched.model.goal import PolicyBinding
+from fleetsched.model.lesson import Lesson
 from fleetsched.model.lock import PolicyLock
 from fleetsched.model.suitability import rank
 from fleetsched.operations.asking import Known, task_for
@@ -51,6 +52,7 @@ class Shop:
         seeds: of final comparisons.
         choose: instead of the catalogue backend's draft.
         eject: in the final comparison.
+        broken: by workload, what the final comparison on it ends with.
         seconds: that each experiment of it takes.
     """
 
@@ -61,6 +63,7 @@ class Shop:
     seeds: list[int] = field(default_factory=list)
     choose: Callable[[Draft, Task], Draft] = lambda draft, task: draft
     eject: bool = False
+    broken: dict[str, Exception] = field(default_factory=dict)
     seconds: float = 0.0
     now_s: float = 0.0
 
@@ -94,6 +97,8 @@ class Shop:
     ) -> Evidence:
         if self.eject:
             raise HelperError("candidate interactive: runnable task stall (in block 3)", code="ejected")
+        if task.workload in self.broken:
+            raise self.broken[task.workload]
         self.seeds.append(seed)
         self.now_s += self.seconds
         ours = self.finals.get(f"{candidate.policy} {task.workload}", self.finals.get(task.workload, 400.0))
@@ -245,6 +250,51 @@ def test_without_time_for_as_much_again_the_next_best_is_not_compared(fleet: Fle
     said = fleet.run("propose", "--offline", code=ExitCode.CHANGES)
     assert shop.seeds == [FINAL_SEED, FINAL_SEED]
     assert "compared: 1. There was no time for more." in " ".join(said.split())
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            LabError("the machine is lost", remedy="look at it"),
+            "fleetsched: the machine is lost\n  look at it\n",
+        ),
+        (OSError(28, "No space left on device"), "fleetsched: No space left on device\n"),
+        (WorkloadError("workload pgbench: it failed"), "fleetsched: workload pgbench: it failed\n"),
+        (BuildError("fair does not compile"), "fleetsched: fair does not compile\n"),
+    ],
+)
+def test_a_final_comparison_that_breaks_off_is_an_error_and_loses_neither_numbers_nor_lessons(
+    fleet: Fleet, shop: Shop, error: Exception, said: str
+) -> None:
+    shop.candidates, shop.broken = 2, {"message-wakeups": error}
+    text = fleet.run("propose", "--offline", code=ExitCode.ERROR)
+    assert said in text
+    assert "The comparison broke off: message-wakeups: " in text
+    assert shop.seeds == [FINAL_SEED]
+    (run,) = shop.runs.iterdir()
+    assert sorted(file.name for file in run.iterdir() if file.name.startswith(("final", "lessons"))) == [
+        "final-interactive-under-hogs.json",
+        "lessons.yaml",
+    ]
+
+
+def test_a_lab_that_is_lost_before_there_is_a_draft_is_an_error(fleet: Fleet, shop: Shop) -> None:
+    lesson = Lesson("message-wakeups", "6.18", "deadline", "failed", "gate stress: stalls", "2026-01-02")
+    lost = LabLostError("the lab failed 2 times in a row: no QEMU", remedy="install it")
+    shop.choose = lambda draft, task: replace(
+        draft, candidate=None, runners_up=(), ended="lab", error=lost, lessons=(lesson,)
+    )
+    text = fleet.run("propose", "--offline", code=ExitCode.ERROR)
+    assert "until the lab failed." in text.replace("\n ", "")
+    assert "fleetsched: the lab failed 2 times in a row: no QEMU\n  install it\n" in text
+    (run,) = shop.runs.iterdir()
+    assert "gate stress: stalls" in (run / "lessons.yaml").read_text()
+
+
+def test_a_lab_that_is_lost_late_ends_with_the_best_so_far(fleet: Fleet, shop: Shop) -> None:
+    shop.choose = lambda draft, task: replace(draft, ended="lab", error=LabLostError("gone"))
+    assert "opened" in fleet.run("propose", "--offline")
 
 
 GUARDED = "  guardrails: [{metric: cpu_some_avg10, maxRegression: 5%%%s}]\n"
