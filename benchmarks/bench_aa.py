@@ -18,9 +18,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleetsched.bench.statistics import ALPHA, compare, precise_enough
+from fleetsched.bench.statistics import compare, precise_enough
 from fleetsched.fleetrepo.evidence import read_evidence
-from fleetsched.model.evidence import CANDIDATE, KERNEL_DEFAULT_ARM, Evidence, Finding, Measured
+from fleetsched.model.evidence import ALPHA, CANDIDATE, KERNEL_DEFAULT_ARM, Evidence, Finding, Measured
 
 RECORDED = Path(__file__).resolve().parent.parent / "tests" / "data" / "aa"
 DRAWS = 2000

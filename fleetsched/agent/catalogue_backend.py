@@ -12,10 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 
 from fleetsched.agent.budget import Meter
 from fleetsched.agent.interface import Backend, BudgetSpentError, Draft, Task, Workbench
+from fleetsched.agent.learning import name_of
 from fleetsched.agent.search import Search
-from fleetsched.agent.trying import Trying, name_of
+from fleetsched.agent.trying import Trying
+from fleetsched.errors import LabError
 from fleetsched.model.evidence import Scalar
 from fleetsched.model.goal import KERNEL_DEFAULT
+from fleetsched.model.lesson import one_line
 from fleetsched.model.policy import Policy
 
 BACKEND = "catalogue"
@@ -40,22 +43,28 @@ class CatalogueBackend(Backend):
     def draft(self, task: Task, bench: Workbench, say: Callable[[str], None]) -> Draft:
         """See `Backend`."""
         trying, ended = Trying(task, bench, self._day), "finished"
+        fault: LabError | None = None
         try:
             self._work(trying, say)
         except BudgetSpentError as error:
             ended = error.what
             trying.lines.append(f"The search ended early: {error.message}.")
-        best = trying.best
+        except LabError as error:
+            ended, fault = "lab", error
+            trying.lines.append(f"The search ended early: {one_line(error.message)}.")
+        line = trying.line
         trying.lines.append(_conclusion(trying))
         return Draft(
             backend=BACKEND,
-            candidate=best[0] if best is not None and best[1].is_better else None,
+            candidate=line[0] if line else None,
             explanation="\n".join(trying.lines),
             ended=ended,
             spent=self._meter.spent(),
             tried=tuple(trying.tried.values()),
             evidence=tuple(trying.evidence),
             lessons=tuple(trying.lessons),
+            runners_up=line[1:],
+            error=fault,
         )
 
     def _work(self, trying: Trying, say: Callable[[str], None]) -> None:

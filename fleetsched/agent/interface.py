@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
-from fleetsched.errors import FleetschedError
+from fleetsched.errors import FleetschedError, LabError
 from fleetsched.model.evidence import Evidence, Scalar
 from fleetsched.model.gate import Gate, GateReport
 from fleetsched.model.goal import WorkloadGoal
@@ -30,6 +30,10 @@ class BudgetSpentError(FleetschedError):
     def __init__(self, message: str, *, what: str, remedy: str = "") -> None:
         super().__init__(message, remedy=remedy)
         self.what = what
+
+
+class LabLostError(LabError):
+    """The lab fails again and again: nothing more can be known in this run; what is there so far counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +98,14 @@ class Draft:
     Attributes:
         backend: `catalogue` or `anthropic`.
         candidate: the one to propose; None = keep what there is.
+        runners_up: that were better in the search, too, and differ from it, the best first: each is compared
+            if those before it lose.
         model: of language; `transcript` is the SHA-256 of its record.
         explanation: for the reviewer, in plain text; of a language model, so it is foreign text.
         tried: every candidate, in order.
         evidence: of the search; the final comparison is not among it.
-        ended: `finished`, `gave-up`, `refused`, or the budget that was used up, by its name.
+        ended: `finished`, `gave-up`, `refused`, `lab` (it failed: `error` says how), or the budget that was
+            used up, by its name.
     """
 
     backend: str
@@ -111,6 +118,13 @@ class Draft:
     tried: tuple[Candidate, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     lessons: tuple[Lesson, ...] = ()
+    runners_up: tuple[Candidate, ...] = ()
+    error: LabError | None = None
+
+    @property
+    def line(self) -> tuple[Candidate, ...]:
+        """What is to be compared, in order, until one passes."""
+        return (self.candidate, *self.runners_up) if self.candidate is not None else ()
 
 
 class Workbench(Protocol):
@@ -133,6 +147,7 @@ class Workbench(Protocol):
 
         Raises:
             InputError: no such policy, variant or parameter, or a value out of its range.
+            BuildError: it does not compile.
             BudgetSpentError: no more candidates.
         """
         ...
@@ -147,7 +162,11 @@ class Workbench(Protocol):
         ...
 
     def check(self, candidate: Candidate, until: Gate) -> GateReport:
-        """Send a candidate through the gates, up to this one."""
+        """Send a candidate through the gates, up to this one.
+
+        Raises:
+            LabError: the lab could not; LabLostError: again and again.
+        """
         ...
 
     def benchmark(self, candidate: Candidate, repeats: int) -> Evidence:
@@ -155,7 +174,8 @@ class Workbench(Protocol):
 
         Raises:
             InputError: it has not passed the gates up to stress.
-            WorkloadError, LabError, HelperError: it cannot be measured; the message says why.
+            WorkloadError, BuildError, LabError, HelperError: it cannot be measured; the message says why.
+            LabLostError: the lab fails again and again.
         """
         ...
 
@@ -165,7 +185,7 @@ class Backend(ABC):
 
     @abstractmethod
     def draft(self, task: Task, bench: Workbench, say: Callable[[str], None]) -> Draft:
-        """Work until there is a draft or a budget is used up.
+        """Work until there is a draft; a budget that is used up, or a lost lab, end it with the best so far.
 
         Raises:
             FleetschedError: it could not work at all: no key, no network.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was tried, as the lesson that the next run reads."""
+"""What was tried, as the lesson that the next run reads, and in words."""
 
 from __future__ import annotations
 
@@ -33,6 +33,12 @@ def lesson_of(task: Task, candidate: Candidate, outcome: Outcome, why: str, day:
         parameters=candidate.parameters,
         digest=candidate.digest[:12],
     )
+
+
+def name_of(candidate: Candidate) -> str:
+    """A candidate in words: its policy, with what is set."""
+    said = ", ".join(f"{name} {str(value).lower()}" for name, value in candidate.parameters.items())
+    return f"{candidate.policy} ({said or 'its defaults'})"
 
 
 def is_its_fault(error: HelperError) -> bool:

@@ -22,7 +22,15 @@ from fleetsched.agent.answers import (
     report_answer,
     tame,
 )
-from fleetsched.agent.interface import BudgetSpentError, Candidate, Task, Tool, Toolbox, Workbench
+from fleetsched.agent.interface import (
+    BudgetSpentError,
+    Candidate,
+    LabLostError,
+    Task,
+    Tool,
+    Toolbox,
+    Workbench,
+)
 from fleetsched.agent.reading import make_tool, object_schema, reading_tools
 from fleetsched.errors import FleetschedError, InputError
 from fleetsched.model.evidence import Evidence
@@ -68,7 +76,8 @@ def call_tool(tools: Toolbox, name: str, arguments: Any) -> Answer:
         arguments: as the model gave them.
 
     Returns:
-        Texts in it are printable, redacted and bounded. A budget that is used up is named in `budget`.
+        Texts in it are printable, redacted and bounded. A budget that is used up is named in `budget`; `lab`
+        is `lost` when it fails again and again.
     """
     tool = next((each for each in tools if each.name == name), None)
     try:
@@ -82,6 +91,8 @@ def call_tool(tools: Toolbox, name: str, arguments: Any) -> Answer:
         return tame(tool.run(arguments))
     except BudgetSpentError as error:
         return tame({**error_answer(error), "budget": error.what})
+    except LabLostError as error:
+        return tame({**error_answer(error), "lab": "lost"})
     except FleetschedError as error:
         return tame(error_answer(error))
     except OSError as error:
@@ -212,7 +223,10 @@ class _Tools:
     def _benchmark(self, given: Mapping[str, Any]) -> Answer:
         candidate = self._find(given)
         evidence = self.measured[candidate.id] = self.bench.benchmark(candidate, int(given["repeats"]))
-        return evidence_answer(candidate.id, evidence)
+        known = {each.metric for each in evidence.measured}
+        unmeasured = [each.metric for each in self.task.goal.guardrails if each.metric not in known]
+        answer = evidence_answer(candidate.id, evidence)
+        return answer | ({"guardrails_not_measured": unmeasured} if unmeasured else {})
 
     def _finish(self, given: Mapping[str, Any]) -> Answer:
         candidate = self._find(given)

@@ -7,6 +7,7 @@ are redacted before they get here and once more when they are written; the API's
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -49,11 +50,15 @@ class Transcript:
         self._digest = hashlib.sha256()
 
     def write(self, kind: str, **fields: Any) -> None:
-        """Append one record; it is in the file when this returns."""
+        """Append one record; it is in the file when this returns.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         line = json.dumps(redact_values({"kind": kind, **fields})) + "\n"
-        self._digest.update(line.encode())
         self._stream.write(line)
         self._stream.flush()
+        self._digest.update(line.encode())
 
     @property
     def digest(self) -> str:
@@ -66,7 +71,8 @@ class Transcript:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stream.close()
+        with contextlib.suppress(OSError):  # what could not be written was said when it was
+            self._stream.close()
 
 
 def replies(file: Path) -> Iterator[dict[str, Any]]:

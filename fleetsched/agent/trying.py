@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
-from fleetsched.agent.interface import Candidate, Task, Workbench
-from fleetsched.agent.learning import is_its_fault, lesson_of
+from fleetsched.agent.faults import could_not_run
+from fleetsched.agent.interface import Candidate, LabLostError, Task, Workbench
+from fleetsched.agent.learning import is_its_fault, lesson_of, name_of
+from fleetsched.agent.line import in_line
 from fleetsched.agent.scoring import Score, score
-from fleetsched.errors import HelperError, WorkloadError
+from fleetsched.errors import BuildError, HelperError, LabError, WorkloadError
 from fleetsched.model.evidence import Evidence, Scalar
 from fleetsched.model.gate import Gate, GateReport, GateVerdict
 from fleetsched.model.lesson import Lesson, one_line
+
+_T = TypeVar("_T")
 
 REPEATS = 3
 """Runs of each arm in an experiment of the search, beside the warm-up."""
@@ -46,6 +51,12 @@ class Trying:
         name = min(self.scores, key=lambda each: self.scores[each].loss)
         return self.tried[name], self.scores[name]
 
+    @property
+    def line(self) -> tuple[Candidate, ...]:
+        """What was better than what there is, the best first, as far as it differs."""
+        better = [name for name, found in self.scores.items() if found.is_better]
+        return in_line(self.tried[name] for name in sorted(better, key=lambda each: self.scores[each].loss))
+
     def go(self, policy: str, parameters: Mapping[str, Scalar]) -> Score | None:
         """Try a policy with parameters, unless exactly that was tried before; None = it failed.
 
@@ -53,7 +64,11 @@ class Trying:
             BudgetSpentError: a budget is used up.
             LabError: there is no machine to measure on.
         """
-        candidate = self.bench.choose(policy, "default", parameters)
+        try:
+            candidate = self.bench.choose(policy, "default", parameters)
+        except BuildError as error:
+            self.lines.append(f"{policy}: {one_line(error.message)}")
+            return None
         if candidate.id in self.tried:
             return self.scores.get(candidate.id)
         self.tried[candidate.id] = candidate
@@ -61,7 +76,7 @@ class Trying:
         if before is not None:
             self.lines.append(f"{name_of(candidate)}: left out, it failed before: {one_line(before.why)}")
             return None
-        report = self.bench.check(candidate, Gate.STRESS)
+        report = self._once_more(lambda: self._check(candidate))
         if report.verdict is not GateVerdict.PASSED:
             self._note(candidate, report.digest, _why(report), blame=report.stopped_by is not None)
             return None
@@ -69,11 +84,11 @@ class Trying:
 
     def _measure(self, candidate: Candidate, digest: str) -> Score | None:
         try:
-            evidence = self.bench.benchmark(candidate, REPEATS)
+            evidence = self._once_more(lambda: self.bench.benchmark(candidate, REPEATS))
         except HelperError as error:
             self._note(candidate, digest, error.message, blame=is_its_fault(error))
             return None
-        except WorkloadError as error:
+        except (WorkloadError, BuildError) as error:
             self._note(candidate, digest, error.message, blame=False)
             return None
         self.evidence.append(evidence)
@@ -83,6 +98,22 @@ class Trying:
             f"{name_of(candidate)}: {found.change * 100:+.1f} % against the better of what there is{broken}"
         )
         return found
+
+    def _check(self, candidate: Candidate) -> GateReport:
+        report = self.bench.check(candidate, Gate.STRESS)
+        if why := could_not_run(report):
+            raise LabError(why)
+        return report
+
+    def _once_more(self, work: Callable[[], _T]) -> _T:
+        """Do work of the lab, and again when it failed: a machine may die. A lab that is lost is lost."""
+        try:
+            return work()
+        except LabLostError:
+            raise
+        except LabError as error:
+            self.lines.append(f"The lab failed, and is tried once more: {one_line(error.message)}")
+            return work()
 
     def _failed_before(self, candidate: Candidate) -> Lesson | None:
         """The lesson that exactly this object, with these parameters, failed on this kernel."""
@@ -102,16 +133,9 @@ class Trying:
         self.lessons.append(lesson_of(self.task, judged, "failed", why, self.day))
 
 
-def name_of(candidate: Candidate) -> str:
-    """A candidate in words: its policy, with what is set."""
-    said = ", ".join(f"{name} {str(value).lower()}" for name, value in candidate.parameters.items())
-    return f"{candidate.policy} ({said or 'its defaults'})"
-
-
 def _why(report: GateReport) -> str:
     stopped = report.stopped_by
-    if stopped is not None:
-        finding = stopped.findings[0].message if stopped.findings else "it failed"
-        return f"gate {stopped.gate}: {finding}"
-    errors = [result for result in report.results if result.verdict is GateVerdict.ERROR]
-    return f"gate {errors[0].gate} could not run: {errors[0].log}" if errors else "the gates did not run"
+    if stopped is None:
+        return "the gates did not run"
+    finding = stopped.findings[0].message if stopped.findings else "it failed"
+    return f"gate {stopped.gate}: {finding}"

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from fleetsched.agent.interface import Candidate, Task, Workbench
 from fleetsched.agent.learning import lesson_of
+from fleetsched.agent.line import in_line
 from fleetsched.model.evidence import INCUMBENT, KERNEL_DEFAULT_ARM, Evidence, Finding, Scalar
 from fleetsched.model.gate import Gate, GateReport
 from fleetsched.model.goal import WorkloadGoal
@@ -55,19 +56,20 @@ class Watched:
         evidence = self.evidence[candidate.id] = self._bench.benchmark(candidate, repeats)
         return evidence
 
-    def best(self, goal: WorkloadGoal) -> Candidate | None:
-        """The candidate that was measured better than everything it was compared with, by the widest margin.
+    def line(self, goal: WorkloadGoal) -> tuple[Candidate, ...]:
+        """What was measured better than everything it was compared with, the widest margin first.
 
-        None when there is none, or the goal has no objective.
+        Only candidates that differ (`in_line`); none when the goal has no objective.
         """
         if goal.objective is None:
-            return None
+            return ()
         better = {
             identity: effect
             for identity, evidence in self.evidence.items()
             if (effect := _effect(evidence, goal.objective.metric)) is not None
         }
-        return self.tried[max(better, key=lambda each: better[each])] if better else None
+        widest_first = sorted(better, key=lambda each: better[each], reverse=True)
+        return in_line(self.tried[each] for each in widest_first)
 
     def lessons(self, task: Task, day: str) -> tuple[Lesson, ...]:
         """What a gate stopped, and why. What was measured is judged by the final comparison, not here."""

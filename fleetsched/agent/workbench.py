@@ -17,8 +17,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fleetsched.agent.budget import Meter
+from fleetsched.agent.faults import Faults, could_not_run, lab_error
 from fleetsched.agent.generated import Author, check_name, described, source_bytes, write_folder
-from fleetsched.agent.interface import Candidate, Task
+from fleetsched.agent.interface import Candidate, LabLostError, Task
 from fleetsched.build.include import read_headers
 from fleetsched.build.policy import compile_policy
 from fleetsched.errors import InputError
@@ -85,6 +86,7 @@ class RunWorkbench:
         self._candidates: dict[str, Candidate] = {}
         self._sound: set[str] = set()  # ids of those that passed up to stress
         self._measured: dict[str, int] = {}
+        self._faults = Faults()
 
     def read(self, policy: str) -> Mapping[str, str]:
         """See `Workbench`."""
@@ -134,7 +136,7 @@ class RunWorkbench:
         """See `Workbench`."""
         mine = self._mine(candidate)
         self._meter.check()
-        report = self._means.gates(mine, until)
+        report = self._faults.of(lambda: self._means.gates(mine, until), could_not_run)
         self._candidates[mine.id] = replace(mine, digest=report.digest or mine.digest)
         passed = {each.gate for each in report.results if each.verdict is GateVerdict.PASSED}
         if report.verdict is GateVerdict.PASSED and Gate.STRESS in passed:
@@ -154,7 +156,8 @@ class RunWorkbench:
         if not 1 <= repeats <= MOST_REPEATS:
             raise InputError(f"repeats is 1 to {MOST_REPEATS}, got {repeats}", remedy="ask for less or more")
         self._meter.check()
-        evidence = self._means.measure(mine, repeats, self.seed, self._meter.left.wall_s)
+        left_s = self._meter.left.wall_s
+        evidence = self._faults.of(lambda: self._means.measure(mine, repeats, self.seed, left_s))
         number = self._measured[mine.id] = self._measured.get(mine.id, 0) + 1
         self._keep(f"evidence/{mine.id}-{number}.json", evidence_text(evidence))
         return evidence
@@ -205,8 +208,12 @@ class RunWorkbench:
 
     def _keep(self, name: str, text: str) -> None:
         file = self._folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            fault = lab_error(error)
+            raise LabLostError(fault.message, remedy=fault.remedy) from error
 
 
 def _suits(task: Task) -> dict[str, float]:

@@ -31,10 +31,9 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from fleetsched.bench.ranks import dominance, holm, rank_test
-from fleetsched.model.evidence import CANDIDATE, Comparison, Finding, Measured
+from fleetsched.model.evidence import ALPHA, CANDIDATE, Comparison, Finding, Measured
 from fleetsched.model.medians import CONFIDENCE, MIN_BLOCKS, median_interval
 
-ALPHA = 0.05
 MIN_CHANGE = 0.03
 """Medians closer than this are not called different: so little can come from where things happen to lie
 in memory (Mytkowicz and others, 2009)."""

@@ -14,7 +14,7 @@ from fleetsched.cli.say import complain
 from fleetsched.errors import FleetschedError, UsageError
 
 if TYPE_CHECKING:
-    from fleetsched.mcp.session import Offered
+    from fleetsched.mcp.sessions import Sessions
 
 app = typer.Typer()
 
@@ -58,8 +58,8 @@ def mcp(
     address = _address(http) if http is not None else None
     token = _token(token_file) if http is not None else ""
     root = repository_around(repository)
-    tools = _tools(root, goal, kernel, workload, inventory, forks, config)
-    _serve(tools, address, token)
+    sessions = _sessions(root, goal, kernel, workload, inventory, forks, config)
+    _serve(sessions, address, token)
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -90,7 +90,7 @@ def _token(file: Path | None) -> str:
     return token
 
 
-def _tools(
+def _sessions(
     root: Path | None,
     goal: str | None,
     kernel: str,
@@ -98,13 +98,15 @@ def _tools(
     inventory: list[Path] | None,
     forks: int | None,
     config: Path | None,
-) -> tuple[Offered, ...]:
+) -> Sessions:
     from dataclasses import replace
 
     from fleetsched.agent.budget import Meter
     from fleetsched.cli.running import journals
     from fleetsched.fleetrepo.controller import load_controller
-    from fleetsched.mcp.session import BACKEND, offered
+    from fleetsched.mcp.session import BACKEND, Offered, offered
+    from fleetsched.mcp.sessions import Sessions
+    from fleetsched.operations.bench import workloads
     from fleetsched.operations.running import new_run_id
     from fleetsched.operations.task import open_task
     from fleetsched.operations.workbench import open_workbench
@@ -112,9 +114,8 @@ def _tools(
     open_fleet = (lambda: open_access(root, inventory, config, forks)) if root is not None else None
     fleet = open_fleet().fleet if open_fleet is not None else None
     task = open_task(fleet, goal, kernel=kernel, workload=workload)
-    # The client spends its own money and waits as long as it likes; candidates are bounded.
+    # Clients spend their own money and wait as long as they like; candidates of each session are bounded.
     budget = replace(load_controller(config).agent.budget, wall_s=float("inf"))
-    folder = journals() / new_run_id()
 
     def say(text: str) -> None:
         from fleetsched.mcp.server import tell
@@ -122,11 +123,17 @@ def _tools(
         complain(text)
         tell(text)
 
-    bench = open_workbench(root, task, folder, Meter(budget), say, backend=BACKEND)
-    return offered(bench, task, folder, open_fleet)
+    known = workloads(root)
+
+    def open_tools() -> tuple[Offered, ...]:
+        folder = journals() / new_run_id()
+        bench = open_workbench(None, task, folder, Meter(budget), say, backend=BACKEND, known=known)
+        return offered(bench, task, folder, open_fleet)
+
+    return Sessions(open_tools)
 
 
-def _serve(tools: tuple[Offered, ...], address: tuple[str, int] | None, token: str) -> None:
+def _serve(sessions: Sessions, address: tuple[str, int] | None, token: str) -> None:
     try:
         import anyio
 
@@ -134,14 +141,13 @@ def _serve(tools: tuple[Offered, ...], address: tuple[str, int] | None, token: s
         from fleetsched.mcp.server import make_server, serve_stdio
     except ImportError as error:
         raise _not_installed(error) from error
-    server = make_server(tools)
     if address is None:
-        anyio.run(serve_stdio, server)
+        anyio.run(serve_stdio, make_server(sessions))
         return
     host, port = address
     shown = f"[{host}]" if ":" in host else host
     complain(f"serving http://{shown}:{port}{PATH}; Ctrl-C ends it")
-    anyio.run(serve_http, server, token, host, port)
+    anyio.run(serve_http, sessions, token, host, port)
 
 
 def _not_installed(error: ImportError) -> FleetschedError:

@@ -100,13 +100,16 @@ def workload_goal(node: Node, default_strategy: str) -> WorkloadGoal:
         description=spec.get("description", ""),
         tasks=Tasks(**spec.get("tasks", {})),
         objective=Objective(**spec["objective"]) if "objective" in spec else None,
-        guardrails=tuple(
-            Guardrail(each["metric"], percent(each["maxRegression"])) for each in spec.get("guardrails", ())
-        ),
+        guardrails=tuple(map(_guardrail, spec.get("guardrails", ()))),
         evaluation=_evaluation(spec.get("evaluation", {})),
         depends_on=tuple(spec.get("dependsOn", ())),
         source=_name(node).position,
     )
+
+
+def _guardrail(value: Mapping[str, Any]) -> Guardrail:
+    accepted = value.get("unmeasured") == "accept"
+    return Guardrail(value["metric"], percent(value["maxRegression"]), accepted)
 
 
 def _evaluation(value: Mapping[str, Any]) -> Evaluation:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The server: the protocol on one side, calls of tools on the other.
 
-Tools run in threads, one at a time for each side: machines of the lab, and the fleet. A client that goes away
-does not stop a tool that runs: a machine is put away in order.
+Each session has tools of its own. They run in threads, for all sessions together one at a time for each side:
+machines of the lab, and the fleet. A client that goes away does not stop a tool that runs: a machine is put
+away in order.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -18,6 +19,7 @@ import anyio
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
+from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp_types import (
     CallToolRequestParams,
     CallToolResult,
@@ -32,6 +34,7 @@ import fleetsched
 from fleetsched.agent.answers import one_line
 from fleetsched.agent.tools import call_tool
 from fleetsched.mcp.session import Offered
+from fleetsched.mcp.sessions import ONLY, Sessions
 
 _INSTRUCTIONS = """\
 CPU scheduling policies for Linux hosts (sched_ext). Make a candidate with choose_policy or write_policy, send
@@ -52,20 +55,23 @@ def tell(text: str) -> None:
         listener(text)
 
 
-def make_server(tools: Sequence[Offered]) -> Server:
-    """A server for these tools, for any transport."""
-    toolbox = [each.tool for each in tools]
-    asks_hosts = {each.tool.name: each.asks_hosts for each in tools}
+def make_server(sessions: Sessions) -> Server:
+    """A server for the tools of these sessions, for any transport."""
     sides = {side: anyio.CapacityLimiter(1) for side in (False, True)}
 
-    async def list_tools(_: object, params: PaginatedRequestParams | None) -> ListToolsResult:
-        return ListToolsResult(tools=[_declared(each) for each in tools])
+    async def list_tools(
+        request: ServerRequestContext[Any, Any], params: PaginatedRequestParams | None
+    ) -> ListToolsResult:
+        with sessions.using(_session_of(request)) as tools:
+            return ListToolsResult(tools=[_declared(each) for each in tools])
 
     async def call(request: ServerRequestContext[Any, Any], params: CallToolRequestParams) -> CallToolResult:
         _listener.set(_progress(request))  # of this call alone: its thread has a copy of its context
-        side = sides[asks_hosts.get(params.name, False)]
-        arguments = params.arguments or {}
-        answer = await anyio.to_thread.run_sync(call_tool, toolbox, params.name, arguments, limiter=side)
+        with sessions.using(_session_of(request)) as tools:
+            toolbox = [each.tool for each in tools]
+            side = sides[any(each.asks_hosts for each in tools if each.tool.name == params.name)]
+            arguments = params.arguments or {}
+            answer = await anyio.to_thread.run_sync(call_tool, toolbox, params.name, arguments, limiter=side)
         text = json.dumps(answer, ensure_ascii=False)
         return CallToolResult(
             content=[TextContent(type="text", text=text)],
@@ -80,6 +86,12 @@ def make_server(tools: Sequence[Offered]) -> Server:
         on_list_tools=list_tools,
         on_call_tool=call,
     )
+
+
+def _session_of(request: ServerRequestContext[Any, Any]) -> str:
+    """The name of the session, which HTTP has in a header; other transports have one client."""
+    headers = getattr(request.request, "headers", {})
+    return str(headers.get(MCP_SESSION_ID_HEADER, ONLY))
 
 
 def _progress(request: ServerRequestContext[Any, Any]) -> Callable[[str], None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fleetsched.model.judgement import Compared, Judgement
+from fleetsched.model.judgement import Compared, Judgement, Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +14,15 @@ class Account:
 
     Attributes:
         backend: `catalogue` or `anthropic`; `model` the language model, if there was one.
-        ended: of the search: `finished`, `gave-up`, `refused`, or the budget that was used up.
+        ended: of the search: `finished`, `gave-up`, `refused`, `lab`, or the budget that was used up.
         explanation: of the backend; of a language model it is foreign text.
         tried: how many candidates; `measured` how many of them were measured.
         seconds: that all of it took.
         usd: US dollars, as text, exactly; `tokens` in, out and cached.
         transcript: SHA-256 of the record of what the language model said; empty without one.
-        compared: the final comparison; empty when there was none, and `stopped` says why.
+        compared: the final comparison of what is proposed, else of what was drafted; empty when there was
+            none, and `stopped` says why.
+        in_line: how many candidates stood in line for it; `rejected` are the others that were compared.
         runs: the folder of the run.
     """
 
@@ -41,3 +43,5 @@ class Account:
     compared: tuple[Compared, ...] = ()
     judgement: Judgement | None = None
     stopped: str = ""
+    in_line: int = 1
+    rejected: tuple[Rejected, ...] = ()

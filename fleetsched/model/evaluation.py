@@ -61,6 +61,30 @@ def workloads_for(goal: WorkloadGoal, known: Mapping[str, Workload]) -> tuple[st
     return (chosen,)
 
 
+def check_guardrails(goal: WorkloadGoal, known: Mapping[str, Workload]) -> None:
+    """A guardrail that nothing measures cannot be said to be kept: better known before an hour of measuring.
+
+    Args:
+        goal: whose workloads there are.
+        known: all workloads, by name.
+
+    Raises:
+        InputError: none of the goal's workloads measures one of its guardrails, and it does not accept that.
+    """
+    wanted = [known[name] for name in (*workloads_for(goal, known), *goal.evaluation.hold_out)]
+    for guardrail in goal.guardrails:
+        metric = guardrail.metric
+        if guardrail.accept_unmeasured or any(gives(workload, metric) for workload in wanted):
+            continue
+        able = ", ".join(name for name, workload in known.items() if gives(workload, metric))
+        named = f"name one that does in spec.evaluation.workloads ({able})" if able else "no workload does"
+        raise InputError(
+            f"goal {goal.name}: none of its workloads measures the guardrail {metric}, so nobody could say "
+            "that it is kept",
+            remedy=f"{named}; or write `unmeasured: accept` beside it: proposals say then that nobody knows",
+        )
+
+
 def gives(workload: Workload, metric: str) -> bool:
     """Whether runs of a workload give a number for a metric."""
     if metric in METRICS and METRICS[metric].source != "workload":

@@ -17,6 +17,8 @@ Accelerator = Literal["tcg", "kvm", "none"]
 KERNEL_DEFAULT_ARM = "kernel-default"
 INCUMBENT = "incumbent"
 CANDIDATE = "candidate"
+ALPHA = 0.05
+"""How often anything of an experiment may be called better or worse by luck alone."""
 SHORT_DIGEST = 12
 """Hex digits of a digest in the name of a file."""
 
@@ -118,6 +120,14 @@ class Comparison:
     p_holm: float
     effect: float
     finding: Finding
+
+    def is_better(self, one_of: int = 1) -> bool:
+        """Whether the candidate is better for sure, also as one of so many for whom the same was asked.
+
+        Bonferroni's correction, for candidates that are compared one after the other until one is better:
+        it holds in any order, and whatever their measurements have in common.
+        """
+        return self.finding is Finding.BETTER and self.p_holm * one_of <= ALPHA
 
 
 @dataclass(frozen=True, slots=True)

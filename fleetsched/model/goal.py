@@ -43,10 +43,15 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Guardrail:
-    """What must not get worse by more than a share (percent)."""
+    """What must not get worse by more than a share (percent).
+
+    Attributes:
+        accept_unmeasured: propose also when nothing measured it, and say so; else nothing is proposed then.
+    """
 
     metric: str
     max_regression: float
+    accept_unmeasured: bool = False
 
 
 @dataclass(frozen=True, slots=True)

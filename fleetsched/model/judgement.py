@@ -2,8 +2,12 @@
 """Whether a candidate is worth proposing, by the findings of the final comparison. Pure.
 
 The objective has to be better, for sure, than the kernel's own scheduler's and the incumbent's on the goal's
-first workload, and nowhere worse; no guardrail may be worse anywhere; held-out workloads, which no search has
-seen, must not lose.
+first workload, and nowhere worse; no guardrail may be worse anywhere, and each must have been measured
+somewhere, unless the goal does without; held-out workloads, which no search has seen, must not lose.
+
+Where several candidates stand in line and the first that passes is proposed, luck has several chances:
+"better" is corrected for all that stand there. "Worse" is not: an objection that is made too often costs a
+proposal, one that is made too rarely lets through what a hold-out is there to stop.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fleetsched.model.evidence import Comparison, Evidence, Finding
+from fleetsched.model.evidence import ALPHA, Comparison, Evidence, Finding
 from fleetsched.model.goal import WorkloadGoal
 
 Role = Literal["evaluation", "hold-out"]
@@ -36,11 +40,13 @@ class Judgement:
         objections: why it is not proposed, each with its numbers; none = propose it.
         finding: of the objective on the first workload, against the arm where it does worst.
         summary: that comparison, in words.
+        unmeasured: metrics of guardrails that nothing measured, also where the goal accepts that.
     """
 
     objections: tuple[str, ...]
     finding: Finding
     summary: str
+    unmeasured: tuple[str, ...] = ()
 
     @property
     def proposes(self) -> bool:
@@ -48,30 +54,73 @@ class Judgement:
         return not self.objections
 
 
-def judge(goal: WorkloadGoal, compared: Sequence[Compared]) -> Judgement:
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A candidate that was compared and is not proposed.
+
+    Attributes:
+        candidate: in words.
+        why: the first reason, with its numbers.
+    """
+
+    candidate: str
+    why: str
+
+
+def judge(goal: WorkloadGoal, compared: Sequence[Compared], one_of: int = 1) -> Judgement:
     """Judge a candidate.
 
     Args:
         goal: with an objective.
-        compared: the goal's workloads in order, then those that are held out; at least one.
+        compared: the goal's workloads in order, then those that are held out.
+        one_of: how many candidates stood in line before anything of them was compared.
 
     Raises:
         ValueError: the goal has no objective, or the first workload did not measure it.
     """
-    if goal.objective is None:
-        raise ValueError(f"goal {goal.name} has no objective")
-    objective, first = goal.objective.metric, compared[0].evidence
-    own = [each for each in first.comparisons if each.metric == objective]
-    if not own:
-        raise ValueError(f"workload {first.workload} did not measure {objective}")
-    worst = min(own, key=lambda each: _BAD_FIRST.index(each.finding))
-    objections = [
-        f"{_words(first, each)}: not shown to be better" for each in own if each.finding is not Finding.BETTER
+    first = compared[0].evidence
+    worst = min(_own(goal, first), key=lambda each: _BAD_FIRST.index(each.finding))
+    unmeasured = _unmeasured(goal, compared)
+    refused = [
+        each.metric for each in goal.guardrails if not each.accept_unmeasured and each.metric in unmeasured
+    ]
+    said = (
+        *objections(goal, compared, one_of),
+        *(f"{metric}: a guardrail that nothing measured: not known to be kept" for metric in refused),
+    )
+    finding = Finding.INCONCLUSIVE if worst.finding is Finding.BETTER and said else worst.finding
+    finding = Finding.WORSE if _loses(goal, compared) else finding
+    return Judgement(said, finding, _words(first, worst), unmeasured)
+
+
+def objections(goal: WorkloadGoal, compared: Sequence[Compared], one_of: int = 1) -> tuple[str, ...]:
+    """What the numbers say against a candidate; more workloads can only add to it.
+
+    Arguments and errors are those of `judge`.
+    """
+    first = compared[0].evidence
+    own = _own(goal, first)
+    found = [
+        f"{_words(first, each)}: {_not_better(each, one_of)}" for each in own if not each.is_better(one_of)
     ]
     for each in compared:
-        objections += [f"{_words(each.evidence, bad)}: {why}" for bad, why in _worse(goal, each)]
-    unique = tuple(dict.fromkeys(objections))
-    return Judgement(unique, Finding.WORSE if _loses(goal, compared) else worst.finding, _words(first, worst))
+        found += [f"{_words(each.evidence, bad)}: {why}" for bad, why in _worse(goal, each)]
+    return tuple(dict.fromkeys(found))
+
+
+def _own(goal: WorkloadGoal, first: Evidence) -> list[Comparison]:
+    """The objective's comparisons on the goal's first workload."""
+    if goal.objective is None:
+        raise ValueError(f"goal {goal.name} has no objective")
+    own = [each for each in first.comparisons if each.metric == goal.objective.metric]
+    if not own:
+        raise ValueError(f"workload {first.workload} did not measure {goal.objective.metric}")
+    return own
+
+
+def _unmeasured(goal: WorkloadGoal, compared: Sequence[Compared]) -> tuple[str, ...]:
+    known = {each.metric for one in compared for each in one.evidence.comparisons}
+    return tuple(each.metric for each in goal.guardrails if each.metric not in known)
 
 
 def _loses(goal: WorkloadGoal, compared: Sequence[Compared]) -> bool:
@@ -92,6 +141,15 @@ def _worse(goal: WorkloadGoal, compared: Compared) -> Iterator[tuple[Comparison,
             yield each, "a guardrail is broken"
         elif each.metric in wanted:
             yield each, "held out, and worse" if compared.role == "hold-out" else "worse"
+
+
+def _not_better(comparison: Comparison, one_of: int) -> str:
+    if comparison.finding is not Finding.BETTER:
+        return "not shown to be better"
+    return (
+        f"not shown to be better for one of {one_of} candidates: p is {comparison.p_holm:.3f}, and "
+        f"{ALPHA / one_of:.3f} would do"
+    )
 
 
 def _words(evidence: Evidence, comparison: Comparison) -> str:

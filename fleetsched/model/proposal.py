@@ -11,6 +11,7 @@ from typing import Any
 
 from fleetsched.model.evidence import Evidence
 from fleetsched.model.gate import GateReport
+from fleetsched.model.judgement import Rejected
 
 BRANCHES = "fleetsched/proposal/"
 """What every proposal's branch begins with; the goal's name follows."""
@@ -62,6 +63,9 @@ class Briefing:
         evidence: of the final comparison, by workload.
         held_out: names of the workloads that nothing was chosen or tuned on.
         gates: of the proposed object; of more variants where there are.
+        in_line: how many candidates stood in line for the final comparison.
+        rejected: those that were compared before this one.
+        unmeasured: metrics of guardrails that nothing measured.
     """
 
     reasons: str = ""
@@ -79,6 +83,9 @@ class Briefing:
     evidence: tuple[Evidence, ...] = ()
     held_out: tuple[str, ...] = ()
     gates: tuple[GateReport, ...] = ()
+    in_line: int = 1
+    rejected: tuple[Rejected, ...] = ()
+    unmeasured: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

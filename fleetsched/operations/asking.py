@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fleetsched.errors import InputError
-from fleetsched.model.evaluation import kernel_for, workloads_for
+from fleetsched.model.evaluation import check_guardrails, kernel_for, workloads_for
 from fleetsched.model.fleet import Fleet
 from fleetsched.model.goal import WorkloadGoal
 from fleetsched.model.lesson import relevant
@@ -70,12 +70,14 @@ def task_for(
         known: of the hosts.
 
     Raises:
-        InputError: nothing measures what the goal wants, or what it has; the remedy says what to write.
+        InputError: nothing measures what the goal wants, what must not get worse, or what it has; the remedy
+            says what to write.
     """
     from fleetsched.agent.interface import Task
     from fleetsched.lab.kernels import MATRIX, PREFERRED
 
     workload = workloads_for(goal, fleet.workloads)[0]
+    check_guardrails(goal, fleet.workloads)
     _check_incumbent(goal, policies)
     names = [host.name for host in fleet.hosts(goal.host_group)]
     profile = known.profile_of(goal, names)

@@ -65,6 +65,9 @@ def briefing_of(
         evidence=drafted.evidence,
         held_out=tuple(each.evidence.workload for each in drafted.compared if each.role == "hold-out"),
         gates=drafted.gates,
+        in_line=drafted.in_line,
+        rejected=drafted.rejected,
+        unmeasured=drafted.unmeasured,
     )
 
 

@@ -1,30 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One goal through the agent: a task, a draft, and the final comparison, which no backend has a hand in."""
+"""One goal through the agent: a task, a draft, and the final comparison of what stands in line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from fleetsched.agent.faults import lab_error
 from fleetsched.agent.interface import Candidate, Draft, Task
-from fleetsched.agent.learning import is_its_fault, lesson_of
-from fleetsched.errors import HelperError
-from fleetsched.fleetrepo.evidence import evidence_text
+from fleetsched.errors import FleetschedError, LabError
 from fleetsched.fleetrepo.lessons import lessons_text
 from fleetsched.model.account import Account
-from fleetsched.model.evaluation import workloads_for
 from fleetsched.model.evidence import Evidence
 from fleetsched.model.fleet import Fleet
-from fleetsched.model.gate import GateReport, GateVerdict
-from fleetsched.model.goal import WorkloadGoal
-from fleetsched.model.judgement import Compared, Judgement, Role, judge
-from fleetsched.model.lesson import Lesson, one_line
-from fleetsched.operations.workshop import Run, Workshop
-
-FINAL_REPEATS = 10
-FINAL_SEED = 20_260_101
-"""Of the final comparison: another than any search has, so that nothing can fit its own measurement."""
+from fleetsched.model.gate import GateReport
+from fleetsched.model.judgement import Compared, Rejected
+from fleetsched.model.lesson import Lesson
+from fleetsched.operations.final import MOST_IN_LINE, Attempt, Final
+from fleetsched.operations.workshop import Workshop
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,34 +26,53 @@ class Drafted:
 
     Attributes:
         folder: of the run.
-        compared: the final comparison, workload by workload; empty when there was nothing to compare.
-        judgement: None when there was nothing to judge; `ended` says why.
-        ended: why the final comparison was not made or not finished, in a line; empty when it was.
+        in_line: how many candidates stood in line for the final comparison.
+        attempts: those that were compared, in order; only the last can have passed.
+        nothing: why none was, in a line; empty when one was.
         lessons: what was learnt in this run.
         seconds: that all of it took.
-        gates: what they said of the draft, before the final comparison.
+        unkept: why its lessons could not be written.
     """
 
     task: Task
     draft: Draft
     folder: Path
-    compared: tuple[Compared, ...] = ()
-    judgement: Judgement | None = None
-    ended: str = ""
+    in_line: int = 0
+    attempts: tuple[Attempt, ...] = ()
+    nothing: str = ""
     lessons: tuple[Lesson, ...] = ()
     seconds: float = 0.0
-    gates: tuple[GateReport, ...] = ()
+    unkept: LabError | None = None
 
     @property
     def candidate(self) -> Candidate | None:
         """What is to be proposed; None = nothing."""
-        judged = self.judgement
-        return self.draft.candidate if judged is not None and judged.proposes else None
+        return self.attempts[-1].candidate if self.attempts and self.attempts[-1].passed else None
+
+    @property
+    def error(self) -> FleetschedError | None:
+        """What a person has to look at where nothing is proposed; None = nothing is worth proposing."""
+        if self.candidate is not None:
+            return None
+        broken = [each.error for each in self.attempts if each.error is not None]
+        return next(iter(broken), None) or (None if self.attempts else self.draft.error) or self.unkept
+
+    @property
+    def shown(self) -> Attempt | None:
+        """The comparison that is shown in full: of what is proposed, else of what the backend drafted."""
+        if not self.attempts:
+            return None
+        return self.attempts[-1] if self.candidate is not None else self.attempts[0]
+
+    @property
+    def rejected(self) -> tuple[Rejected, ...]:
+        """The other comparisons."""
+        return tuple(each.rejected for each in self.attempts if each is not self.shown)
 
     @property
     def account(self) -> Account:
         """What the run says of itself."""
-        spent = self.draft.spent
+        spent, shown = self.draft.spent, self.shown
         return Account(
             goal=self.task.goal.name,
             workload=self.task.workload,
@@ -77,18 +89,36 @@ class Drafted:
             model=self.draft.model,
             transcript=self.draft.transcript,
             compared=self.compared,
-            judgement=self.judgement,
-            stopped=self.ended,
+            judgement=shown.judgement if shown else None,
+            stopped=shown.ended if shown else self.nothing,
+            in_line=self.in_line,
+            rejected=self.rejected,
         )
 
     @property
+    def compared(self) -> tuple[Compared, ...]:
+        """What is shown in full, workload by workload; empty when there was nothing to compare."""
+        return self.shown.compared if self.shown else ()
+
+    @property
+    def unmeasured(self) -> tuple[str, ...]:
+        """Metrics of guardrails that nothing measured."""
+        judged = self.shown.judgement if self.shown else None
+        return judged.unmeasured if judged else ()
+
+    @property
+    def gates(self) -> tuple[GateReport, ...]:
+        """What they said of it, before that."""
+        return self.shown.gates if self.shown else ()
+
+    @property
     def evidence(self) -> tuple[Evidence, ...]:
-        """Of the final comparison."""
+        """Of what is shown in full."""
         return tuple(each.evidence for each in self.compared)
 
 
 def draft_for(task: Task, fleet: Fleet, shop: Workshop) -> Drafted:
-    """Work on a task, then compare what was drafted with what there is.
+    """Work on a task, then compare what was drafted, and the next best, with what there is.
 
     Args:
         task: what is asked.
@@ -104,13 +134,20 @@ def draft_for(task: Task, fleet: Fleet, shop: Workshop) -> Drafted:
     draft = shop.draft(fleet.workloads, run, task)
     made = Drafted(task, draft, run.folder, lessons=draft.lessons)
     if draft.candidate is None:
-        made = replace(made, ended="there is no draft to compare")
+        lost = f"; the search ended early: {draft.error.message}" if draft.error else ""
+        made = replace(made, nothing=f"there is no draft to compare{lost}")
     elif _is_incumbent(task, draft.candidate):
-        made = replace(made, ended="the draft is what the goal has already")
+        made = replace(made, nothing="the draft is what the goal has already")
     else:
-        made = _judge(made, fleet, shop, run, began_s)
+        line = [each for each in draft.line if not _is_incumbent(task, each)][:MOST_IN_LINE]
+        attempts = tuple(Final(task, fleet, shop, run, began_s).attempts(line))
+        lessons = (*made.lessons, *(lesson for each in attempts for lesson in each.lessons))
+        made = replace(made, in_line=len(line), attempts=attempts, lessons=lessons)
     made = replace(made, seconds=shop.clock() - began_s)
-    (run.folder / "lessons.yaml").write_text(lessons_text((), made.lessons), encoding="utf-8")
+    try:
+        (run.folder / "lessons.yaml").write_text(lessons_text((), made.lessons), encoding="utf-8")
+    except OSError as error:
+        made = replace(made, unkept=lab_error(error))
     return made
 
 
@@ -125,43 +162,3 @@ def _is_incumbent(task: Task, candidate: Candidate) -> bool:
     policy = task.policies[bound.name]
     set_now = {name: int(value) for name, value in candidate.parameters.items()}
     return policy.resolve(set_now) == policy.resolve(bound.parameters)
-
-
-def _judge(made: Drafted, fleet: Fleet, shop: Workshop, run: Run, began_s: float) -> Drafted:
-    """Whatever the backend says of its draft: it passes the gates, and then it is compared."""
-    candidate = made.draft.candidate
-    assert candidate, "there is a draft"
-    report = shop.gates(fleet.workloads, made.task, candidate)
-    made = replace(made, gates=(report,))
-    if report.verdict is not GateVerdict.PASSED:
-        return replace(made, ended=f"the gates did not let it pass: {report.verdict}")
-    return _compare(made, replace(candidate, digest=report.digest), fleet, shop, run, began_s)
-
-
-def _compare(
-    made: Drafted, candidate: Candidate, fleet: Fleet, shop: Workshop, run: Run, began_s: float
-) -> Drafted:
-    wanted = list(_workloads(made.task.goal, fleet))
-    for left, (role, workload) in zip(range(len(wanted), 0, -1), wanted, strict=True):
-        shop.say(f"final comparison on {workload} ({role})")
-        budget_s = max(0.0, shop.budget.wall_s - (shop.clock() - began_s)) / left
-        task = replace(made.task, workload=workload)
-        try:
-            evidence = shop.measure(fleet.workloads, task, candidate, FINAL_REPEATS, FINAL_SEED, budget_s)
-        except HelperError as error:
-            made = replace(made, ended=f"{workload}: {one_line(error.message)}")
-            lesson = lesson_of(made.task, candidate, "failed", made.ended, run.day)
-            return replace(made, lessons=(*made.lessons, lesson)) if is_its_fault(error) else made
-        made = replace(made, compared=(*made.compared, Compared(role, evidence)))
-        (run.folder / f"final-{workload}.json").write_text(evidence_text(evidence), encoding="utf-8")
-    judgement = judge(made.task.goal, made.compared)
-    why = "; ".join(judgement.objections[:1]) or judgement.summary
-    lesson = lesson_of(made.task, candidate, judgement.finding.value, why, run.day)
-    return replace(made, judgement=judgement, lessons=(*made.lessons, lesson))
-
-
-def _workloads(goal: WorkloadGoal, fleet: Fleet) -> Iterator[tuple[Role, str]]:
-    for workload in workloads_for(goal, fleet.workloads):
-        yield "evaluation", workload
-    for workload in goal.evaluation.hold_out:
-        yield "hold-out", workload

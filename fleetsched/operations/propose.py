@@ -172,6 +172,8 @@ class _Work:
         task = task_for(goal, suitability, self.fleet, policies, self.known)
         drafted = draft_for(task, self.fleet, shop)
         candidate = drafted.candidate
+        if drafted.error is not None:
+            return Proposed(goal.name, "failed", suitability, error=drafted.error, drafted=drafted)
         if candidate is None:
             outcome: Literal["kept", "kernel-default"] = (
                 "kernel-default" if goal.policy is None or goal.policy.is_kernel_default else "kept"

@@ -31,6 +31,7 @@ _AGAINST = {KERNEL_DEFAULT_ARM: "the kernel's own scheduler", INCUMBENT: "the in
 _ENDED = {
     "finished": "until it had nothing more to ask",
     "gave-up": "until it gave up",
+    "lab": "until the lab failed",
     "refused": "until the language model refused",
 }
 
@@ -65,8 +66,17 @@ def _comparison(account: Account) -> Iterator[str]:
         yield labelled("unmeasured", f"{', '.join(first.unmeasured)}: nothing here is about them")
     for compared in account.compared:
         yield from _workload(compared)
+    judged = account.judgement
+    for metric in judged.unmeasured if judged is not None else ():
+        yield ""
+        yield fill(
+            f"Not measured: {metric}, a guardrail. No workload of the goal gives a number for it, so nothing "
+            "here says whether it is kept.",
+            "  ",
+        )
     yield ""
     yield from _verdict(account)
+    yield from _line_up(account)
     yield ""
 
 
@@ -110,6 +120,26 @@ def _verdict(account: Account) -> Iterator[str]:
         yield from (fill(objection, "  - ", "    ") for objection in judged.objections)
 
 
+def _line_up(account: Account) -> Iterator[str]:
+    """How many there were to choose from, which makes luck more likely, and what became of the others."""
+    if account.in_line <= 1:
+        return
+    yield ""
+    compared = 1 + len(account.rejected)
+    text = f"{account.in_line} candidates stood in line, the best of the search first; compared: {compared}."
+    if compared < account.in_line and not _proposes(account):
+        text += " There was no time for more."
+    text += f' "better" is corrected for all {account.in_line}.'
+    yield fill(text, "  ")
+    for each in account.rejected:
+        lost = f"not proposed: {line_of(each.candidate)}: {line_of(each.why, _MOST_LETTERS)}"
+        yield fill(lost, "  - ", "    ")
+
+
+def _proposes(account: Account) -> bool:
+    return account.judgement is not None and account.judgement.proposes
+
+
 def _search(account: Account) -> Iterator[str]:
     who = f"the language model {line_of(account.model)}" if account.model else "no language model"
     yield f"How it was found: backend {account.backend}, {who}"
@@ -127,7 +157,14 @@ def _search(account: Account) -> Iterator[str]:
     if account.transcript:
         yield f"  Transcript: SHA-256 {account.transcript[:16]}"
     yield ""
+    if account.rejected and _proposes(account):
+        yield fill(f"The words that follow are about the search, which preferred {_first(account)}.", "  ")
+        yield ""
     lines = redact(account.explanation).splitlines()
     yield from (fill(line_of(line, _MOST_LETTERS), "  ", "    ") for line in lines[:_MOST_LINES])
     if len(lines) > _MOST_LINES:
         yield f"  ... and {len(lines) - _MOST_LINES} more lines"
+
+
+def _first(account: Account) -> str:
+    return line_of(account.rejected[0].candidate)

@@ -20,13 +20,16 @@ _MARKS = {
 _MOST_EXPERIMENTS = 20
 
 
-def measured_markdown(evidence: Sequence[Evidence], held_out: Sequence[str], rows: int) -> Iterator[str]:
+def measured_markdown(
+    evidence: Sequence[Evidence], held_out: Sequence[str], rows: int, unmeasured: Sequence[str] = ()
+) -> Iterator[str]:
     """A table an experiment: the metric, both medians, the change with its interval, what it means.
 
     Args:
         evidence: by workload.
         held_out: workloads that nothing was chosen on.
         rows: the most of each table; 0 = no tables.
+        unmeasured: metrics of guardrails that nothing measured: each is a row of every table.
     """
     yield "### What was measured"
     yield ""
@@ -34,13 +37,13 @@ def measured_markdown(evidence: Sequence[Evidence], held_out: Sequence[str], row
         yield "Nothing: it was chosen by what policies declare of themselves."
         yield ""
     for each in evidence[:_MOST_EXPERIMENTS]:
-        yield from _experiment(each, each.workload in held_out, rows)
+        yield from _experiment(each, each.workload in held_out, rows, unmeasured)
     if len(evidence) > _MOST_EXPERIMENTS:
         yield f"... cut: {len(evidence)} experiments in all; their files are in this change."
         yield ""
 
 
-def _experiment(evidence: Evidence, held_out: bool, rows: int) -> Iterator[str]:
+def _experiment(evidence: Evidence, held_out: bool, rows: int, unmeasured: Sequence[str]) -> Iterator[str]:
     role = ", held out: nothing was chosen on it" if held_out else ""
     yield f"**Workload {code(evidence.workload, 64)}**{role}: {blocks(evidence)} runs of each, interleaved."
     yield f"On {plain(environment_text(evidence.environment), 300)}."
@@ -65,6 +68,8 @@ def _experiment(evidence: Evidence, held_out: bool, rows: int) -> Iterator[str]:
             str(comparison.finding),
         )
         yield f"| {' | '.join(cells)} |"
+    for name in unmeasured:
+        yield f"| {code(name, 64)} (guardrail) | - | - | - | - | **not measured** |"
     yield from _cut(len(evidence.comparisons), rows)
     yield ""
 
@@ -73,11 +78,16 @@ def _against(comparison: Comparison) -> str:
     return "the kernel's own" if comparison.against == KERNEL_DEFAULT_ARM else plain(comparison.against, 40)
 
 
-def loses_markdown(evidence: Sequence[Evidence], rows: int) -> Iterator[str]:
-    """What got worse, and what was not shown not to."""
+def loses_markdown(evidence: Sequence[Evidence], rows: int, unmeasured: Sequence[str] = ()) -> Iterator[str]:
+    """What got worse, what was not shown not to, and the guardrails that nothing measured."""
     yield "### What it loses"
     yield ""
-    lines = list(_losses(evidence))
+    lines = [
+        f"- {code(metric, 64)} is a guardrail that was **not measured**: no workload of the goal gives a "
+        "number for it, so nothing here says whether it is kept. The goal accepts that; decide whether you do"
+        for metric in unmeasured
+    ]
+    lines += _losses(evidence)
     most = max(rows, 1)
     if not evidence:
         yield "Unknown: nothing was measured. Its README says where its author expects it to fail."

@@ -34,8 +34,9 @@ def body_markdown(
         sections = chain(
             _change(goal, policy, title, briefing),
             _reasons(briefing.reasons or why, briefing, words),
-            measured_markdown(briefing.evidence, briefing.held_out, rows),
-            loses_markdown(briefing.evidence, rows),
+            measured_markdown(briefing.evidence, briefing.held_out, rows, briefing.unmeasured),
+            _line_up(briefing),
+            loses_markdown(briefing.evidence, rows, briefing.unmeasured),
             gates_markdown(briefing.gates, rows),
             _provenance(fingerprint, briefing),
             _next(goal, policy),
@@ -72,9 +73,25 @@ def _reasons(why: str, briefing: Briefing, most: int) -> Iterator[str]:
     yield block(why, most)
     yield ""
     if briefing.explanation:
-        yield f"In the words of {code(briefing.model or briefing.backend)}, which nobody has checked:"
+        about = f", and which preferred {code(briefing.rejected[0].candidate)}" if briefing.rejected else ""
+        yield f"In the words of {code(briefing.model or briefing.backend)}, which nobody has checked{about}:"
         yield ""
         yield block(briefing.explanation, most)
+        yield ""
+
+
+def _line_up(briefing: Briefing) -> Iterator[str]:
+    if briefing.in_line <= 1:
+        return
+    rejected = briefing.rejected
+    yield (
+        f"{briefing.in_line} candidates stood in line for this, the best of the search first; this is number "
+        f'{len(rejected) + 1}, the first that passed. "better" was corrected for all {briefing.in_line}.'
+    )
+    yield ""
+    for each in rejected:
+        yield f"- not proposed: {code(each.candidate)}: {code(each.why, 300)}"
+    if rejected:
         yield ""
 
 

@@ -13,12 +13,23 @@ from fleetsched.agent.anthropic.purse import Purse
 from fleetsched.agent.anthropic.replay import Replay, Replayed
 from fleetsched.agent.anthropic.talk import Ended, Talk
 from fleetsched.agent.budget import Meter
+from fleetsched.agent.faults import lab_error
 from fleetsched.agent.foreign import paragraphs
-from fleetsched.agent.interface import Backend, BudgetSpentError, Candidate, Draft, Task, Workbench
+from fleetsched.agent.interface import (
+    Backend,
+    BudgetSpentError,
+    Candidate,
+    Draft,
+    LabLostError,
+    Task,
+    Workbench,
+)
+from fleetsched.agent.line import in_line
 from fleetsched.agent.prices import prices_of
 from fleetsched.agent.tools import toolbox
 from fleetsched.agent.transcript import Record, Transcript
 from fleetsched.agent.watched import Watched
+from fleetsched.errors import LabError
 from fleetsched.model.controller import AgentAccess
 
 BACKEND = "anthropic"
@@ -40,7 +51,7 @@ class AnthropicBackend(Backend):
         self._meter, self._day = meter, day
 
     def draft(self, task: Task, bench: Workbench, say: Callable[[str], None]) -> Draft:
-        """Talk with the model until it ends or a budget is used up; see `Backend`.
+        """Talk with the model until it ends, a budget is used up, or the lab is lost; see `Backend`.
 
         Raises:
             InputError: there is no key, or the model's price is unknown.
@@ -74,18 +85,25 @@ class AnthropicBackend(Backend):
         purse: Purse,
     ) -> Draft:
         watched = Watched(bench)
+        fault: LabError | None = None
         talk = Talk(model, toolbox(watched, task), purse, record, say)
         try:
             ended = talk.run(system_prompt(), first_message(task, self._access.budget))
         except BudgetSpentError as error:
             ended = Ended(error.what, text=error.message)
+        except LabLostError as error:
+            ended, fault = Ended("lab", text=error.message), error
+        except OSError as error:  # a talk that cannot be recorded cannot be reviewed: nothing is drafted
+            fault = lab_error(error)
+            ended = Ended("lab", {"reason": fault.message})
         except ModelError as error:
             if not watched.tried:
                 raise
             ended = Ended("gave-up", text=error.message)
+        line = _line(ended, watched, task)
         return Draft(
             backend=BACKEND,
-            candidate=_chosen(ended, watched, task),
+            candidate=line[0] if line else None,
             explanation=paragraphs(_explanation(ended)),
             ended=ended.how,
             spent=self._meter.spent(),
@@ -94,14 +112,16 @@ class AnthropicBackend(Backend):
             tried=tuple(watched.tried.values()),
             evidence=tuple(watched.evidence.values()),
             lessons=watched.lessons(task, self._day),
+            runners_up=line[1:],
+            error=fault,
         )
 
 
-def _chosen(ended: Ended, watched: Watched, task: Task) -> Candidate | None:
-    """What the model finished with; where something else than the model ended the talk, the best so far."""
+def _line(ended: Ended, watched: Watched, task: Task) -> tuple[Candidate, ...]:
+    """What the model finished with and what else was better; without its word, what was better."""
     if ended.how == "finished":
-        return watched.tried[ended.answer["candidate"]]
-    return None if ended.answer or ended.how == "refused" else watched.best(task.goal)
+        return in_line((watched.tried[ended.answer["candidate"]], *watched.line(task.goal)))
+    return () if ended.answer or ended.how == "refused" else watched.line(task.goal)
 
 
 def _explanation(ended: Ended) -> str:

@@ -17,7 +17,7 @@ from fleetsched.agent.anthropic.model import Block, Model, ModelError, Reply, Re
 from fleetsched.agent.anthropic.purse import Purse
 from fleetsched.agent.anthropic.replay import recorded
 from fleetsched.agent.foreign import bounded
-from fleetsched.agent.interface import BudgetSpentError, Toolbox
+from fleetsched.agent.interface import BudgetSpentError, LabLostError, Toolbox
 from fleetsched.agent.tools import FINISH, GIVE_UP, call_tool
 from fleetsched.agent.transcript import Record
 
@@ -73,6 +73,7 @@ class Talk:
 
         Raises:
             BudgetSpentError: a budget is used up.
+            LabLostError: nothing can be measured any more.
             ModelError: the API does not answer.
         """
         self._record.write("begin", system=system, tools=self._tools)
@@ -147,6 +148,8 @@ class Talk:
             self._record.write("tool", name=call["name"], arguments=call["input"], answer=answer)
             self._say(f"{bounded(call['name'], 40)}: {_summary(answer)}")
             self._end_if_spent(answer)
+            if "lab" in answer:
+                raise LabLostError(answer["error"], remedy=answer.get("remedy", ""))
             if call["name"] in (FINISH, GIVE_UP) and "error" not in answer:
                 return Ended("finished" if call["name"] == FINISH else "gave-up", call["input"], reply.text)
             results.append(_result(call, answer))

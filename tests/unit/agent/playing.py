@@ -28,6 +28,8 @@ from fleetsched.model.suitability import rank
 from fleetsched.operations.catalogue import catalogue
 from tests.unit.experiments import evidence, metric
 
+Measure = Callable[[Candidate, int, int, float], Evidence]
+
 SCRIPTS = Path(__file__).parents[2] / "data" / "scripts"
 KEY = "sk-ant-api03-of-the-tests-0123456789"
 DAY = "2026-11-26"
@@ -90,8 +92,14 @@ def play(
     budget: Budget | None = None,
     clock: Callable[[], float] | None = None,
     log: str = "",
+    measure: Measure | None = None,
 ) -> Played:
-    """Run a script to its end. `log` is what the verifier prints beside its finding."""
+    """Run a script to its end.
+
+    Args:
+        log: what the verifier prints beside its finding.
+        measure: instead of numbers that are always good.
+    """
     wanted = task or _task()
     budget = budget or Budget()
     said: list[str] = []
@@ -100,7 +108,9 @@ def play(
         meter = Meter(budget, clock or Clock())
         access = AgentAccess("anthropic", script.model, url=url, budget=budget)
         means = Means(
-            _gates(cache_of(tmp_path), log), _measure, lambda policy, variant: f"{policy.name:0<64}"
+            _gates(cache_of(tmp_path), log),
+            measure or measured,
+            lambda policy, variant: f"{policy.name:0<64}",
         )
         bench: Workbench = RunWorkbench(wanted, folder, means, meter, backend="anthropic", model=script.model)
         backend = AnthropicBackend(access, KEY, folder, meter, DAY)
@@ -148,7 +158,7 @@ def _source(candidate: Candidate) -> str:
     return (candidate.folder / f"{candidate.policy}.bpf.c").read_text(encoding="utf-8")
 
 
-def _measure(candidate: Candidate, repeats: int, seed: int, left_s: float) -> Evidence:
+def measured(candidate: Candidate, repeats: int, seed: int, left_s: float) -> Evidence:
     faster = 300.0 if candidate.parameters or candidate.generated else 400.0
     rows = (metric("wakeup_latency_p99_us", faster, 1600, count=max(repeats, 10)),)
     return replace(evidence(rows, policy=candidate.policy, digest=candidate.digest), seed=seed)

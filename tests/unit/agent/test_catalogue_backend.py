@@ -7,16 +7,16 @@ import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import pytest
-
 from fleetsched.agent.budget import Meter
 from fleetsched.agent.catalogue_backend import FEW, CatalogueBackend
-from fleetsched.agent.interface import Candidate, Draft, Task
-from fleetsched.errors import HelperError, LabError, WorkloadError
+from fleetsched.agent.interface import Candidate, Draft, LabLostError, Task
+from fleetsched.agent.workbench import Means
+from fleetsched.errors import BuildError, HelperError, LabError, WorkloadError
 from fleetsched.model.controller import Budget
 from fleetsched.model.evidence import Evidence, Measured
-from fleetsched.model.gate import Finding, Gate, GateReport
+from fleetsched.model.gate import Finding, Gate, GateReport, GateResult, GateVerdict
 from fleetsched.model.lesson import Lesson
+from fleetsched.model.policy import Policy
 from tests.unit.workbenches import FakeLab, digest, task, workbench
 
 DAY = "2026-01-02"
@@ -80,6 +80,14 @@ def test_the_few_that_suit_best_are_measured_and_the_best_is_tuned(tmp_path: Pat
     ]
 
 
+def test_runners_up_are_something_else_than_the_best_and_were_better_too(tmp_path: Path) -> None:
+    found = draft(tmp_path, Lab())
+    (runner_up,) = found.runners_up
+    assert (runner_up.policy, runner_up.parameters) == ("interactive", {})
+    assert found.line == (found.candidate, runner_up)
+    assert draft(tmp_path / "alone", Lab(), asked=task("interactive"), candidates=1).runners_up == ()
+
+
 def test_the_same_seed_and_the_same_measurements_give_the_same_draft(tmp_path: Path) -> None:
     first, again = Lab(), Lab()
     assert draft(tmp_path / "1", first).candidate == draft(tmp_path / "2", again).candidate
@@ -136,14 +144,84 @@ def test_a_workload_that_fails_is_no_lesson_about_the_policy(tmp_path: Path) -> 
     assert "no number for wakeup_latency_p99_us" in found.explanation
 
 
-class _Gone(FakeLab):
+@dataclass
+class _Dying(Lab):
+    """A lab whose machines die in these measurements, counted from 1."""
+
+    deaths: tuple[int, ...] = ()
+    asked: int = 0
+
+    def measure(self, candidate: Candidate, repeats: int, seed: int, budget_s: float) -> Evidence:
+        self.asked += 1
+        if self.asked in self.deaths:
+            raise LabError("the machine does not come up")
+        return super().measure(candidate, repeats, seed, budget_s)
+
+
+def test_a_machine_that_dies_is_tried_once_more(tmp_path: Path) -> None:
+    found = draft(tmp_path, _Dying(deaths=(1,)), candidates=3)
+    assert (found.ended, found.error, len(found.evidence)) == ("candidates", None, 3)
+    assert found.explanation.splitlines()[0] == (
+        "The lab failed, and is tried once more: the machine does not come up"
+    )
+
+
+def test_a_lab_that_is_lost_ends_it_with_the_best_so_far_and_the_lessons(tmp_path: Path) -> None:
+    stall = Finding("runnable-task-stall", "a task did not run for 5 s")
+    lab = _Dying(deaths=(2, 3), stops={"c2": (Gate.STRESS, stall)})
+    found = draft(tmp_path, lab)
+    assert found.candidate is not None
+    assert (found.candidate.policy, found.ended) == ("interactive", "lab")
+    assert str(found.error) == "the lab failed 2 times in a row: the machine does not come up"
+    assert [(lesson.policy, lesson.outcome) for lesson in found.lessons] == [("deadline", "failed")]
+
+
+def test_without_a_lab_there_is_no_draft_and_it_says_why(tmp_path: Path) -> None:
+    found = draft(tmp_path, _Dying(deaths=(1, 2)))
+    assert (found.candidate, found.ended, len(found.tried)) == (None, "lab", 1)
+    assert isinstance(found.error, LabLostError)
+
+
+class _NoMachine(FakeLab):
     def gates(self, candidate: Candidate, until: Gate) -> GateReport:
-        raise LabError("the machine does not come up")
+        self.checked.append((candidate.id, until))
+        broken = GateResult(Gate.VERIFY, GateVerdict.ERROR, "6.18", log="no QEMU here\nmore")
+        return GateReport(candidate.policy, candidate.variant, digest(candidate.policy), (broken,))
 
 
-def test_without_a_lab_it_cannot_work(tmp_path: Path) -> None:
-    with pytest.raises(LabError, match="does not come up"):
-        draft(tmp_path, _Gone())
+def test_gates_that_cannot_run_are_a_lab_that_is_lost(tmp_path: Path) -> None:
+    lab = _NoMachine()
+    found = draft(tmp_path, lab)
+    assert len(lab.checked) == 2
+    assert str(found.error).splitlines()[0] == (
+        "the lab failed 2 times in a row: gate verify could not run: no QEMU here"
+    )
+
+
+def test_a_full_disk_is_a_lab_that_is_lost(tmp_path: Path) -> None:
+    class Full(Lab):
+        def measure(self, candidate: Candidate, repeats: int, seed: int, budget_s: float) -> Evidence:
+            raise OSError(28, "No space left on device", "/var/tmp/overlay")
+
+    found = draft(tmp_path, Full())
+    assert found.ended == "lab"
+    assert "No space left on device: /var/tmp/overlay" in str(found.error)
+
+
+class _DoesNotCompile(Lab):
+    def means(self) -> Means:
+        def compiled(policy: Policy, variant: str) -> str:
+            if policy.name == "interactive":
+                raise BuildError("policy interactive does not compile")
+            return super(_DoesNotCompile, self).means().digest(policy, variant)
+
+        return replace(super().means(), digest=compiled)
+
+
+def test_a_policy_that_does_not_compile_here_is_left_out(tmp_path: Path) -> None:
+    found = draft(tmp_path, _DoesNotCompile(), candidates=2)
+    assert [each.policy for each in found.tried] == ["deadline", "fair"]
+    assert found.explanation.splitlines()[0] == "interactive: policy interactive does not compile"
 
 
 def test_what_failed_before_is_left_out_and_what_did_well_is_asked_early(tmp_path: Path) -> None:

@@ -54,24 +54,23 @@ def measured(*medians: int) -> Watched:
 
 
 @pytest.mark.parametrize(
-    ("medians", "best"),
+    ("medians", "line"),
     [
-        ((), None),
-        ((1000,), None),
-        ((900,), None),  # better than the kernel's own scheduler, and worse than the incumbent
-        ((400,), "400"),
-        ((900, 400, 1000), "400"),
+        ((), []),
+        ((1000,), []),
+        ((900,), []),  # better than the kernel's own scheduler, and worse than the incumbent
+        ((400,), ["400"]),
+        ((900, 400, 1000, 720), ["400", "720"]),
     ],
 )
-def test_the_best_is_better_than_everything_it_was_compared_with(
-    medians: tuple[int, ...], best: str | None
+def test_in_line_is_what_was_better_than_everything_it_was_compared_with_the_best_first(
+    medians: tuple[int, ...], line: list[str]
 ) -> None:
-    found = measured(*medians).best(GOAL)
-    assert (found.id if found else None) == best
+    assert [each.id for each in measured(*medians).line(GOAL)] == line
 
 
-def test_without_an_objective_nothing_is_best() -> None:
-    assert measured(400).best(replace(GOAL, objective=None)) is None
+def test_without_an_objective_nothing_is_in_line() -> None:
+    assert measured(400).line(replace(GOAL, objective=None)) == ()
 
 
 def test_a_failed_gate_is_a_lesson_of_bounded_length() -> None:

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,25 @@ from fleetsched.agent.interface import Candidate
 from fleetsched.helper.simulated import SimulatedHost
 from fleetsched.mcp.http import PATH, make_app
 from fleetsched.mcp.server import make_server, tell
-from fleetsched.mcp.session import offered
+from fleetsched.mcp.session import Offered, offered
+from fleetsched.mcp.sessions import IDLE_S, MOST_SESSIONS, Sessions
 from fleetsched.model.gate import Gate, GateReport
 from fleetsched.operations.init import init
 from tests.unit.operations.controller import Controller
 from tests.unit.workbenches import SOURCE, FakeLab, task, workbench
 
 TOKEN = "0123456789abcdef0123456789abcdef"
+ACCEPTED = {"Authorization": f"Bearer {TOKEN}", "Accept": "application/json, text/event-stream"}
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "one-too-many", "version": "1"},
+    },
+}
 READERS = [
     "list_policies",
     "read_policy",
@@ -56,10 +69,20 @@ def controller(tmp_path: Path) -> Controller:
     return Controller(root, hosts)
 
 
+def sessions(run: Path, *, lab: FakeLab | None = None, fleet: Controller | None = None) -> Sessions:
+    """Sessions of which the first has the folder `run`, the others `run` with a number."""
+    asked, count = task(), itertools.count()
+
+    def open_tools() -> tuple[Offered, ...]:
+        number = next(count)
+        folder = run if not number else run.with_name(f"{run.name}-{number}")
+        return offered(workbench(folder, lab, asked=asked), asked, folder, fleet.access if fleet else None)
+
+    return Sessions(open_tools)
+
+
 def server(run: Path, *, lab: FakeLab | None = None, fleet: Controller | None = None) -> Server:
-    asked = task()
-    bench = workbench(run, lab, asked=asked)
-    return make_server(offered(bench, asked, run, fleet.access if fleet else None))
+    return make_server(sessions(run, lab=lab, fleet=fleet))
 
 
 def talk(served: Server, what: Talk) -> None:
@@ -196,7 +219,7 @@ def test_what_a_client_does_wrong_is_an_answer_with_a_remedy(tmp_path: Path, con
 
 
 @contextmanager
-def over_http(served: Server) -> Iterator[str]:
+def over_http(served: Sessions) -> Iterator[str]:
     """The server on a free port of loopback."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         config = uvicorn.Config(make_app(served, TOKEN, "127.0.0.1"), log_level="critical", lifespan="on")
@@ -210,18 +233,98 @@ def over_http(served: Server) -> Iterator[str]:
             thread.join()
 
 
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Client]:
+    """The official client, as it is by default."""
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=30) as http,
+        Client(streamable_http_client(url, http_client=http)) as client,
+    ):
+        yield client
+
+
+def test_two_clients_at_once_have_candidates_of_their_own(tmp_path: Path) -> None:
+    served = sessions(tmp_path / "run", lab=FakeLab())
+
+    async def go(url: str) -> None:
+        async with connected(url) as first, connected(url) as second:
+            for client, name in ((first, "fair"), (second, "deadline")):
+                chosen = {"policy": name, "variant": "default", "parameters": []}
+                assert answer(await client.call_tool("choose_policy", chosen)) == {
+                    "candidate": "c1",
+                    "policy": name,
+                }
+            for client in (first, second):
+                assert answer(await client.call_tool("stress", {"candidate": "c1"}))["verdict"] == "passed"
+            assert (
+                answer(await first.call_tool("benchmark", {"candidate": "c1", "repeats": 6}))["candidate"]
+                == "c1"
+            )
+            assert len(answer(await first.call_tool("compare", {}))["measured"]) == 1
+            assert answer(await second.call_tool("compare", {})) == {"measured": []}
+            said = answer(await second.call_tool("finish", {"candidate": "c1", "explanation": "because"}))
+            assert "was not measured" in said["error"]
+            assert len(served) == 2
+
+    with over_http(served) as url:
+        anyio.run(go, url)
+    # Both were ended by their clients; what they wrote stays.
+    assert len(served) == 0
+    assert {file.parents[1].name for file in tmp_path.glob("*/gates/c1-stress.json")} == {"run", "run-1"}
+
+
+def test_there_are_so_many_sessions_and_no_more_and_one_that_ends_makes_room(tmp_path: Path) -> None:
+    async def go(url: str) -> None:
+        async with AsyncExitStack() as stack:
+            for _ in range(MOST_SESSIONS - 1):
+                await stack.enter_async_context(connected(url))
+            async with connected(url):
+                reply = httpx2.post(url, json=INITIALIZE, headers=ACCEPTED)
+                assert (reply.status_code, reply.json()["error"]["message"]) == (
+                    503,
+                    "Too many open sessions",
+                )
+            async with connected(url) as client:
+                assert (await client.list_tools()).tools
+
+    with over_http(sessions(tmp_path)) as url:
+        anyio.run(go, url)
+
+
+def test_a_session_without_calls_is_forgotten_and_one_with_a_call_is_not(tmp_path: Path) -> None:
+    now_s = 0.0
+    kept = Sessions(tuple, clock=lambda: now_s)
+    with kept.using("busy"):
+        with kept.using("idle"):
+            pass
+        now_s = IDLE_S + 1
+        with kept.using("new"):
+            assert len(kept) == 2
+        kept.end("new")
+        kept.end("never was")
+        assert len(kept) == 1
+
+
+def test_requests_that_belong_to_no_session_are_told_which_revisions_do(tmp_path: Path) -> None:
+    headers = ACCEPTED | {"MCP-Protocol-Version": "2026-07-28"}
+    request = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+    with over_http(sessions(tmp_path)) as url:
+        reply = httpx2.post(url, json=request, headers=headers)
+    assert reply.status_code == 400
+    error = reply.json()["error"]
+    assert error["message"] == "this server works in sessions, which begin with `initialize`"
+    assert "2025-11-25" in error["data"]["supported"]
+
+
 def test_who_has_the_token_is_served_over_http(tmp_path: Path) -> None:
     async def go(url: str) -> None:
-        headers = {"Authorization": f"Bearer {TOKEN}"}
-        async with (
-            httpx2.AsyncClient(headers=headers, timeout=30) as http,
-            Client(streamable_http_client(url, http_client=http)) as client,
-        ):
+        async with connected(url) as client:
             assert len((await client.list_tools()).tools) == 13
             chosen = {"policy": "fair", "variant": "default", "parameters": []}
             assert answer(await client.call_tool("choose_policy", chosen))["candidate"] == "c1"
 
-    with over_http(server(tmp_path)) as url:
+    with over_http(sessions(tmp_path)) as url:
         anyio.run(go, url)
 
 
@@ -239,7 +342,7 @@ def test_who_has_the_token_is_served_over_http(tmp_path: Path) -> None:
     ],
 )
 def test_without_the_token_nothing_is_served(tmp_path: Path, headers: dict[str, str]) -> None:
-    with over_http(server(tmp_path)) as url:
+    with over_http(sessions(tmp_path)) as url:
         request = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
         for path in (url, url.replace(PATH, "/"), url.replace(PATH, "/nothing")):
             reply = httpx2.post(path, json=request, headers=headers)
@@ -249,8 +352,7 @@ def test_without_the_token_nothing_is_served(tmp_path: Path, headers: dict[str, 
 
 
 def test_a_page_in_a_browser_cannot_use_the_server_on_loopback(tmp_path: Path) -> None:
-    headers = {"Authorization": f"Bearer {TOKEN}", "Accept": "application/json, text/event-stream"}
     request = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
-    with over_http(server(tmp_path)) as url:
-        reply = httpx2.post(url, json=request, headers=headers | {"Origin": "http://evil.example"})
+    with over_http(sessions(tmp_path)) as url:
+        reply = httpx2.post(url, json=request, headers=ACCEPTED | {"Origin": "http://evil.example"})
         assert reply.status_code == 403

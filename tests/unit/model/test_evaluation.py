@@ -9,8 +9,14 @@ import pytest
 
 from fleetsched.errors import InputError
 from fleetsched.fleetrepo.workloads import shipped_workloads
-from fleetsched.model.evaluation import DEFAULT_WORKLOADS, gives, kernel_for, workloads_for
-from fleetsched.model.goal import Evaluation, Objective, WorkloadGoal
+from fleetsched.model.evaluation import (
+    DEFAULT_WORKLOADS,
+    check_guardrails,
+    gives,
+    kernel_for,
+    workloads_for,
+)
+from fleetsched.model.goal import Evaluation, Guardrail, Objective, WorkloadGoal
 from fleetsched.model.metrics import METRICS
 
 GOAL = WorkloadGoal("web", "web", "default", objective=Objective("request_latency_p99_us", "minimize"))
@@ -72,3 +78,39 @@ def test_what_cannot_be_measured_says_what_to_write(goal: WorkloadGoal, said: st
 )
 def test_the_kernel_is_that_of_most_hosts(releases: list[str], kernel: str) -> None:
     assert kernel_for(releases, ("6.18", "6.19", "7.3")) == kernel
+
+
+GUARDED = replace(GOAL, objective=Objective("completion_time_s", "minimize"))
+RATE, PRESSURE = Guardrail("requests_per_second", 5.0), Guardrail("cpu_some_avg10", 5.0)
+
+
+@pytest.mark.parametrize(
+    "goal",
+    [
+        replace(GUARDED, guardrails=(Guardrail("wakeup_latency_p99_us", 5.0),)),
+        replace(GUARDED, guardrails=(RATE,), evaluation=Evaluation(("hackbench",), ("message-wakeups",))),
+        replace(GUARDED, guardrails=(replace(PRESSURE, accept_unmeasured=True),)),
+    ],
+    ids=["by the observer", "held out", "accepted"],
+)
+def test_a_guardrail_is_measured_somewhere_or_the_goal_does_without(goal: WorkloadGoal) -> None:
+    check_guardrails(goal, shipped_workloads())
+
+
+@pytest.mark.parametrize(
+    ("guardrail", "remedy"),
+    [
+        (RATE, "name one that does in spec.evaluation.workloads (message-wakeups, nginx-under-compression)"),
+        (PRESSURE, "no workload does"),
+    ],
+)
+def test_a_guardrail_that_nothing_measures_is_refused_before_anything_is_measured(
+    guardrail: Guardrail, remedy: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        check_guardrails(replace(GUARDED, guardrails=(guardrail,)), shipped_workloads())
+    assert str(caught.value) == (
+        f"goal web: none of its workloads measures the guardrail {guardrail.metric}, so nobody could say "
+        f"that it is kept\n  {remedy}; or write `unmeasured: accept` beside it: proposals say then "
+        "that nobody knows"
+    )

@@ -31,6 +31,7 @@ def compared(*said: Said, workload: str = "hackbench", role: Role = "evaluation"
 
 
 DEFAULT, INCUMBENT = "kernel-default", "incumbent"
+KEPT: Said = (RATE, DEFAULT, SIMILAR)
 GOOD = compared((P99, DEFAULT, BETTER), (P99, INCUMBENT, BETTER), (RATE, DEFAULT, UNSURE))
 
 
@@ -39,12 +40,12 @@ GOOD = compared((P99, DEFAULT, BETTER), (P99, INCUMBENT, BETTER), (RATE, DEFAULT
     [
         ([GOOD], [], BETTER),
         (
-            [compared((P99, DEFAULT, BETTER), (P99, INCUMBENT, SIMILAR))],
+            [compared((P99, DEFAULT, BETTER), (P99, INCUMBENT, SIMILAR), KEPT)],
             [f"{P99} on hackbench, -20.0 % against incumbent: not shown to be better"],
             SIMILAR,
         ),
         (
-            [compared((P99, DEFAULT, UNSURE))],
+            [compared((P99, DEFAULT, UNSURE), KEPT)],
             [f"{P99} on hackbench, -20.0 % against kernel-default: not shown to be better"],
             UNSURE,
         ),
@@ -53,7 +54,7 @@ GOOD = compared((P99, DEFAULT, BETTER), (P99, INCUMBENT, BETTER), (RATE, DEFAULT
             [f"{RATE} on hackbench, -20.0 % against kernel-default: a guardrail is broken"],
             WORSE,
         ),
-        ([compared((P99, DEFAULT, BETTER), (OTHER, DEFAULT, WORSE))], [], BETTER),
+        ([compared((P99, DEFAULT, BETTER), (OTHER, DEFAULT, WORSE), KEPT)], [], BETTER),
         ([GOOD, compared((P99, DEFAULT, SIMILAR), workload="second")], [], BETTER),
         (
             [GOOD, compared((P99, DEFAULT, WORSE), workload="second")],
@@ -87,6 +88,44 @@ def test_only_what_is_better_for_sure_is_proposed(
     assert list(judged.objections) == objections
     assert judged.finding is finding
     assert judged.proposes == (not objections)
+
+
+@pytest.mark.parametrize(
+    ("one_of", "objections"),
+    [
+        (2, []),
+        (
+            3,
+            [
+                f"{P99} on hackbench, -20.0 % against {against}: not shown to be better for one of 3 "
+                "candidates: p is 0.020, and 0.017 would do"
+                for against in (DEFAULT, INCUMBENT)
+            ],
+        ),
+    ],
+)
+def test_of_several_candidates_each_has_to_be_surer(one_of: int, objections: list[str]) -> None:
+    judged = judge(GOAL, [GOOD], one_of)
+    assert list(judged.objections) == objections
+    assert judged.finding is (UNSURE if objections else BETTER)
+
+
+def test_what_is_worse_is_an_objection_however_many_candidates_there_are() -> None:
+    held = compared((P99, DEFAULT, WORSE), workload="held", role="hold-out")
+    objections = judge(GOAL, [GOOD, held], 3).objections
+    assert objections[-1] == f"{P99} on held, -20.0 % against kernel-default: held out, and worse"
+
+
+@pytest.mark.parametrize(("accepted", "proposes"), [(False, False), (True, True)])
+def test_a_guardrail_that_nothing_measured_is_not_held_to_be_kept(accepted: bool, proposes: bool) -> None:
+    goal = replace(GOAL, guardrails=(*GOAL.guardrails, Guardrail("cpu_some_avg10", 5.0, accepted)))
+    judged = judge(goal, [GOOD])
+    assert (judged.proposes, judged.unmeasured) == (proposes, ("cpu_some_avg10",))
+    if not proposes:
+        said = "cpu_some_avg10: a guardrail that nothing measured: not known to be kept"
+        assert (judged.objections, judged.finding) == ((said,), UNSURE)
+    elsewhere = compared(("cpu_some_avg10", DEFAULT, SIMILAR), workload="held", role="hold-out")
+    assert judge(goal, [GOOD, elsewhere]).unmeasured == ()
 
 
 def test_without_the_objectives_numbers_there_is_no_judgement() -> None:

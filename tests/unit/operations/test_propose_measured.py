@@ -12,19 +12,20 @@ from pathlib import Path
 import pytest
 
 from fleetsched.agent.catalogue_backend import CatalogueBackend
-from fleetsched.agent.interface import Candidate, Draft, Task
-from fleetsched.errors import ExitCode, HelperError, InputError
+from fleetsched.agent.interface import Candidate, Draft, LabLostError, Task
+from fleetsched.errors import BuildError, ExitCode, HelperError, InputError, LabError, WorkloadError
 from fleetsched.fleetrepo.lessons import read_lessons
 from fleetsched.fleetrepo.load import load_fleet, load_lock
 from fleetsched.model.controller import AgentAccess
 from fleetsched.model.evidence import CANDIDATE, INCUMBENT, KERNEL_DEFAULT_ARM, Arm, Evidence
 from fleetsched.model.gate import Finding, Gate, GateReport
 from fleetsched.model.goal import PolicyBinding
+from fleetsched.model.lesson import Lesson
 from fleetsched.model.lock import PolicyLock
 from fleetsched.model.suitability import rank
 from fleetsched.operations.asking import Known, task_for
 from fleetsched.operations.catalogue import catalogue
-from fleetsched.operations.drafting import FINAL_SEED
+from fleetsched.operations.final import FINAL_SEED
 from fleetsched.operations.workshop import Run, Workloads, Workshop
 from fleetsched.shipped import shipped_root
 from tests.unit.experiments import evidence, metric
@@ -44,19 +45,27 @@ class Shop:
     """A workshop whose lab measures what a test says.
 
     Attributes:
-        finals: the candidate's p99 in the final comparison by workload, where the kernel's own has 1000.
+        candidates: of the search, which finds all of them equally good: the first is drafted.
+        finals: the candidate's p99 in the final comparison by workload, or by policy and workload, where the
+            kernel's own has 1000.
         tasks: those that were drafted for.
         seeds: of final comparisons.
         choose: instead of the catalogue backend's draft.
         eject: in the final comparison.
+        broken: by workload, what the final comparison on it ends with.
+        seconds: that each experiment of it takes.
     """
 
     runs: Path
+    candidates: int = 1
     finals: dict[str, float] = field(default_factory=dict)
     tasks: list[Task] = field(default_factory=list)
     seeds: list[int] = field(default_factory=list)
     choose: Callable[[Draft, Task], Draft] = lambda draft, task: draft
     eject: bool = False
+    broken: dict[str, Exception] = field(default_factory=dict)
+    seconds: float = 0.0
+    now_s: float = 0.0
 
     def open(
         self, agent: AgentAccess, runs: Path, say: Callable[[str], None], backend: str | None = None
@@ -64,12 +73,12 @@ class Shop:
         return Workshop(
             "catalogue",
             self.runs,
-            replace(agent.budget, candidates=2),
+            replace(agent.budget, candidates=self.candidates),
             self.draft,
             self.gates,
             self.measure,
             say,
-            clock=lambda: 0.0,
+            clock=lambda: self.now_s,
             utc=lambda: datetime(2026, 1, 2, tzinfo=UTC),
         )
 
@@ -88,8 +97,11 @@ class Shop:
     ) -> Evidence:
         if self.eject:
             raise HelperError("candidate interactive: runnable task stall (in block 3)", code="ejected")
+        if task.workload in self.broken:
+            raise self.broken[task.workload]
         self.seeds.append(seed)
-        ours = self.finals.get(task.workload, 400.0)
+        self.now_s += self.seconds
+        ours = self.finals.get(f"{candidate.policy} {task.workload}", self.finals.get(task.workload, 400.0))
         bound = task.goal.policy
         arms = [Arm(KERNEL_DEFAULT_ARM)]
         if bound is not None:
@@ -192,6 +204,117 @@ def test_who_loses_on_what_was_held_out_is_not_proposed(fleet: Fleet, shop: Shop
     said = fleet.run("propose", "--offline", code=ExitCode.CHANGES)
     assert "held out," in said
     assert fleet.run("review", "list") == "no proposals\n"
+
+
+def test_when_the_draft_loses_on_what_was_held_out_the_next_best_is_compared(
+    fleet: Fleet, shop: Shop
+) -> None:
+    shop.candidates, shop.finals = 2, {"interactive message-wakeups": 3000.0}
+    fleet.run("propose", "--offline")
+    assert fleet.proposed_lines() == ["+  policy: {name: deadline}"]
+    # Each has a seed of its own, so that the second is not chosen by what was measured of the first.
+    assert shop.seeds == [FINAL_SEED, FINAL_SEED, FINAL_SEED + 1, FINAL_SEED + 1]
+    shown = " ".join(fleet.run("review", "show", "lab-fairness").split())
+    for part in (
+        "2 candidates stood in line, the best of the search first; compared: 2. "
+        '"better" is corrected for all 2. '
+        "- not proposed: interactive (its defaults): wakeup_latency_p99_us on message-wakeups, ",
+        "against kernel-default: held out, and worse",
+        "The words that follow are about the search, which preferred interactive (its defaults).",
+    ):
+        assert part in shown, shown
+    (run,) = shop.runs.iterdir()
+    assert sorted(file.name for file in run.glob("final-*.json")) == [
+        "final-2-interactive-under-hogs.json",
+        "final-2-message-wakeups.json",
+        "final-interactive-under-hogs.json",
+        "final-message-wakeups.json",
+    ]
+    lessons = branch_file(fleet, "lessons/lab-fairness.yaml")
+    assert [line.split('"outcome": ')[1][:8] for line in lessons.splitlines() if "outcome" in line] == [
+        '"worse",',
+        '"better"',
+    ]
+
+
+def test_what_is_not_better_is_not_seen_on_the_hold_out_while_another_waits(fleet: Fleet, shop: Shop) -> None:
+    shop.candidates, shop.finals = 3, {"interactive-under-hogs": 1000.0}
+    said = fleet.run("propose", "--offline", code=ExitCode.CHANGES)
+    assert shop.seeds == [FINAL_SEED, FINAL_SEED + 1, FINAL_SEED + 2, FINAL_SEED + 2]
+    assert "3 candidates stood in line, the best of the search first; compared: 3." in said
+    assert said.count("not proposed: ") == 2
+
+
+def test_without_time_for_as_much_again_the_next_best_is_not_compared(fleet: Fleet, shop: Shop) -> None:
+    shop.candidates, shop.finals, shop.seconds = 2, {"interactive message-wakeups": 3000.0}, 600.0
+    said = fleet.run("propose", "--offline", code=ExitCode.CHANGES)
+    assert shop.seeds == [FINAL_SEED, FINAL_SEED]
+    assert "compared: 1. There was no time for more." in " ".join(said.split())
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            LabError("the machine is lost", remedy="look at it"),
+            "fleetsched: the machine is lost\n  look at it\n",
+        ),
+        (OSError(28, "No space left on device"), "fleetsched: No space left on device\n"),
+        (WorkloadError("workload pgbench: it failed"), "fleetsched: workload pgbench: it failed\n"),
+        (BuildError("fair does not compile"), "fleetsched: fair does not compile\n"),
+    ],
+)
+def test_a_final_comparison_that_breaks_off_is_an_error_and_loses_neither_numbers_nor_lessons(
+    fleet: Fleet, shop: Shop, error: Exception, said: str
+) -> None:
+    shop.candidates, shop.broken = 2, {"message-wakeups": error}
+    text = fleet.run("propose", "--offline", code=ExitCode.ERROR)
+    assert said in text
+    assert "The comparison broke off: message-wakeups: " in text
+    assert shop.seeds == [FINAL_SEED]
+    (run,) = shop.runs.iterdir()
+    assert sorted(file.name for file in run.iterdir() if file.name.startswith(("final", "lessons"))) == [
+        "final-interactive-under-hogs.json",
+        "lessons.yaml",
+    ]
+
+
+def test_a_lab_that_is_lost_before_there_is_a_draft_is_an_error(fleet: Fleet, shop: Shop) -> None:
+    lesson = Lesson("message-wakeups", "6.18", "deadline", "failed", "gate stress: stalls", "2026-01-02")
+    lost = LabLostError("the lab failed 2 times in a row: no QEMU", remedy="install it")
+    shop.choose = lambda draft, task: replace(
+        draft, candidate=None, runners_up=(), ended="lab", error=lost, lessons=(lesson,)
+    )
+    text = fleet.run("propose", "--offline", code=ExitCode.ERROR)
+    assert "until the lab failed." in text.replace("\n ", "")
+    assert "fleetsched: the lab failed 2 times in a row: no QEMU\n  install it\n" in text
+    (run,) = shop.runs.iterdir()
+    assert "gate stress: stalls" in (run / "lessons.yaml").read_text()
+
+
+def test_a_lab_that_is_lost_late_ends_with_the_best_so_far(fleet: Fleet, shop: Shop) -> None:
+    shop.choose = lambda draft, task: replace(draft, ended="lab", error=LabLostError("gone"))
+    assert "opened" in fleet.run("propose", "--offline")
+
+
+GUARDED = "  guardrails: [{metric: cpu_some_avg10, maxRegression: 5%%%s}]\n"
+
+
+def test_a_guardrail_that_nothing_measures_is_refused_before_anything_is_measured(
+    fleet: Fleet, shop: Shop
+) -> None:
+    fleet.commit((FINAL, FINAL + GUARDED % ""))
+    said = fleet.run("propose", "--offline", code=ExitCode.ERROR)
+    assert "none of its workloads measures the guardrail cpu_some_avg10" in said
+    assert "write `unmeasured: accept` beside it" in said
+    assert (shop.tasks, shop.seeds) == ([], [])
+
+
+def test_a_goal_that_accepts_it_gets_a_proposal_that_says_not_measured(fleet: Fleet, shop: Shop) -> None:
+    fleet.commit((FINAL, FINAL + GUARDED % ", unmeasured: accept"))
+    fleet.run("propose", "--offline")
+    shown = " ".join(fleet.run("review", "show", "lab-fairness").split())
+    assert "Not measured: cpu_some_avg10, a guardrail. No workload of the goal gives a number for it" in shown
 
 
 def test_who_is_ejected_in_the_final_comparison_is_not_proposed(fleet: Fleet, shop: Shop) -> None:

@@ -11,7 +11,7 @@ import pytest
 from fleetsched.model.account import Account
 from fleetsched.model.evidence import Arm
 from fleetsched.model.goal import Guardrail, Objective, WorkloadGoal
-from fleetsched.model.judgement import Compared, judge
+from fleetsched.model.judgement import Compared, Rejected, judge
 from fleetsched.model.suitability import rank
 from fleetsched.views.drafted import account_text, why_text
 from tests.unit.experiments import ARMS, DIGEST, evidence, metric
@@ -68,6 +68,22 @@ def test_what_was_not_proposed_reads_as_agreed() -> None:
     told = account_text(account(Compared("evaluation", evidence([metric(P99, 1590, 1600)])), lost))
     assert max(map(len, told.splitlines()[:-1])) <= 80
     assert told + "\n" == (GOLDEN / "not-proposed.txt").read_text()
+
+
+def test_who_was_compared_before_reads_as_agreed() -> None:
+    why = f"{P99} on message-wakeups, +40.2 % against incumbent: held out, and worse"
+    lost = Rejected("interactive (slice_us 700)", why)
+    told = account_text(replace(account(*COMPARED), in_line=3, rejected=(lost,)))
+    assert max(map(len, told.splitlines()[:-1])) <= 80
+    assert told + "\n" == (GOLDEN / "second-in-line.txt").read_text()
+
+
+@pytest.mark.parametrize(("accepted", "name"), [(True, "accepted"), (False, "refused")])
+def test_a_guardrail_that_nothing_measured_reads_as_agreed(accepted: bool, name: str) -> None:
+    goal = replace(GOAL, guardrails=(Guardrail("cpu_some_avg10", 5.0, accepted),))
+    told = account_text(replace(account(*COMPARED), judgement=judge(goal, COMPARED)))
+    assert max(map(len, told.splitlines()[:-1])) <= 80
+    assert told + "\n" == (GOLDEN / f"unmeasured-{name}.txt").read_text()
 
 
 def test_without_a_comparison_it_says_why_there_is_none() -> None:

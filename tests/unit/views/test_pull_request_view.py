@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from fleetsched.model.evidence import Arm
 from fleetsched.model.gate import Finding, Gate, GateReport, GateResult, GateVerdict
+from fleetsched.model.judgement import Rejected
 from fleetsched.model.proposal import Briefing
 from fleetsched.views.markdown import block, code, defused, plain, shortened
 from fleetsched.views.pull_request import body_markdown, title_text
@@ -86,6 +87,11 @@ def generated() -> Briefing:
         wall_s=600,
         candidates=3,
         evidence=(evidence([metric("wakeup_latency_p99_us", 400, 1600)], environment=host),),
+        unmeasured=("cpu_some_avg10",),
+        in_line=3,
+        rejected=(
+            Rejected("interactive (slice_us 700)", "wakeup_latency_p99_us on @root: held out, and worse"),
+        ),
         gates=(GateReport("own", "wide", DIGEST, (failed,)),),
     )
 

@@ -4,15 +4,21 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fleetsched.agent.anthropic.model import ModelError
+from fleetsched.agent.interface import Candidate
 from fleetsched.agent.scripted.script import Answer, Failure, Script, Turn, Usage
+from fleetsched.agent.transcript import FILE, Transcript
+from fleetsched.errors import LabError
 from fleetsched.model.controller import Budget
-from tests.unit.agent.playing import KEY, Clock, Played, play, script_named, spent_by
+from fleetsched.model.evidence import Evidence
+from tests.unit.agent.playing import KEY, Clock, Played, measured, play, script_named, spent_by
 
 PROGRESS = Path(__file__).parent / "golden" / "writes-a-policy.txt"
 # Input, cache writes, output and cache reads of claude-sonnet-5-5, in dollars for a million tokens.
@@ -216,3 +222,39 @@ def test_requests_are_plain_and_their_history_grows(tmp_path: Path) -> None:
     for each, later in pairwise(requests):
         assert later["messages"][: len(each["messages"])] == each["messages"]
     assert all(tool["strict"] for tool in requests[0]["tools"])
+
+
+def lost_after_c1(candidate: Candidate, repeats: int, seed: int, left_s: float) -> Evidence:
+    if candidate.id != "c1":
+        raise LabError("the machine does not come up", remedy="look")
+    return measured(candidate, repeats, seed, left_s)
+
+
+def test_a_lab_that_is_lost_ends_the_talk_with_the_best_so_far(tmp_path: Path) -> None:
+    played = play(script_named("loses-the-lab"), tmp_path, measure=lost_after_c1)
+    well_played(played)
+    draft = played.draft
+    assert draft.candidate is not None
+    assert (draft.candidate.id, draft.ended) == ("c1", "lab")
+    assert str(draft.error) == "the lab failed 2 times in a row: the machine does not come up\n  look"
+    assert draft.explanation == "the lab failed 2 times in a row: the machine does not come up"
+    assert sha256((played.folder / FILE).read_bytes()).hexdigest() == draft.transcript
+
+
+class Full(Transcript):
+    """A transcript on a disk that is full once a tool was called."""
+
+    def write(self, kind: str, **fields: Any) -> None:
+        if kind == "tool":
+            raise OSError(28, "No space left on device", "transcript.jsonl")
+        super().write(kind, **fields)
+
+
+def test_a_talk_that_cannot_be_recorded_drafts_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleetsched.agent.anthropic.backend.Transcript", Full)
+    draft = play(script_named("loses-the-lab"), tmp_path).draft
+    assert (draft.candidate, draft.ended) == (None, "lab")
+    assert draft.explanation == "No space left on device: transcript.jsonl"
+    assert str(draft.error).startswith("No space left on device: transcript.jsonl\n")
