@@ -11,7 +11,7 @@ from fleetsched.build.declared import Declared, check_object
 from fleetsched.build.objects import ObjectInfo
 from fleetsched.errors import BuildError
 from fleetsched.gates.outcome import Outcome
-from fleetsched.model.gate import Finding
+from fleetsched.model.gate import GateFinding
 from fleetsched.model.policy import Policy
 
 # What the judges of objects say, first match first.
@@ -59,7 +59,7 @@ def inspect(image: bytes, policy: Policy) -> tuple[ObjectInfo | None, Outcome]:
     return info, Outcome()
 
 
-def _findings(message: str) -> Iterator[Finding]:
+def _findings(message: str) -> Iterator[GateFinding]:
     for text in _PREFIX.sub("", message).split("; "):
         code = next((code for pattern, code in _CODES.items() if pattern.search(text)), "forbidden-object")
-        yield Finding(code, text, remedy=_REMEDIES.get(code, _OTHERWISE))
+        yield GateFinding(code, text, remedy=_REMEDIES.get(code, _OTHERWISE))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fleetsched.model.gate import Finding, Gate, GateResult, GateVerdict
+from fleetsched.model.gate import Gate, GateFinding, GateResult, GateVerdict
 
 LOG_LIMIT = 64 * 1024
 
@@ -20,7 +20,7 @@ class Outcome:
         error: why the gate could not judge; then the findings count for nothing.
     """
 
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[GateFinding, ...] = ()
     log: str = ""
     error: str = ""
 

@@ -30,7 +30,7 @@ class GateVerdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class GateFinding:
     """One thing that a gate found wrong, for a person and, short, for a model.
 
     Attributes:
@@ -62,7 +62,7 @@ class GateResult:
     verdict: GateVerdict
     kernel: str = ""
     seconds: float = 0.0
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[GateFinding, ...] = ()
     log: str = ""
     cached: bool = False
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fleetsched.model.gate import Finding, Gate, GateReport, GateResult, GateVerdict
+from fleetsched.model.gate import Gate, GateFinding, GateReport, GateResult, GateVerdict
 
 FORMAT, VERSION = "fleetsched-gates", "1.0"
 
@@ -29,7 +29,7 @@ def result_record(result: GateResult, *, log: bool = True) -> Record:
     }
 
 
-def finding_record(finding: Finding) -> Record:
+def finding_record(finding: GateFinding) -> Record:
     """One finding; what is empty is left out."""
     fields = ("code", "message", "place", "remedy")
     return {name: text for name in fields if (text := getattr(finding, name))}
@@ -57,7 +57,7 @@ def result_from(record: Mapping[str, Any]) -> GateResult:
         verdict=GateVerdict(record["verdict"]),
         kernel=record["kernel"],
         seconds=float(record["seconds"]),
-        findings=tuple(Finding(**each) for each in record["findings"]),
+        findings=tuple(GateFinding(**each) for each in record["findings"]),
         log=record.get("log", ""),
         cached=bool(record["cached"]),
     )

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fleetsched.model.gate import Finding, GateReport, GateResult, GateVerdict
+from fleetsched.model.gate import GateFinding, GateReport, GateResult, GateVerdict
 from fleetsched.model.gate_records import FORMAT, VERSION, report_record
 from fleetsched.views.plan import WIDTH, printable
 
@@ -61,7 +61,7 @@ def _result(result: GateResult) -> Iterator[str]:
         yield from (_cut(f"{inner}| {line}") for line in lines[-_LOG_LINES:])
 
 
-def _finding(finding: Finding, indent: str) -> Iterator[str]:
+def _finding(finding: GateFinding, indent: str) -> Iterator[str]:
     place = f"{finding.place}: " if finding.place else ""
     yield from _filled(f"{finding.code}: {place}{finding.message}", indent)
     if finding.remedy:

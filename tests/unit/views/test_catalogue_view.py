@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fleetsched.model.dossier import Dossier
 from fleetsched.model.evidence import Arm
-from fleetsched.model.gate import Finding, Gate, GateResult, GateVerdict
+from fleetsched.model.gate import Gate, GateFinding, GateResult, GateVerdict
 from fleetsched.operations.evidence import catalogue_page
 from fleetsched.views.catalogue import catalogue_markdown
 from tests.unit.dossiers import BARE, FAIR, MEASURED, results
@@ -69,7 +69,7 @@ def test_more_is_better_where_the_metric_says_so() -> None:
 
 
 def test_a_gate_without_a_kernel_speaks_of_every_kernel() -> None:
-    inspected = GateResult(Gate.INSPECT, GateVerdict.FAILED, findings=(Finding("forbidden-kfunc", "x"),))
+    inspected = GateResult(Gate.INSPECT, GateVerdict.FAILED, findings=(GateFinding("forbidden-kfunc", "x"),))
     report = replace(MEASURED.gates[0], results=(inspected, *results("7.2.13")))
     page = catalogue_markdown([replace(MEASURED, gates=(report,))])
     assert "| **failed** at inspect: forbidden-kfunc |" in page

@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
 from fleetsched import schemas
-from fleetsched.model.gate import Finding, Gate, GateReport, GateResult, GateVerdict
+from fleetsched.model.gate import Gate, GateFinding, GateReport, GateResult, GateVerdict
 from fleetsched.model.gate_records import report_from
 from fleetsched.views.verify import verify_record, verify_text
 
@@ -19,13 +19,13 @@ EARLY = (
     GateResult(Gate.COMPILE, GateVerdict.PASSED, seconds=0.31),
     GateResult(Gate.INSPECT, GateVerdict.PASSED, seconds=0.02),
 )
-STARVED = Finding(
+STARVED = GateFinding(
     "no-progress",
     "a task in a cgroup of weight 1 got next to nothing done: 0 steps, expected 5 at the least",
     "light",
     "the share of a task may be small, and never nothing: bound how long any task can be passed over",
 )
-STALL = Finding("runnable-task-stall", "runnable task stall: sh[42] failed to run for 2.1s\x1b[2J")
+STALL = GateFinding("runnable-task-stall", "runnable task stall: sh[42] failed to run for 2.1s\x1b[2J")
 REPORTS = [
     GateReport(
         "mine",
@@ -40,7 +40,7 @@ REPORTS = [
                 GateVerdict.FAILED,
                 OLD,
                 14.6,
-                (STARVED, STALL, *(Finding("task-starved", f"task {n}") for n in range(5))),
+                (STARVED, STALL, *(GateFinding("task-starved", f"task {n}") for n in range(5))),
                 "\n".join(f"line {n} of the log{' that is long' * n}" for n in range(14)),
             ),
             GateResult(
@@ -65,7 +65,7 @@ REPORTS = [
                 GateVerdict.FAILED,
                 seconds=0.2,
                 findings=(
-                    Finding(
+                    GateFinding(
                         "compile-error",
                         "use of undeclared identifier 'slice'",
                         "policies/broken/broken.bpf.c:17:4",
