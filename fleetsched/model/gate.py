@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fleetsched.model.evidence import Comparison
+
 
 class Gate(StrEnum):
     """The checks that a policy must pass before it may be proposed or merged, in order."""
@@ -47,6 +49,20 @@ class GateFinding:
 
 
 @dataclass(frozen=True, slots=True)
+class GateFigure:
+    """One comparison that the benchmark gate made.
+
+    Attributes:
+        unit: of the metric.
+        guardrail: the largest regression that is tolerated, as a share; None = the metric has no guardrail.
+    """
+
+    comparison: Comparison
+    unit: str
+    guardrail: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GateResult:
     """What one gate said.
 
@@ -56,6 +72,8 @@ class GateResult:
         findings: the most important first; empty unless it failed.
         log: the end of what it printed, at most 64 KiB.
         cached: it did not run now.
+        note: what is to be said in a line, passed or not; empty but for the benchmark gate.
+        figures: what the benchmark gate compared.
     """
 
     gate: Gate
@@ -65,6 +83,8 @@ class GateResult:
     findings: tuple[GateFinding, ...] = ()
     log: str = ""
     cached: bool = False
+    note: str = ""
+    figures: tuple[GateFigure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,13 @@ The form is schemas/gate-report.json.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from fleetsched.model.gate import Gate, GateFinding, GateReport, GateResult, GateVerdict
+from fleetsched.model.evidence import Comparison, Finding
+from fleetsched.model.gate import Gate, GateFigure, GateFinding, GateReport, GateResult, GateVerdict
 
 FORMAT, VERSION = "fleetsched-gates", "1.0"
 
@@ -25,6 +28,8 @@ def result_record(result: GateResult, *, log: bool = True) -> Record:
         "seconds": round(result.seconds, 2),
         "cached": result.cached,
         "findings": [finding_record(each) for each in result.findings],
+        **({"note": result.note} if result.note else {}),
+        **({"figures": [_figure_record(each) for each in result.figures]} if result.figures else {}),
         **({"log": result.log} if log else {}),
     }
 
@@ -60,6 +65,8 @@ def result_from(record: Mapping[str, Any]) -> GateResult:
         findings=tuple(GateFinding(**each) for each in record["findings"]),
         log=record.get("log", ""),
         cached=bool(record["cached"]),
+        note=record.get("note", ""),
+        figures=tuple(map(_figure_from, record.get("figures", ()))),
     )
 
 
@@ -75,3 +82,25 @@ def report_from(record: Mapping[str, Any]) -> GateReport:
         digest=record["digest"],
         results=tuple(map(result_from, record["results"])),
     )
+
+
+def _figure_record(figure: GateFigure) -> Record:
+    fields = asdict(figure.comparison)
+    change, interval = fields["change"], fields["interval"]
+    guardrail = {} if figure.guardrail is None else {"guardrail": figure.guardrail}
+    derived = {"change": _wire(change), "interval": [_wire(end) for end in interval]}
+    return {**fields, "medians": list(fields["medians"]), **derived, "unit": figure.unit, **guardrail}
+
+
+def _figure_from(record: Mapping[str, Any]) -> GateFigure:
+    fields = {name: value for name, value in record.items() if name not in ("unit", "guardrail")}
+    ours, theirs = record["medians"]
+    low, high = map(float, record["interval"])
+    derived = {"medians": (ours, theirs), "change": float(record["change"]), "interval": (low, high)}
+    comparison = Comparison(**{**fields, **derived, "finding": Finding(record["finding"])})
+    return GateFigure(comparison, record["unit"], record.get("guardrail"))
+
+
+def _wire(number: float) -> float | str:
+    """JSON has no infinity."""
+    return number if math.isfinite(number) else str(number)
