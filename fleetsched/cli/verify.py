@@ -10,7 +10,7 @@ import typer
 from fleetsched.cli.complete import complete_policy
 from fleetsched.cli.options import Repository, repository_around
 from fleetsched.cli.say import complain, say, say_record
-from fleetsched.cli.values import guardrails_of
+from fleetsched.cli.values import guardrails_of, pairs_of
 from fleetsched.errors import UsageError
 
 app = typer.Typer()
@@ -30,6 +30,10 @@ def verify(
         str | None, typer.Option("--kernels", metavar="LIST", help="Such as 6.18,7.3, or `all`.")
     ] = None,
     variant: Annotated[str | None, typer.Option("--variant", help="Only this one; default: all.")] = None,
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option("--parameters", "-p", metavar="NAME=VALUE", help="Of the policy; several times."),
+    ] = None,
     until: Annotated[
         str | None, typer.Option("--until", metavar="GATE", help="The last gate; default: stress.")
     ] = None,
@@ -94,6 +98,7 @@ def verify(
         until=until,
         cached=not no_cache,
         measured=measured,
+        parameters=pairs_of("--parameters", parameters),
     )
     if as_json:
         say_record(verify_record(reports))

@@ -7,8 +7,9 @@ it; nothing follows a failure on the same kernel, and the other kernels go on.
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,6 +51,7 @@ class Wanted:
         variant: of each policy; None = all.
         cached: whether an earlier verdict about exactly this counts.
         benchmark: what is measured of what passes all others; None = nothing is.
+        parameters: that the policies do not have by themselves.
     """
 
     kernels: tuple[str, ...]
@@ -57,6 +59,7 @@ class Wanted:
     variant: str | None = None
     cached: bool = True
     benchmark: Benchmark | None = None
+    parameters: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     def asks(self, gate: Gate) -> bool:
         """Whether this gate belongs to it."""
@@ -74,6 +77,7 @@ class _Subject:
     policy: Policy | None = None
     digest: str = ""
     image: bytes = b""
+    parameters: Mapping[str, int] = field(default_factory=dict)
     results: list[GateResult] = field(default_factory=list)
 
     @property
@@ -82,13 +86,17 @@ class _Subject:
 
     @property
     def candidate(self) -> ArmImage:
-        """What is measured of it: its object with the parameters that it has by itself."""
+        """What is measured of it."""
         assert self.policy is not None
-        arm = Arm(CANDIDATE, self.policy.name, self.variant, self.digest, self.policy.resolve({}))
-        return ArmImage(arm, self.image)
+        parameters = self.policy.resolve(self.parameters)
+        return ArmImage(Arm(CANDIDATE, self.policy.name, self.variant, self.digest, parameters), self.image)
+
+    def on(self, machine: str) -> str:
+        """What a verdict about its object depends on, beside that."""
+        return f"{machine} {json.dumps(self.parameters, sort_keys=True)}" if self.parameters else machine
 
     def report(self) -> GateReport:
-        return GateReport(self.name, self.variant, self.digest, tuple(self.results))
+        return GateReport(self.name, self.variant, self.digest, tuple(self.results), self.parameters)
 
 
 def run_gates(
@@ -132,7 +140,9 @@ def _built(folder: Path, wanted: Wanted, clock: Callable[[], float]) -> list[_Su
     policy, outcome = schema(folder)
     result = outcome.result(Gate.SCHEMA, seconds=clock() - began)
     names = [wanted.variant] if wanted.variant else list(policy.variants) if policy else ["default"]
-    subjects = [_Subject(folder, name, policy, results=[result]) for name in names]
+    subjects = [
+        _Subject(folder, name, policy, parameters=wanted.parameters, results=[result]) for name in names
+    ]
     for subject in subjects:
         if policy is None or not outcome.passed:
             continue
@@ -208,7 +218,11 @@ class _Kernel:
             return True
         found: list[GateResult] = []
         for gate in self._gates():
-            result = self.cache.get(gate, subject.digest, self.identity) if self.wanted.cached else None
+            result = (
+                self.cache.get(gate, subject.digest, subject.on(self.identity))
+                if self.wanted.cached
+                else None
+            )
             if result is None:
                 return False
             found.append(result)
@@ -229,6 +243,7 @@ class _Kernel:
                 subject.name,
                 subject.variant,
                 subject.image,
+                parameters=subject.parameters,
                 soak=self.wanted.asks(Gate.SOAK),
                 clock=self.clock,
             )
@@ -240,7 +255,7 @@ class _Kernel:
             seconds = seen.seconds.get(gate, 0.0) + (opening_s if gate is Gate.VERIFY else 0.0)
             result = outcome.result(gate, kernel=self.release, seconds=seconds)
             subject.results.append(result)
-            self.cache.put(result, subject.digest, self.identity)
+            self.cache.put(result, subject.digest, subject.on(self.identity))
             if not outcome.passed:
                 break
 
@@ -270,7 +285,7 @@ class _Measuring:
         began = self.clock()
         try:
             machine = self.targets.identify(self.kernel, self.asked.workload, self.say)
-            identity = self.asked.identity(machine)
+            identity = self.asked.identity(subject.on(machine))
             if self.cached:
                 result = self.cache.get(Gate.BENCHMARK, subject.digest, identity)
                 if result is not None:

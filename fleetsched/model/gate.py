@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from fleetsched.model.evidence import Comparison
@@ -94,12 +95,14 @@ class GateReport:
     Attributes:
         digest: of its object, 64 hex digits; empty when there is none.
         results: in the order in which they ran; nothing follows a failure on the same kernel.
+        parameters: that it does not have by itself.
     """
 
     policy: str
     variant: str
     digest: str
     results: tuple[GateResult, ...]
+    parameters: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     @property
     def verdict(self) -> GateVerdict:

@@ -46,6 +46,7 @@ def report_record(report: GateReport, *, log: bool = True) -> Record:
         "policy": report.policy,
         "variant": report.variant,
         "digest": report.digest,
+        **({"parameters": dict(report.parameters)} if report.parameters else {}),
         "verdict": str(report.verdict),
         "results": [result_record(each, log=log) for each in report.results],
     }
@@ -81,6 +82,7 @@ def report_from(record: Mapping[str, Any]) -> GateReport:
         variant=record["variant"],
         digest=record["digest"],
         results=tuple(map(result_from, record["results"])),
+        parameters=record.get("parameters", {}),
     )
 
 

@@ -20,7 +20,7 @@ from fleetsched.model.goal import KERNEL_DEFAULT
 from fleetsched.model.policy import Policy
 from fleetsched.model.suggest import suggestion
 from fleetsched.model.workload import Workload
-from fleetsched.operations.policies import find_policy
+from fleetsched.operations.policies import find_policy, parameters_of
 
 if TYPE_CHECKING:
     from fleetsched.bench.measure import ArmImage, Clock, Experiment
@@ -185,29 +185,3 @@ def arm_image(
     built = compile_policy(policy.folder, policy.variants[variant])
     check_allowed(built.image, policy.name)
     return ArmImage(Arm(name, policy.name, variant, built.digest, policy.resolve(parameters)), built.image)
-
-
-def parameters_of(policy: Policy, given: Mapping[str, str]) -> dict[str, int]:
-    """Read parameters of the command line.
-
-    Raises:
-        InputError: there is no such parameter, or the value is out of its range.
-    """
-    return {name: _value(policy, name, text) for name, text in given.items()}
-
-
-def _value(policy: Policy, name: str, text: str) -> int:
-    declared = policy.parameters.get(name)
-    if declared is None:
-        near = suggestion(name, policy.parameters)
-        raise InputError(f"policy {policy.name} has no parameter {name!r}{near}")
-    words = {"false": 0, "true": 1} if declared.type == "bool" else {}
-    try:
-        value = words[text] if text in words else int(text)
-    except ValueError:
-        value = declared.minimum - 1
-    if not declared.minimum <= value <= declared.maximum:
-        raise InputError(
-            f"policy {policy.name}: {name} is {declared.minimum} to {declared.maximum}, got {text!r}"
-        )
-    return value

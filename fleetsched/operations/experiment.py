@@ -29,10 +29,9 @@ from fleetsched.operations.bench import (
     clock,
     experiment_of,
     find_workload,
-    parameters_of,
 )
 from fleetsched.operations.fleet import FleetAccess, may_skip_review
-from fleetsched.operations.policies import find_policy
+from fleetsched.operations.policies import find_policy, parameters_of
 from fleetsched.operations.running import new_run_id, owner_of
 from fleetsched.rollout.session import HostSession
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a policy is, by what a person calls it."""
+"""A policy, and values of its parameters, by what a person calls them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from fleetsched.errors import InputError
@@ -48,3 +49,29 @@ def find_policy(root: Path | None, name: str) -> Policy:
         ProblemsError: its manifest is wrong.
     """
     return load_policy(policy_folder(root, name))
+
+
+def parameters_of(policy: Policy, given: Mapping[str, str]) -> dict[str, int]:
+    """Read parameters of the command line.
+
+    Raises:
+        InputError: there is no such parameter, or the value is out of its range.
+    """
+    return {name: _value(policy, name, text) for name, text in given.items()}
+
+
+def _value(policy: Policy, name: str, text: str) -> int:
+    declared = policy.parameters.get(name)
+    if declared is None:
+        near = suggestion(name, policy.parameters)
+        raise InputError(f"policy {policy.name} has no parameter {name!r}{near}")
+    words = {"false": 0, "true": 1} if declared.type == "bool" else {}
+    try:
+        value = words[text] if text in words else int(text)
+    except ValueError:
+        value = declared.minimum - 1
+    if not declared.minimum <= value <= declared.maximum:
+        raise InputError(
+            f"policy {policy.name}: {name} is {declared.minimum} to {declared.maximum}, got {text!r}"
+        )
+    return value

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from fleetsched.errors import ExitCode, InputError, UsageError
 from fleetsched.model.gate import Gate, GateReport, GateVerdict
 from fleetsched.model.suggest import suggestion
-from fleetsched.operations.policies import find_policy, policy_folder
+from fleetsched.operations.policies import find_policy, parameters_of, policy_folder
 
 if TYPE_CHECKING:
     from fleetsched.gates.benchmark import Benchmark
@@ -48,6 +48,7 @@ def verify(
     until: str | None = None,
     cached: bool = True,
     measured: Measured | None = None,
+    parameters: Mapping[str, str] | None = None,
 ) -> list[GateReport]:
     """Send a policy through the gates.
 
@@ -60,13 +61,14 @@ def verify(
         until: the last gate; None = stress.
         cached: whether an earlier verdict about exactly this counts.
         measured: None = the benchmark gate is left out.
+        parameters: as text, checked against the policy's manifest; None = those that it has by itself.
 
     Returns:
         A report a variant.
 
     Raises:
         UsageError: no such gate, or `kernels` is no list of versions.
-        InputError: no such policy, variant or workload.
+        InputError: no such policy, variant, parameter or workload.
         BuildError: the policy to compare with does not compile.
     """
     from fleetsched.gates.cascade import LAST, Wanted, run_gates
@@ -75,10 +77,9 @@ def verify(
     if measured is not None and last not in _BEFORE_BENCHMARK:
         raise UsageError(f"--benchmark: only what has passed stress is measured, not what ends at {last}")
     versions, folder = _kernels(kernels), policy_folder(root, policy)
-    if variant is not None:
-        _check_variant(folder, variant)
+    values = _checked(folder, variant, parameters or {})
     benchmark = None if measured is None else _benchmark(root, measured)
-    return run_gates([folder], Wanted(versions, last, variant, cached, benchmark), say)
+    return run_gates([folder], Wanted(versions, last, variant, cached, benchmark, values), say)
 
 
 def gates_on(
@@ -137,17 +138,18 @@ def _gate(text: str) -> Gate:
     return Gate(text)
 
 
-def _check_variant(folder: Path, variant: str) -> None:
-    """Refuse a variant that the manifest lacks. A manifest that cannot be read is for the schema gate."""
+def _checked(folder: Path, variant: str | None, parameters: Mapping[str, str]) -> dict[str, int]:
+    """Refuse what the manifest lacks. A manifest that cannot be read is for the schema gate."""
     from fleetsched.errors import ProblemsError
     from fleetsched.fleetrepo.load import load_policy
 
     try:
-        variants = load_policy(folder).variants
+        policy = load_policy(folder)
     except ProblemsError:
-        return
-    if variant not in variants:
+        return {}
+    if variant is not None and variant not in policy.variants:
         raise InputError(
-            f"policy {folder.name} has no variant {variant!r}{suggestion(variant, variants)}",
-            remedy=f"it has: {', '.join(variants)}",
+            f"policy {folder.name} has no variant {variant!r}{suggestion(variant, policy.variants)}",
+            remedy=f"it has: {', '.join(policy.variants)}",
         )
+    return parameters_of(policy, parameters)

@@ -35,7 +35,8 @@ def verify_record(reports: Sequence[GateReport]) -> dict[str, Any]:
 
 def _report(report: GateReport) -> Iterator[str]:
     digest = f", object {report.digest[:12]}" if report.digest else ""
-    yield f"{report.policy}, variant {report.variant}{digest}"
+    given = "".join(f", {name} {value}" for name, value in report.parameters.items())
+    yield from _filled(f"{report.policy}, variant {report.variant}{digest}{given}", "")
     kernel = ""
     for result in report.results:
         if result.kernel != kernel:

@@ -63,6 +63,8 @@ def test_what_cannot_be_is_a_wrong_command_line(
         (["fair", "--benchmark", "hackbenhc"], "no workload 'hackbenhc'; did you mean \"hackbench\"?"),
         (["fair", "--benchmark", "hackbench", "--against", "fare"], "no policy 'fare'"),
         (["fair", "--variant", "larg"], "policy fair has no variant 'larg'"),
+        (["fair", "-p", "slise_us=1"], "policy fair has no parameter 'slise_us'; did you mean \"slice_us\"?"),
+        (["fair", "-p", "slice_us=1"], "policy fair: slice_us is 250 to 20000, got '1'"),
         (["./nothing"], "nothing is no policy: it has no policy.yaml"),
     ],
 )

@@ -96,7 +96,7 @@ REPORTS = [
     GateReport(
         "unsure", "default", "ef" * 32, (*EARLY, GateResult(Gate.VERIFY, GateVerdict.ERROR, "6.19", log="no"))
     ),
-    GateReport("quick", "default", "f1" * 32, (*EARLY, *BEFORE, MEASURED)),
+    GateReport("quick", "default", "f1" * 32, (*EARLY, *BEFORE, MEASURED), {"slice_us": 700}),
     GateReport("slow", "default", "f1" * 32, (*EARLY, *BEFORE, LOSING)),
 ]
 
