@@ -12,7 +12,7 @@ from fleetsched.model.gate import Gate, GateFinding, GateResult, GateVerdict
 from fleetsched.operations.evidence import catalogue_page
 from fleetsched.views.catalogue import catalogue_markdown
 from tests.unit.dossiers import BARE, FAIR, MEASURED, results
-from tests.unit.experiments import evidence, metric
+from tests.unit.experiments import EMULATED, evidence, metric
 
 GOLDEN = Path(__file__).parent / "golden"
 ROOT = Path(__file__).parents[3]
@@ -78,3 +78,9 @@ def test_a_gate_without_a_kernel_speaks_of_every_kernel() -> None:
 def test_text_of_manifests_is_no_markup() -> None:
     page = catalogue_markdown([replace(BARE, policy=replace(BARE.policy, summary="a | b\n# <b>c</b>"))])
     assert "| a \\| b # &lt;b>c&lt;/b> |" in page
+
+
+def test_one_cpu_says_nothing_of_how_work_is_placed() -> None:
+    small = evidence(environment=replace(EMULATED, cpus=1))
+    page = catalogue_markdown([replace(MEASURED, evidence=(small,))])
+    assert "Unmeasured: energy, caches, numa, how it places work on CPUs, for there was only one." in page
