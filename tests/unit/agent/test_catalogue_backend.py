@@ -14,7 +14,7 @@ from fleetsched.agent.workbench import Means
 from fleetsched.errors import BuildError, HelperError, LabError, WorkloadError
 from fleetsched.model.controller import Budget
 from fleetsched.model.evidence import Evidence, Measured
-from fleetsched.model.gate import Finding, Gate, GateReport, GateResult, GateVerdict
+from fleetsched.model.gate import Gate, GateFinding, GateReport, GateResult, GateVerdict
 from fleetsched.model.lesson import Lesson
 from fleetsched.model.policy import Policy
 from tests.unit.workbenches import FakeLab, digest, task, workbench
@@ -110,7 +110,7 @@ def test_where_nothing_suits_nothing_is_tried(tmp_path: Path) -> None:
 
 
 def test_what_a_gate_stops_is_a_lesson_and_the_next_is_tried(tmp_path: Path) -> None:
-    stall = Finding("runnable-task-stall", "a task\x1b did not run for 5 s")
+    stall = GateFinding("runnable-task-stall", "a task\x1b did not run for 5 s")
     found = draft(tmp_path, Lab(stops={"c1": (Gate.STRESS, stall)}), candidates=4)
     assert found.lessons == (
         Lesson(
@@ -167,7 +167,7 @@ def test_a_machine_that_dies_is_tried_once_more(tmp_path: Path) -> None:
 
 
 def test_a_lab_that_is_lost_ends_it_with_the_best_so_far_and_the_lessons(tmp_path: Path) -> None:
-    stall = Finding("runnable-task-stall", "a task did not run for 5 s")
+    stall = GateFinding("runnable-task-stall", "a task did not run for 5 s")
     lab = _Dying(deaths=(2, 3), stops={"c2": (Gate.STRESS, stall)})
     found = draft(tmp_path, lab)
     assert found.candidate is not None
