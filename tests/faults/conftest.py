@@ -7,7 +7,7 @@ Of a run's processes, pytest's own and no worker holds the lab lock, keeps what 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +33,6 @@ DONE = pytest.StashKey[frozenset[str]]()
 class Session:
     """The guest of this process."""
 
-    say: Callable[[str], None]
     current: str = ""
     guest: Guest | None = None
     moments: set[str] = field(default_factory=set)
@@ -42,15 +41,17 @@ class Session:
     def guest_for(self, row: Row) -> Guest:
         """A guest of the row's kernel that has its moment; the one of another kernel is ended first."""
         if row.kernel != self.current:
+            self.current = ""
             self.stack.close()
-            self.guest, self.current, self.moments = self._start(row.kernel), row.kernel, {"idle"}
+            self.guest, self.moments = self._start(row.kernel), {"idle"}
+            self.current = row.kernel
         assert self.guest is not None
-        reach(self.guest, row.moment, self.moments, self.say)
+        reach(self.guest, row.moment, self.moments, print)
         return self.guest
 
     def _start(self, kernel: str) -> Guest:
         name = f"faults-{os.getpid()}-{kernel.replace('.', '-')}"
-        lab, _ = up(UpRequest(1, kernel, name, None, Path("/")), self.say)
+        lab, _ = up(UpRequest(1, kernel, name, None, Path("/")), print)
         self.stack.callback(labs.take_down, name)
         # However this process ends, the guest ends with it.
         self.stack.enter_context(Guard(lab_folder(name)))
@@ -99,14 +100,8 @@ def row_of(item: pytest.Item) -> Row | None:
 
 
 @pytest.fixture(scope="session")
-def session(request: pytest.FixtureRequest) -> Iterator[Session]:
+def session() -> Iterator[Session]:
     """What the rows of this process share."""
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-
-    def say(line: str) -> None:
-        if reporter:  # a worker has none
-            reporter.write_line(f"  {line}")
-
-    session = Session(say)
+    session = Session()
     with session.stack:
         yield session
