@@ -7,15 +7,20 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fleetsched.lab.guard import Guard
 from fleetsched.lab.lock import machine_lock
+from fleetsched.lab.paths import lab_folder
+from fleetsched.operations.lab import ssh_command
 
 FLEETSCHED = Path(sys.executable).with_name("fleetsched")
 PROJECT = Path(__file__).resolve().parents[2]
@@ -24,16 +29,21 @@ LAB = f"test-{os.getpid()}"
 
 @dataclass(frozen=True)
 class RealLab:
-    """The running lab."""
+    """The running lab.
+
+    Attributes:
+        sockets: a folder for connections that commands share: a new one costs an emulated host two seconds.
+    """
 
     name: str
     inventory: Path
     hosts: tuple[str, ...]
+    sockets: Path
 
     def ssh(self, host: str, command: str, *, check: bool = True, timeout: float = 120) -> str:
         """Run a shell command on a host and return what it printed."""
         answer = subprocess.run(
-            [FLEETSCHED, "lab", "ssh", "--name", self.name, host, "--", command],
+            [*self._client(host, "-o", "ControlMaster=auto", "-o", "ControlPersist=yes"), command],
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -42,6 +52,19 @@ class RealLab:
         if check and answer.returncode:
             raise AssertionError(f"{host}: {command!r} returned {answer.returncode}: {answer.stderr}")
         return answer.stdout
+
+    def ssh_everywhere(self, command: str, *, check: bool = True) -> None:
+        """Run a shell command on all hosts at once."""
+        with ThreadPoolExecutor(len(self.hosts)) as threads:
+            list(threads.map(lambda host: self.ssh(host, command, check=check), self.hosts))
+
+    def disconnect(self, host: str) -> None:
+        """End the connection that commands share, if there is one."""
+        subprocess.run(self._client(host, "-O", "exit"), check=False, capture_output=True, timeout=60)
+
+    def _client(self, host: str, *options: str) -> list[str]:
+        program, *words = ssh_command(self.name, host, [])
+        return [program, "-o", f"ControlPath={self.sockets / host}", *options, *words]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -74,7 +97,12 @@ def _lab() -> Iterator[RealLab]:
         )
         (record,) = json.loads(answer.stdout)
         hosts = tuple(host["name"] for host in record["hosts"])
-        yield RealLab(LAB, Path(record["inventory"]), hosts)
+        # However this process ends, the machines end with it. A socket's path may have 107 letters.
+        with Guard(lab_folder(LAB)), tempfile.TemporaryDirectory(dir="/tmp") as sockets:
+            lab = RealLab(LAB, Path(record["inventory"]), hosts, Path(sockets))
+            yield lab
+            for host in hosts:
+                lab.disconnect(host)
     finally:
         subprocess.run([FLEETSCHED, "lab", "down", "--name", LAB], check=False)
 
