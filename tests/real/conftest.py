@@ -40,10 +40,16 @@ class RealLab:
     hosts: tuple[str, ...]
     sockets: Path
 
-    def ssh(self, host: str, command: str, *, check: bool = True, timeout: float = 120) -> str:
-        """Run a shell command on a host and return what it printed."""
+    def ssh(
+        self, host: str, command: str, *, check: bool = True, timeout: float = 120, shared: bool = True
+    ) -> str:
+        """Run a shell command on a host and return what it printed.
+
+        A shared connection does not notice that a host restarts, so what may see that takes one of its own.
+        """
+        options = ("ControlMaster=auto", "ControlPersist=yes") if shared else ("ControlPath=none",)
         answer = subprocess.run(
-            [*self._client(host, "-o", "ControlMaster=auto", "-o", "ControlPersist=yes"), command],
+            [*self._client(host, *(word for option in options for word in ("-o", option))), command],
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -64,7 +70,7 @@ class RealLab:
 
     def _client(self, host: str, *options: str) -> list[str]:
         program, *words = ssh_command(self.name, host, [])
-        return [program, "-o", f"ControlPath={self.sockets / host}", *options, *words]
+        return [program, *options, "-o", f"ControlPath={self.sockets / host}", *words]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
