@@ -4,6 +4,8 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 FAST := -n auto tests/unit -m "not served"
+# Thousands of tests and hundreds of commands import the same files.
+unexport PYTHONDONTWRITEBYTECODE
 # Two targets at once, each with its output in one piece.
 PAIR := $(MAKE) --no-print-directory --jobs=2 --output-sync=target
 

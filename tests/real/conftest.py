@@ -7,8 +7,10 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,10 @@ from typing import Any
 
 import pytest
 
+from fleetsched.lab.guard import Guard
 from fleetsched.lab.lock import machine_lock
+from fleetsched.lab.paths import lab_folder
+from fleetsched.operations.lab import ssh_command
 from tests.real.shared import SharedLab
 
 FLEETSCHED = Path(sys.executable).with_name("fleetsched")
@@ -26,16 +31,27 @@ LAB = f"test-{os.getpid()}"
 
 @dataclass(frozen=True)
 class RealLab:
-    """The running lab."""
+    """The running lab.
+
+    Attributes:
+        sockets: a folder for connections that commands share: a new one costs an emulated host two seconds.
+    """
 
     name: str
     inventory: Path
     hosts: tuple[str, ...]
+    sockets: Path
 
-    def ssh(self, host: str, command: str, *, check: bool = True, timeout: float = 120) -> str:
-        """Run a shell command on a host and return what it printed."""
+    def ssh(
+        self, host: str, command: str, *, check: bool = True, timeout: float = 120, shared: bool = True
+    ) -> str:
+        """Run a shell command on a host and return what it printed.
+
+        A shared connection does not notice that a host restarts, so what may see that takes one of its own.
+        """
+        options = ("ControlMaster=auto", "ControlPersist=yes") if shared else ("ControlPath=none",)
         answer = subprocess.run(
-            [FLEETSCHED, "lab", "ssh", "--name", self.name, host, "--", command],
+            [*self._client(host, *(word for option in options for word in ("-o", option))), command],
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -44,6 +60,19 @@ class RealLab:
         if check and answer.returncode:
             raise AssertionError(f"{host}: {command!r} returned {answer.returncode}: {answer.stderr}")
         return answer.stdout
+
+    def ssh_everywhere(self, command: str, *, check: bool = True) -> None:
+        """Run a shell command on all hosts at once."""
+        with ThreadPoolExecutor(len(self.hosts)) as threads:
+            list(threads.map(lambda host: self.ssh(host, command, check=check), self.hosts))
+
+    def disconnect(self, host: str) -> None:
+        """End the connection that commands share, if there is one."""
+        subprocess.run(self._client(host, "-O", "exit"), check=False, capture_output=True, timeout=60)
+
+    def _client(self, host: str, *options: str) -> list[str]:
+        program, *words = ssh_command(self.name, host, [])
+        return [program, *options, "-o", f"ControlPath={self.sockets / host}", *words]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -75,8 +104,8 @@ def bake_shortly(repository: Path) -> None:
 def lab(request: pytest.FixtureRequest) -> Iterator[RealLab]:
     """Three hosts, up for the whole test run; no other lab of this machine starts in the meantime."""
     if shared := getattr(request.config, "workerinput", {}).get("lab"):
-        name, inventory, hosts = shared
-        yield RealLab(name, Path(inventory), hosts)
+        name, inventory, hosts, sockets = shared
+        yield RealLab(name, Path(inventory), hosts, Path(sockets))
         return
     with machine_lock(print):
         yield from _lab()
@@ -92,7 +121,12 @@ def _lab() -> Iterator[RealLab]:
         )
         (record,) = json.loads(answer.stdout)
         hosts = tuple(host["name"] for host in record["hosts"])
-        yield RealLab(LAB, Path(record["inventory"]), hosts)
+        # However this process ends, the machines end with it. A socket's path may have 107 letters.
+        with Guard(lab_folder(LAB)), tempfile.TemporaryDirectory(dir="/tmp") as sockets:
+            lab = RealLab(LAB, Path(record["inventory"]), hosts, Path(sockets))
+            yield lab
+            for host in hosts:
+                lab.disconnect(host)
     finally:
         subprocess.run([FLEETSCHED, "lab", "down", "--name", LAB], check=False)
 

@@ -35,12 +35,15 @@ class SharedLab:
 
     def pytest_configure_node(self, node: Any) -> None:
         """Tell a worker which lab there is, and which of its hosts are the worker's: every so many-th one."""
-        number, workers = (
-            int(node.workerinput["workerid"].removeprefix("gw")),
-            node.workerinput["workercount"],
+        number = int(node.workerinput["workerid"].removeprefix("gw"))
+        workers = node.workerinput["workercount"]
+        lab = self._lab
+        node.workerinput["lab"] = (
+            lab.name,
+            str(lab.inventory),
+            lab.hosts[number % workers :: workers],
+            str(lab.sockets),
         )
-        hosts = self._lab.hosts[number % workers :: workers]
-        node.workerinput["lab"] = self._lab.name, str(self._lab.inventory), hosts
 
     def pytest_unconfigure(self) -> None:
         self._stack.close()

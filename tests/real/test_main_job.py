@@ -247,8 +247,11 @@ def test_rebooted_host_comes_back_with_its_policy(fleet: FleetRepository) -> Non
     before, same = fleet.lab.ssh(host, boot), fleet.lab.ssh(host, identity)
     # The connection ends with the machine, so its exit code says nothing.
     fleet.lab.ssh(host, "systemctl reboot", check=False)
+    fleet.lab.disconnect(host)
 
-    wait_until(lambda: fleet.lab.ssh(host, boot) != before, within_s=300, what="the host has rebooted")
+    wait_until(
+        lambda: fleet.lab.ssh(host, boot, shared=False) != before, within_s=300, what="the host has rebooted"
+    )
     wait_until(
         lambda: fleet.lab.ssh(host, "cat /sys/kernel/sched_ext/root/ops", check=False).strip() == "fair",
         within_s=180,

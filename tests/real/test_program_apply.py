@@ -46,8 +46,7 @@ def hosts(lab: RealLab) -> Iterator[RealLab]:
                 put = f"mkdir -p {_FOLDER} && cat > {_FOLDER}/{file} && chmod 755 {_FOLDER}/{file}"
                 assert connection.run(["sh", "-c", put], stdin=content, timeout_s=120).exit_code == 0
     yield lab
-    for name in lab.hosts:
-        lab.ssh(name, f"{REMOVE}\nrm -rf {_FOLDER}")
+    lab.ssh_everywhere(f"{REMOVE}\nrm -rf {_FOLDER}")
 
 
 def test_apply_brings_an_installed_program_to_a_group(hosts: RealLab, tmp_path: Path) -> None:

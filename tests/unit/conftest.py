@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -24,16 +25,27 @@ def own_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable, raising=False)
 
 
+@pytest.fixture(scope="session")
+def cloned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `remote.git` and its `clone`, to be copied: making them takes ten processes."""
+    folder = tmp_path_factory.mktemp("cloned")
+    git(folder, "init", "--bare", "remote.git")
+    git(folder, "clone", "remote.git", "clone")
+    clone = folder / "clone"
+    (clone / "manifests").mkdir()
+    (clone / "manifests" / "a.yaml").write_text("a: 1\n")
+    (clone / ".gitignore").write_text("inventory/lab.yaml\nmanifests/mine.yaml\n")
+    git(clone, "add", "-A")
+    git(clone, "commit", "-m", "first")
+    git(clone, "push", "origin", "HEAD:main")
+    return folder
+
+
 @pytest.fixture
-def clone(tmp_path: Path, own_git: None) -> Path:
+def clone(tmp_path: Path, own_git: None, cloned: Path) -> Path:
     """A clone whose only commit is on the remote's main."""
-    git(tmp_path, "init", "--bare", "remote.git")
-    git(tmp_path, "clone", "remote.git", "clone")
+    for name in ("remote.git", "clone"):
+        shutil.copytree(cloned / name, tmp_path / name)
     folder = tmp_path / "clone"
-    (folder / "manifests").mkdir()
-    (folder / "manifests" / "a.yaml").write_text("a: 1\n")
-    (folder / ".gitignore").write_text("inventory/lab.yaml\nmanifests/mine.yaml\n")
-    git(folder, "add", "-A")
-    git(folder, "commit", "-m", "first")
-    git(folder, "push", "origin", "HEAD:main")
+    git(folder, "remote", "set-url", "origin", str(tmp_path / "remote.git"))
     return folder
