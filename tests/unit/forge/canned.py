@@ -11,6 +11,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
+from fleetsched.errors import ConflictError, FleetschedError, RefusedError
+
+REFUSALS = pytest.mark.parametrize(
+    ("status", "error", "said"),
+    [
+        (405, RefusedError, "the forge's rules do not let it be: not enough approvals"),
+        (409, ConflictError, "it changed at the same time"),
+        (401, FleetschedError, "the token is not accepted"),
+        (403, FleetschedError, "the token may not"),
+        (500, FleetschedError, "the forge failed (HTTP 500)"),
+    ],
+)
+"""What a forge answers to a merge, with the message "not enough approvals", and what is made of it."""
+
 
 class Canned:
     """The server.

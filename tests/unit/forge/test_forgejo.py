@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from fleetsched.errors import ConflictError, FleetschedError, RefusedError
+from fleetsched.errors import FleetschedError
 from fleetsched.forge.forgejo import Forgejo
 from fleetsched.forge.pulls import Comment, Pull, Review
 from fleetsched.model.controller import ForgeAccess
 from fleetsched.model.proposal import State
-from tests.unit.forge.canned import Canned, canned
+from tests.unit.forge.canned import REFUSALS, Canned, canned
 
 HEAD = "1c" * 20
 HERE = "/api/v1/repos/acme/fleet"
@@ -124,15 +124,7 @@ def test_exactly_the_tip_is_merged(server: Canned, forgejo: Forgejo) -> None:
     assert server.body_of(f"POST {HERE}/pulls/3/merge")["head_commit_id"] == HEAD
 
 
-@pytest.mark.parametrize(
-    ("status", "error", "said"),
-    [
-        (405, RefusedError, "the forge's rules do not let it be: not enough approvals"),
-        (409, ConflictError, "it changed at the same time"),
-        (401, FleetschedError, "the token is not accepted"),
-        (500, FleetschedError, "the forge failed (HTTP 500)"),
-    ],
-)
+@REFUSALS
 def test_refusals_are_told(
     server: Canned, forgejo: Forgejo, status: int, error: type[FleetschedError], said: str
 ) -> None:

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from fleetsched.errors import ConflictError, FleetschedError, RefusedError
+from fleetsched.errors import FleetschedError, RefusedError
 from fleetsched.forge.gitlab import GitLab
 from fleetsched.forge.pulls import Comment, Pull, Review
 from fleetsched.model.controller import ForgeAccess
 from fleetsched.model.proposal import State
-from tests.unit.forge.canned import Canned, canned
+from tests.unit.forge.canned import REFUSALS, Canned, canned
 
 HEAD = "1c" * 20
 HERE = "/api/v4/projects/acme%2Ffleet"
@@ -112,23 +112,15 @@ def test_exactly_the_tip_is_merged_by_a_merge_commit(server: Canned, gitlab: Git
         gitlab.merge(PULL, "t", "m")
 
 
-@pytest.mark.parametrize(
-    ("status", "error", "said"),
-    [
-        (405, RefusedError, "the forge's rules do not let it be"),
-        (409, ConflictError, "it changed at the same time"),
-        (401, FleetschedError, "the token is not accepted"),
-        (403, FleetschedError, "the token may not"),
-        (500, FleetschedError, "the forge failed (HTTP 500)"),
-    ],
-)
+@REFUSALS
 def test_refusals_are_told(
     server: Canned, gitlab: GitLab, status: int, error: type[FleetschedError], said: str
 ) -> None:
-    server.answers[f"PUT {MR}/merge"] = (status, {"message": "no"})
+    server.answers[f"PUT {MR}/merge"] = (status, {"message": "not enough approvals"})
     with pytest.raises(error) as caught:
         gitlab.merge(PULL, "t", "m")
     assert said in caught.value.message
+    assert caught.value.message.startswith("GitLab, acme/fleet: cannot merge a merge request")
 
 
 def test_a_group_is_a_team(server: Canned, gitlab: GitLab) -> None:
