@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from fleetsched.errors import FleetschedError, RefusedError
@@ -12,7 +10,7 @@ from fleetsched.forge.gitlab import GitLab
 from fleetsched.forge.pulls import Comment, Pull, Review
 from fleetsched.model.controller import ForgeAccess
 from fleetsched.model.proposal import State
-from tests.unit.forge.canned import REFUSALS, Canned, canned
+from tests.unit.forge.canned import REFUSALS, Canned
 
 HEAD = "1c" * 20
 HERE = "/api/v4/projects/acme%2Ffleet"
@@ -27,12 +25,6 @@ PULL = Pull(
     3, "fleetsched/proposal/web", False, "main", HEAD, "Run fair", "why", "bot", State.OPEN,
     "2026-01-02T03:04:05Z", "2026-01-02T03:04:06Z",
 )  # fmt: skip
-
-
-@pytest.fixture
-def server() -> Iterator[Canned]:
-    with canned() as server:
-        yield server
 
 
 @pytest.fixture
