@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 
 from fleetsched.errors import FleetschedError, RefusedError
@@ -93,6 +95,33 @@ def test_what_is_sent_is_as_documented(server: Canned, gitlab: GitLab) -> None:
     assert gitlab.comments(PULL) == [Comment(9, "bot", "new")]
     gitlab.comment(PULL, "newer", Comment(9, "bot", "new"))
     assert server.body_of(f"PUT {MR}/notes/9") == {"body": "newer"}
+
+
+def test_what_is_sent_and_asked_for_has_names_that_the_client_library_knows(
+    server: Canned, gitlab: GitLab
+) -> None:
+    from gitlab.v4.objects import ProjectCommitStatusManager as Statuses
+    from gitlab.v4.objects import ProjectMergeRequestManager as Requests
+
+    server.answers |= {
+        f"GET {HERE}/merge_requests": (200, []),
+        f"POST {HERE}/merge_requests": (201, ANSWER),
+        f"PUT {MR}": (200, ANSWER),
+        f"POST {HERE}/statuses/{HEAD}": (201, {}),
+    }
+    gitlab.newest()
+    asked = parse_qs(urlsplit(server.asked[-1][0].partition(" ")[2]).query)
+    assert set(asked) - {"per_page"} <= set(Requests._list_filters)
+    gitlab.create(PULL.branch, "main", "t", "b")
+    made = Requests._create_attrs
+    assert set(server.body_of(f"POST {HERE}/merge_requests")) <= {*made.required, *made.optional}
+    gitlab.edit(PULL, "t", "b")
+    assert set(server.body_of(f"PUT {MR}")) <= set(Requests._update_attrs.optional)
+    gitlab.close(PULL)
+    assert set(server.body_of(f"PUT {MR}")) <= set(Requests._update_attrs.optional)
+    gitlab.check(HEAD, "fleetsched review", True, "good", "text")
+    said = Statuses._create_attrs
+    assert set(server.body_of(f"POST {HERE}/statuses/{HEAD}")) <= {*said.required, *said.optional}
 
 
 def test_exactly_the_tip_is_merged_by_a_merge_commit(server: Canned, gitlab: GitLab) -> None:
