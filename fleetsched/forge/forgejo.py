@@ -38,34 +38,47 @@ class Forgejo(PullRequests):
             self.forge, access, token, example="https://forge.example/api/v1", timeout_s=_TIMEOUT_S
         )
         self._name = access.repository
+        self._home = f"/repos/{self._name}"
         self._user = ""
 
     def _ask(self, doing: str, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        return self._answer(doing, method, path, body)[0]
+
+    def _answer(
+        self, doing: str, method: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> tuple[Any, Mapping[str, str]]:
+        """What the forge says, and the headers of that."""
         answer = self._rest.send(doing, method, path, json=body)
         if not answer.ok:
             raise trouble(
                 self.forge, self._name, doing, answer.status_code, _said(answer.text), answer.headers
             )
         try:
-            return answer.json() if answer.content else None
+            return (answer.json() if answer.content else None), answer.headers
         except ValueError as error:
             raise trouble(self.forge, self._name, doing, 0, "its answer is not JSON", {}) from error
 
     def _here(self, doing: str, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        return self._ask(doing, method, f"/repos/{self._name}{path}", body)
+        return self._ask(doing, method, self._home + path, body)
 
-    def _all(self, doing: str, path: str, most: int) -> Iterator[Any]:
+    def _all(self, doing: str, path: str) -> Iterator[Any]:
+        """All of a list, page by page; a page may be smaller than was asked for."""
         mark = "&" if "?" in path else "?"
-        for page in range(1, most // _PAGE + 1):
-            listed = self._here(doing, "GET", f"{path}{mark}page={page}&limit={_PAGE}")
+        seen = 0
+        for page in range(1, MOST_PULLS + 1):
+            listed, headers = self._answer(doing, "GET", f"{path}{mark}page={page}&limit={_PAGE}")
             yield from listed
-            if len(listed) < _PAGE:
+            seen += len(listed)
+            total = headers.get("X-Total-Count", "")
+            is_last = seen >= int(total) if total.isdecimal() else len(listed) < _PAGE
+            if is_last or not listed or seen >= MOST_PULLS:
                 return
 
     def newest(self) -> list[Pull]:
         """See `PullRequests`."""
-        path = "/pulls?state=all&sort=newest"
-        return [self._pull(each) for each in self._all("list pull requests", path, MOST_PULLS)]
+        # Without `sort` the newest come first; the order has no published name.
+        listed = self._all("list pull requests", f"{self._home}/pulls?state=all")
+        return sorted(map(self._pull, listed), key=lambda pull: pull.number, reverse=True)
 
     def _pull(self, pull: Any) -> Pull:
         head, base = pull["head"], pull["base"]
@@ -91,7 +104,7 @@ class Forgejo(PullRequests):
         return self._pull(self._here("open a pull request", "POST", "/pulls", said))
 
     def _label(self) -> int:
-        for label in self._all("list labels", "/labels", MOST_PULLS):
+        for label in self._all("list labels", f"{self._home}/labels"):
             if label["name"] == LABEL:
                 return int(label["id"])
         said = {"name": LABEL, "color": _COLOUR}
@@ -105,7 +118,7 @@ class Forgejo(PullRequests):
     def reviews(self, pull: Pull) -> list[Review]:
         """See `PullRequests`."""
         last: dict[str, Review] = {}
-        for each in self._all("list reviews", f"/pulls/{pull.number}/reviews", MOST_PULLS):
+        for each in self._all("list reviews", f"{self._home}/pulls/{pull.number}/reviews"):
             if each["state"] not in ("APPROVED", "REQUEST_CHANGES") or not each["user"]:
                 continue
             by = each["user"]["login"]
@@ -163,11 +176,11 @@ class Forgejo(PullRequests):
     def is_member(self, team: str, user: str) -> bool:
         """See `PullRequests`."""
         organisation, _, name = team.partition("/")
-        teams = self._ask("list teams", "GET", f"/orgs/{organisation}/teams")
+        teams = self._all("list teams", f"/orgs/{organisation}/teams")
         number = next((each["id"] for each in teams if each["name"].lower() == name.lower()), None)
         if number is None:
             return False
-        members = self._ask("list who is in a team", "GET", f"/teams/{number}/members")
+        members = self._all("list who is in a team", f"/teams/{number}/members")
         return any(each["login"] == user for each in members)
 
 

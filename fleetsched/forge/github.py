@@ -9,9 +9,8 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from fleetsched.errors import FleetschedError
 from fleetsched.forge.pulls import LABEL, MOST_PULLS, Comment, Pull, PullRequests, Review
-from fleetsched.forge.trouble import trouble
+from fleetsched.forge.trouble import no_library, trouble
 from fleetsched.model.controller import ForgeAccess
 from fleetsched.model.proposal import State
 from fleetsched.model.timestamp import rfc3339
@@ -42,10 +41,7 @@ class GitHub(PullRequests):
             import github
             from urllib3 import Retry
         except ImportError as error:
-            raise FleetschedError(
-                "the client library of GitHub (PyGithub) is not installed",
-                remedy="pip install 'fleetsched[forge]'",
-            ) from error
+            raise no_library(self.forge, "PyGithub") from error
         retry = Retry(
             _TRIES,
             status_forcelist=(500, 502, 503, 504),

@@ -13,9 +13,9 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from fleetsched.errors import FleetschedError, RefusedError
+from fleetsched.errors import RefusedError
 from fleetsched.forge.pulls import LABEL, MOST_PULLS, Comment, Pull, PullRequests, Review
-from fleetsched.forge.trouble import trouble
+from fleetsched.forge.trouble import no_library, trouble
 from fleetsched.model.controller import ForgeAccess
 from fleetsched.model.proposal import State
 from fleetsched.model.timestamp import rfc3339
@@ -40,10 +40,7 @@ class GitLab(PullRequests):
         try:
             import gitlab
         except ImportError as error:
-            raise FleetschedError(
-                "the client library of GitLab (python-gitlab) is not installed",
-                remedy="pip install 'fleetsched[forge]'",
-            ) from error
+            raise no_library(self.forge, "python-gitlab") from error
         self._client = gitlab.Gitlab(
             access.url or None, private_token=token, timeout=_TIMEOUT_S, retry_transient_errors=False
         )

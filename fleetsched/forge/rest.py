@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fleetsched.errors import FleetschedError
-from fleetsched.forge.trouble import trouble
+from fleetsched.forge.trouble import no_library, trouble
 from fleetsched.model.controller import ForgeAccess
 
 if TYPE_CHECKING:
@@ -33,10 +33,7 @@ class Rest:
         try:
             import requests
         except ImportError as error:
-            raise FleetschedError(
-                f"the library that speaks to {forge} (requests) is not installed",
-                remedy="pip install 'fleetsched[forge]'",
-            ) from error
+            raise no_library(forge, "requests") from error
         if not access.url:
             raise FleetschedError(
                 f"forge {access.kind}: its URL is not set",

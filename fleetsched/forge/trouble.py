@@ -73,6 +73,14 @@ def trouble(
     )
 
 
+def no_library(forge: str, library: str) -> FleetschedError:
+    """What to do where the library that speaks to a forge is not installed."""
+    return FleetschedError(
+        f"the library that speaks to {forge} ({library}) is not installed",
+        remedy="pip install 'fleetsched[forge]'",
+    )
+
+
 def _until(headers: Mapping[str, str]) -> str:
     after, reset = headers.get("retry-after", ""), headers.get("x-ratelimit-reset", "")
     if after.isdecimal():

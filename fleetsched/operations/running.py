@@ -9,6 +9,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import wait
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -105,8 +106,10 @@ def _take_leases(run: Run, leases: Iterable[tuple[str, float]]) -> None:
         with contextlib.suppress(HostError):
             run.lease(name, deadline_s)
 
-    for taken in [run.executor.submit(take, *lease) for lease in leases]:
-        taken.result()
+    taken = [run.executor.submit(take, *lease) for lease in leases]
+    wait(taken)  # all of them: a lease that came after the others were given back would stay
+    for each in taken:
+        each.result()
 
 
 def _drop_leases(run: Run) -> None:

@@ -11,6 +11,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
+from fleetsched.errors import ConflictError, FleetschedError, RefusedError
+
+REFUSALS = pytest.mark.parametrize(
+    ("status", "error", "said"),
+    [
+        (405, RefusedError, "the forge's rules do not let it be: not enough approvals"),
+        (409, ConflictError, "it changed at the same time"),
+        (401, FleetschedError, "the token is not accepted"),
+        (403, FleetschedError, "the token may not"),
+        (500, FleetschedError, "the forge failed (HTTP 500)"),
+    ],
+)
+"""What a forge answers to a merge, with the message "not enough approvals", and what is made of it."""
+
 
 class Canned:
     """The server.
@@ -19,12 +35,14 @@ class Canned:
         answers: status and body by `METHOD /path`, without a query.
         asked: method and path with query, and body, of each request.
         headers: of the last request.
+        totals: how many there are, of lists by `METHOD /path`; said in a header.
     """
 
     def __init__(self) -> None:
         self.answers: dict[str, tuple[int, Any]] = {}
         self.asked: list[tuple[str, Any]] = []
         self.headers: dict[str, str] = {}
+        self.totals: dict[str, int] = {}
         canned = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -36,11 +54,14 @@ class Canned:
                 canned.asked.append((f"{self.command} {self.path}", json.loads(content) if content else None))
                 canned.headers = dict(self.headers)
                 missing = (404, {"message": "404 Not Found"})
-                status, body = canned.answers.get(f"{self.command} {urlsplit(self.path).path}", missing)
+                about = f"{self.command} {urlsplit(self.path).path}"
+                status, body = canned.answers.get(about, missing)
                 answer = b"" if body is None else json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(answer)))
+                if about in canned.totals:
+                    self.send_header("X-Total-Count", str(canned.totals[about]))
                 self.end_headers()
                 self.wfile.write(answer)
 

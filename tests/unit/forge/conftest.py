@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from fleetsched.fleetrepo.branches import Branches
+from fleetsched.forge.forgejo import Forgejo
 from fleetsched.forge.github import GitHub
 from fleetsched.forge.pull_requests import PullRequestForge
 from fleetsched.model.controller import ForgeAccess, Trust
 from tests.github_emulator.repository import User
 from tests.github_emulator.server import GitHubEmulator, running
+from tests.unit.forge.canned import Canned, canned
 from tests.unit.git_repository import git
 
 BOT = User("fleet-bot", "token-of-the-bot")
@@ -50,6 +52,17 @@ class Place:
         git(self.clone, "commit", "-m", "by hand")
         git(self.clone, "push", "origin", f"HEAD:refs/heads/{branch}")
         return git(self.clone, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def server() -> Iterator[Canned]:
+    with canned() as server:
+        yield server
+
+
+@pytest.fixture
+def forgejo(server: Canned) -> Forgejo:
+    return Forgejo(ForgeAccess("forgejo", "acme/fleet", f"{server.url}/api/v1"), "the-token")
 
 
 @pytest.fixture

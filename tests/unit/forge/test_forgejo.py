@@ -1,20 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Forgejo: answers fit the types that pyforgejo has from the published schema, requests its names."""
+"""Forgejo's adapter on prepared answers. That those are as published: test_forgejo_published.py."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from fleetsched.errors import ConflictError, FleetschedError, RefusedError
+from fleetsched.errors import FleetschedError
 from fleetsched.forge.forgejo import Forgejo
-from fleetsched.forge.pulls import Comment, Pull, Review
+from fleetsched.forge.pulls import Pull, Review
 from fleetsched.model.controller import ForgeAccess
 from fleetsched.model.proposal import State
-from tests.unit.forge.canned import Canned, canned
+from tests.unit.forge.canned import REFUSALS, Canned, canned
 
 HEAD = "1c" * 20
 HERE = "/api/v1/repos/acme/fleet"
@@ -38,28 +36,9 @@ PULL = Pull(
 )  # fmt: skip
 
 
-@pytest.fixture
-def server() -> Iterator[Canned]:
-    with canned() as server:
-        yield server
-
-
-@pytest.fixture
-def forgejo(server: Canned) -> Forgejo:
-    return Forgejo(ForgeAccess("forgejo", "acme/fleet", f"{server.url}/api/v1"), "the-token")
-
-
 def review(state: str, by: str = "alice", **fields: Any) -> dict[str, Any]:
     said = {"state": state, "user": {"id": 1, "login": by}, "commit_id": HEAD, "body": "", "dismissed": False}
     return said | {"submitted_at": "2026-01-02T03:04:07Z"} | fields
-
-
-def test_prepared_answers_fit_the_published_types() -> None:
-    from pyforgejo.types import PullRequest, PullReview
-
-    made = PullRequest.model_validate(ANSWER)
-    assert (made.number, made.head.ref if made.head else "") == (3, PULL.branch)
-    assert PullReview.model_validate(review("APPROVED")).commit_id == HEAD
 
 
 def test_pull_requests_are_read_the_newest_first(server: Canned, forgejo: Forgejo) -> None:
@@ -70,7 +49,7 @@ def test_pull_requests_are_read_the_newest_first(server: Canned, forgejo: Forgej
     assert first == PULL
     assert (second.state, second.merged_as) == (State.MERGED, "3a" * 20)
     assert (third.state, third.foreign) == (State.CLOSED, True)
-    assert server.asked == [(f"GET {HERE}/pulls?state=all&sort=newest&page=1&limit=50", None)]
+    assert server.asked == [(f"GET {HERE}/pulls?state=all&page=1&limit=50", None)]
     assert server.headers["Authorization"] == "token the-token"
 
 
@@ -84,37 +63,15 @@ def test_the_last_word_of_each_reviewer_counts(server: Canned, forgejo: Forgejo)
     assert forgejo.reviews(PULL) == [Review("alice", HEAD, at, True), Review("carol", HEAD, at, False)]
 
 
-def test_what_is_sent_has_the_published_names(server: Canned, forgejo: Forgejo) -> None:
-    from pyforgejo.issue.client import IssueClient
-    from pyforgejo.repository.client import RepositoryClient
-
-    server.answers |= {
-        f"GET {HERE}/labels": (200, [{"id": 7, "name": "fleetsched"}]),
-        f"POST {HERE}/pulls": (201, ANSWER),
-        f"PATCH {HERE}/pulls/3": (201, ANSWER),
-        f"POST {HERE}/pulls/3/reviews": (200, review("APPROVED")),
-        f"POST {HERE}/statuses/{HEAD}": (201, {}),
-        f"POST {HERE}/issues/3/comments": (201, {}),
-        f"PATCH {HERE}/issues/comments/9": (200, {}),
-    }
-    assert forgejo.create(PULL.branch, "main", "Run fair", "why") == PULL
-    forgejo.edit(PULL, "t", "b")
-    forgejo.close(PULL)
-    forgejo.approve(PULL, "runs")
-    forgejo.check(HEAD, "fleetsched review", False, "not good", "text")
-    forgejo.comment(PULL, "new", None)
-    forgejo.comment(PULL, "newer", Comment(9, "bot", "new"))
-    for request, method in (
-        (f"POST {HERE}/pulls", RepositoryClient.repo_create_pull_request),
-        (f"PATCH {HERE}/pulls/3", RepositoryClient.repo_edit_pull_request),
-        (f"POST {HERE}/pulls/3/reviews", RepositoryClient.repo_create_pull_review),
-        (f"POST {HERE}/statuses/{HEAD}", RepositoryClient.repo_create_status),
-        (f"POST {HERE}/issues/3/comments", IssueClient.create_comment),
-        (f"PATCH {HERE}/issues/comments/9", IssueClient.edit_comment),
-    ):
-        assert set(server.body_of(request)) <= set(inspect.signature(method).parameters)
-    assert server.body_of(f"POST {HERE}/pulls")["labels"] == [7]
-    assert server.body_of(f"POST {HERE}/pulls/3/reviews")["commit_id"] == HEAD
+def test_a_server_that_gives_smaller_pages_is_asked_for_all_of_them(server: Canned, forgejo: Forgejo) -> None:
+    server.answers[f"GET {HERE}/pulls"] = (200, [ANSWER])
+    server.totals[f"GET {HERE}/pulls"] = 3
+    assert len(forgejo.newest()) == 3
+    assert [asked.partition("&page=")[2] for asked, _ in server.asked] == [
+        "1&limit=50",
+        "2&limit=50",
+        "3&limit=50",
+    ]
 
 
 def test_exactly_the_tip_is_merged(server: Canned, forgejo: Forgejo) -> None:
@@ -124,15 +81,7 @@ def test_exactly_the_tip_is_merged(server: Canned, forgejo: Forgejo) -> None:
     assert server.body_of(f"POST {HERE}/pulls/3/merge")["head_commit_id"] == HEAD
 
 
-@pytest.mark.parametrize(
-    ("status", "error", "said"),
-    [
-        (405, RefusedError, "the forge's rules do not let it be: not enough approvals"),
-        (409, ConflictError, "it changed at the same time"),
-        (401, FleetschedError, "the token is not accepted"),
-        (500, FleetschedError, "the forge failed (HTTP 500)"),
-    ],
-)
+@REFUSALS
 def test_refusals_are_told(
     server: Canned, forgejo: Forgejo, status: int, error: type[FleetschedError], said: str
 ) -> None:

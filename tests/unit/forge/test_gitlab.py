@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from fleetsched.errors import ConflictError, FleetschedError, RefusedError
+from fleetsched.errors import FleetschedError, RefusedError
 from fleetsched.forge.gitlab import GitLab
 from fleetsched.forge.pulls import Comment, Pull, Review
 from fleetsched.model.controller import ForgeAccess
 from fleetsched.model.proposal import State
-from tests.unit.forge.canned import Canned, canned
+from tests.unit.forge.canned import REFUSALS, Canned
 
 HEAD = "1c" * 20
 HERE = "/api/v4/projects/acme%2Ffleet"
@@ -27,12 +27,6 @@ PULL = Pull(
     3, "fleetsched/proposal/web", False, "main", HEAD, "Run fair", "why", "bot", State.OPEN,
     "2026-01-02T03:04:05Z", "2026-01-02T03:04:06Z",
 )  # fmt: skip
-
-
-@pytest.fixture
-def server() -> Iterator[Canned]:
-    with canned() as server:
-        yield server
 
 
 @pytest.fixture
@@ -103,6 +97,33 @@ def test_what_is_sent_is_as_documented(server: Canned, gitlab: GitLab) -> None:
     assert server.body_of(f"PUT {MR}/notes/9") == {"body": "newer"}
 
 
+def test_what_is_sent_and_asked_for_has_names_that_the_client_library_knows(
+    server: Canned, gitlab: GitLab
+) -> None:
+    from gitlab.v4.objects import ProjectCommitStatusManager as Statuses
+    from gitlab.v4.objects import ProjectMergeRequestManager as Requests
+
+    server.answers |= {
+        f"GET {HERE}/merge_requests": (200, []),
+        f"POST {HERE}/merge_requests": (201, ANSWER),
+        f"PUT {MR}": (200, ANSWER),
+        f"POST {HERE}/statuses/{HEAD}": (201, {}),
+    }
+    gitlab.newest()
+    asked = parse_qs(urlsplit(server.asked[-1][0].partition(" ")[2]).query)
+    assert set(asked) - {"per_page"} <= set(Requests._list_filters)
+    gitlab.create(PULL.branch, "main", "t", "b")
+    made = Requests._create_attrs
+    assert set(server.body_of(f"POST {HERE}/merge_requests")) <= {*made.required, *made.optional}
+    gitlab.edit(PULL, "t", "b")
+    assert set(server.body_of(f"PUT {MR}")) <= set(Requests._update_attrs.optional)
+    gitlab.close(PULL)
+    assert set(server.body_of(f"PUT {MR}")) <= set(Requests._update_attrs.optional)
+    gitlab.check(HEAD, "fleetsched review", True, "good", "text")
+    said = Statuses._create_attrs
+    assert set(server.body_of(f"POST {HERE}/statuses/{HEAD}")) <= {*said.required, *said.optional}
+
+
 def test_exactly_the_tip_is_merged_by_a_merge_commit(server: Canned, gitlab: GitLab) -> None:
     server.answers[f"PUT {MR}/merge"] = (200, {**ANSWER, "state": "merged", "merge_commit_sha": "3a" * 20})
     assert gitlab.merge(PULL, "Merge it", "Approved-by: alice") == "3a" * 20
@@ -112,23 +133,15 @@ def test_exactly_the_tip_is_merged_by_a_merge_commit(server: Canned, gitlab: Git
         gitlab.merge(PULL, "t", "m")
 
 
-@pytest.mark.parametrize(
-    ("status", "error", "said"),
-    [
-        (405, RefusedError, "the forge's rules do not let it be"),
-        (409, ConflictError, "it changed at the same time"),
-        (401, FleetschedError, "the token is not accepted"),
-        (403, FleetschedError, "the token may not"),
-        (500, FleetschedError, "the forge failed (HTTP 500)"),
-    ],
-)
+@REFUSALS
 def test_refusals_are_told(
     server: Canned, gitlab: GitLab, status: int, error: type[FleetschedError], said: str
 ) -> None:
-    server.answers[f"PUT {MR}/merge"] = (status, {"message": "no"})
+    server.answers[f"PUT {MR}/merge"] = (status, {"message": "not enough approvals"})
     with pytest.raises(error) as caught:
         gitlab.merge(PULL, "t", "m")
     assert said in caught.value.message
+    assert caught.value.message.startswith("GitLab, acme/fleet: cannot merge a merge request")
 
 
 def test_a_group_is_a_team(server: Canned, gitlab: GitLab) -> None:

@@ -3,10 +3,19 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+
 import pytest
 
 from fleetsched.errors import ConflictError, FleetschedError, RefusedError
+from fleetsched.forge.forgejo import Forgejo
+from fleetsched.forge.github import GitHub
+from fleetsched.forge.gitlab import GitLab
+from fleetsched.forge.pagure import Pagure
+from fleetsched.forge.pulls import PullRequests
 from fleetsched.forge.trouble import trouble
+from fleetsched.model.controller import ForgeAccess
 
 
 @pytest.mark.parametrize(
@@ -45,3 +54,25 @@ def test_what_the_forge_says_is_one_bounded_line() -> None:
     error = trouble("GitHub", "acme/fleet", "ask", 422, "x\x1b[31m\n" * 500, {})
     assert len(error.message) < 300
     assert error.message.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("client", "library", "said"),
+    [
+        (GitHub, "github", "GitHub (PyGithub)"),
+        (GitLab, "gitlab", "GitLab (python-gitlab)"),
+        (Forgejo, "requests", "Forgejo (requests)"),
+        (Pagure, "requests", "Pagure (requests)"),
+    ],
+)
+def test_a_library_that_is_missing_is_told_with_what_brings_it(
+    client: Callable[[ForgeAccess, str], PullRequests],
+    library: str,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(FleetschedError) as caught:
+        client(ForgeAccess(), "token")
+    assert caught.value.message == f"the library that speaks to {said} is not installed"
+    assert caught.value.remedy == "pip install 'fleetsched[forge]'"

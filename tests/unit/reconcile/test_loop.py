@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from dataclasses import replace
 
 import pytest
 
-from fleetsched.errors import ExitCode, UnreachableError
+from fleetsched.errors import ExitCode, LeaseHeldError, UnreachableError
 from fleetsched.fleetrepo.branches import Branches
 from fleetsched.forge.interface import Change
 from fleetsched.forge.local import LocalForge
@@ -19,6 +20,7 @@ from fleetsched.model.cycle import Kind
 from fleetsched.reconcile.child import GitFailedError
 from fleetsched.reconcile.loop import GitWork
 from fleetsched.rollout.engine import StopRequest
+from fleetsched.rollout.session import HostSession
 from tests.unit.git_repository import git
 from tests.unit.reconcile.fleet import MANIFEST, NAMES, ReconciledFleet, fetch_here, pass_time
 
@@ -140,6 +142,30 @@ def test_it_waits_while_another_has_a_host_and_goes_on_afterwards(fleet: Reconci
     host.lease = None
     assert loop.once().code is ExitCode.OK
     assert fleet.slices() == dict.fromkeys(NAMES, 7000)
+
+
+def test_when_one_host_is_refused_no_lease_of_another_stays(
+    fleet: ReconciledFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.loop().once()
+    fleet.commit(("slice_us: 5000", "slice_us: 7000"))
+    given_up = threading.Event()
+    take, drop = HostSession.take_lease, HostSession.drop_lease
+
+    def slowly(session: HostSession, owner: str, ttl_s: float) -> int:
+        if session.host.name == "lab-1":
+            raise LeaseHeldError("the lease is held by ann@desk")
+        given_up.wait(2)  # by then, whoever does not wait for this one has given all leases back
+        return take(session, owner, ttl_s)
+
+    def noted(session: HostSession) -> None:
+        drop(session)
+        given_up.set()
+
+    monkeypatch.setattr(HostSession, "take_lease", slowly)
+    monkeypatch.setattr(HostSession, "drop_lease", noted)
+    assert fleet.loop().once().code is ExitCode.LEASE_HELD
+    assert [host.lease for host in fleet.hosts.values()] == [None] * 3
 
 
 def test_what_cut_a_host_off_from_this_one_stays_held_although_it_answers_again(

@@ -29,7 +29,7 @@ from tests.unit.reconcile.test_killed import (
 pytestmark = pytest.mark.served
 
 CONFIG = "trust: {{remote: {remote}}}\nreconcile: {{interval: 1s, listen: '127.0.0.1:0'}}\n"
-LIMIT_S = 120.0
+LIMIT_S = 600.0
 LEASE_S = 160  # the trial's deadline, the margin of the lease, and a little
 
 
@@ -122,7 +122,7 @@ def test_the_other_waits_and_takes_over_when_the_acting_one_is_killed(
     gate = Gate(host, verb, count)
     with reconcilers(fleet, gate) as start:
         acting = start("acting")
-        assert gate.reached.wait(60)
+        assert gate.reached.wait(LIMIT_S)
         waiting = start("waiting")
         waits = waiting.wait_for("waits: ")
         assert re.search(rf"waits: lab-\d is held by \S+ \(pid {acting.process.pid}\), run \S+$", waits)
@@ -151,7 +151,7 @@ def test_a_rollback_is_finished_by_the_one_that_began_it_and_the_other_tries_not
     gate = Gate("lab-1", "try", 2)
     with reconcilers(fleet, gate) as start:
         acting = start("acting")
-        assert gate.reached.wait(60)
+        assert gate.reached.wait(LIMIT_S)
         acting.kill()
         gate.opened.set()
         before = fleet.trials()
