@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fleetsched.agent.answers import Answer, policy_answer
+from fleetsched.agent.answers import Answer, lesson_answer, policy_answer
 from fleetsched.agent.interface import Task, Tool, Toolbox, Workbench
 from fleetsched.errors import InputError
 
@@ -31,6 +31,12 @@ def reading_tools(bench: Workbench, task: Task) -> Toolbox:
             "Read what was observed of the goal's hosts, as numbers.",
             {},
             lambda _: _profile(task),
+        ),
+        make_tool(
+            "read_lessons",
+            "Read what was tried before for this goal and others like it, and what came of it, newest first.",
+            {},
+            lambda _: {"lessons": [lesson_answer(each) for each in task.lessons]},
         ),
         make_tool(
             "read_headers",
