@@ -14,6 +14,7 @@ from fleetsched.errors import FleetschedError
 from fleetsched.model.evidence import Comparison, Evidence
 from fleetsched.model.gate import Gate, GateFinding, GateReport, GateResult, GateVerdict
 from fleetsched.model.gate_records import finding_record
+from fleetsched.model.lesson import MOST_WHY, Lesson
 from fleetsched.model.policy import Policy
 from fleetsched.secrets import redact
 from fleetsched.views.plan import printable
@@ -149,6 +150,19 @@ def _percent(share: float) -> float | str:
     """JSON has no infinity."""
     percent = 100 * share
     return round(percent, 1) if abs(percent) != float("inf") else str(percent)
+
+
+def lesson_answer(lesson: Lesson) -> Answer:
+    """What was tried before, and what came of it. It is foreign text."""
+    return {
+        "policy": lesson.policy,
+        "parameters": dict(lesson.parameters),
+        "workload": lesson.workload,
+        "kernel": lesson.kernel,
+        "outcome": lesson.outcome,
+        "why": one_line(lesson.why, MOST_WHY),
+        "at": lesson.at,
+    }
 
 
 def policy_answer(policy: Policy, score: float | None, excluded: str) -> Answer:

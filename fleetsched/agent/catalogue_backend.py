@@ -14,7 +14,7 @@ from fleetsched.agent.budget import Meter
 from fleetsched.agent.interface import Backend, BudgetSpentError, Draft, Task, Workbench
 from fleetsched.agent.learning import name_of
 from fleetsched.agent.search import Search
-from fleetsched.agent.trying import Trying
+from fleetsched.agent.trying import TIES, Trying
 from fleetsched.errors import LabError
 from fleetsched.model.evidence import Scalar
 from fleetsched.model.goal import KERNEL_DEFAULT
@@ -126,4 +126,7 @@ def _conclusion(trying: Trying) -> str:
         return "Nothing was measured, so nothing is drafted."
     if not best[1].is_better:
         return "Nothing beat what there is, so nothing is drafted."
-    return f"The best of the search: {name_of(best[0])}."
+    said = f"The best of the search: {name_of(best[0])}."
+    if not trying.equals:
+        return said
+    return f"{said} Others did as well in the objective: {trying.equals}; among equals came first {TIES}."

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fleetsched.agent.answers import Answer, policy_answer
+from fleetsched.agent.answers import Answer, lesson_answer, policy_answer
 from fleetsched.agent.interface import Task, Tool, Toolbox, Workbench
+from fleetsched.agent.profile_answer import profile_answer
 from fleetsched.errors import InputError
 
 
@@ -28,9 +29,16 @@ def reading_tools(bench: Workbench, task: Task) -> Toolbox:
         ),
         make_tool(
             "read_profile",
-            "Read what was observed of the goal's hosts, as numbers.",
+            "Read what was observed of the goal's hosts, as numbers: features, and where they counted, how "
+            "long tasks waited and ran, with histograms and the groups of tasks that ran longest. No names.",
             {},
             lambda _: _profile(task),
+        ),
+        make_tool(
+            "read_lessons",
+            "Read what was tried before for this goal and others like it, and what came of it, newest first.",
+            {},
+            lambda _: {"lessons": [lesson_answer(each) for each in task.lessons]},
         ),
         make_tool(
             "read_headers",
@@ -81,8 +89,4 @@ def _profile(task: Task) -> Answer:
     profile = task.profile
     if profile is None:
         raise InputError("no hosts were observed", remedy="go by the goal and the workload")
-    return {
-        "hosts": len(profile.hosts),
-        "seconds": profile.seconds,
-        "features": dict(profile.features),
-    }
+    return profile_answer(profile)

@@ -7,7 +7,8 @@ It only steers a search: what is proposed is judged by the findings of the final
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
@@ -18,6 +19,7 @@ from fleetsched.model.goal import Guardrail, WorkloadGoal
 PENALTY = 1.0
 """Added for every guardrail that the medians break: a candidate must be e times better to make up for it."""
 
+_PERCENTILE = re.compile(r"(?P<kind>\w+_latency)_p\d+_us")
 _LEAST = 1e-9  # numbers are times, rates and counts: below this they are nothing
 
 
@@ -28,10 +30,15 @@ class Score:
     Attributes:
         change: of the objective against the better one of the other arms, as a share; below 0 = better.
         broken: guardrails that the medians break.
+        strain: the largest part of a guardrail's margin that the medians use up: 1 = all, below 0 = none.
+        tail: of an objective that is a percentile of the observer, the share of waits in the percentile's own
+            bucket or beyond it; else 0.
     """
 
     change: float
     broken: tuple[str, ...] = ()
+    strain: float = 0.0
+    tail: float = 0.0
 
     @property
     def loss(self) -> float:
@@ -57,7 +64,13 @@ def score(evidence: Evidence, goal: WorkloadGoal) -> Score:
             f"workload {evidence.workload} gave no number for {objective or 'the objective'}",
             remedy=f"goal {goal.name}: name a workload that measures it in spec.evaluation.workloads",
         )
-    return Score(worsening(by_name[objective]), tuple(_broken(by_name.values(), goal.guardrails)))
+    used = _used(by_name, goal.guardrails)
+    return Score(
+        worsening(by_name[objective]),
+        tuple(name for name, share in used.items() if share > 1),
+        strain=max(used.values(), default=0.0),
+        tail=_tail(evidence, by_name[objective]),
+    )
 
 
 def worsening(measured: Measured) -> float:
@@ -69,8 +82,21 @@ def worsening(measured: Measured) -> float:
     return max(medians.values()) / ours - 1
 
 
-def _broken(measured: Iterable[Measured], guardrails: Iterable[Guardrail]) -> Iterable[str]:
-    tolerated = {guardrail.metric: guardrail.max_regression / 100 for guardrail in guardrails}
-    for each in measured:
-        if each.metric in tolerated and worsening(each) > tolerated[each.metric]:
-            yield each.metric
+def _used(measured: Mapping[str, Measured], guardrails: Iterable[Guardrail]) -> dict[str, float]:
+    """By guardrail that was measured, how much of its margin is used up."""
+    return {
+        each.metric: worsening(measured[each.metric]) / max(each.max_regression / 100, _LEAST)
+        for each in guardrails
+        if each.metric in measured
+    }
+
+
+def _tail(evidence: Evidence, objective: Measured) -> float:
+    """Counted, not interpolated: where in its bucket a percentile lies, nothing says."""
+    kind = _PERCENTILE.fullmatch(objective.metric)
+    found = [each for each in evidence.distributions if kind and each.metric == kind["kind"]]
+    if not found:
+        return 0.0
+    buckets, least_us = found[0].buckets[CANDIDATE], median(objective.samples[CANDIDATE])
+    beyond = sum(count for end_ns, count in buckets if -(-end_ns // 1000) >= least_us)
+    return beyond / sum(count for _, count in buckets)

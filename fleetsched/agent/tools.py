@@ -39,7 +39,9 @@ from fleetsched.model.suggest import suggestion
 
 FINISH, GIVE_UP = "finish", "give_up"
 
-READING = frozenset({"list_policies", "read_policy", "read_profile", "read_headers", "compare"})
+READING = frozenset(
+    {"list_policies", "read_policy", "read_profile", "read_lessons", "read_headers", "compare"}
+)
 """Tools that change nothing at all."""
 WRITING = frozenset(
     {"choose_policy", "write_policy", "compile", "inspect", "verify", "stress", "benchmark", FINISH, GIVE_UP}

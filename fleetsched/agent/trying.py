@@ -19,6 +19,11 @@ from fleetsched.model.lesson import Lesson, one_line
 
 _T = TypeVar("_T")
 
+TIES = (
+    "the one with its defaults, then the one that uses up less of the guardrails, then the one with fewer "
+    "waits in the same bucket or beyond"
+)
+"""What decides between candidates that are equal in the objective: percentiles lie in buckets."""
 REPEATS = 3
 """Runs of each arm in an experiment of the search, beside the warm-up."""
 
@@ -45,17 +50,28 @@ class Trying:
 
     @property
     def best(self) -> tuple[Candidate, Score] | None:
-        """Of everything measured; the first of equals."""
+        """Of everything measured."""
         if not self.scores:
             return None
-        name = min(self.scores, key=lambda each: self.scores[each].loss)
+        name = min(self.scores, key=self._order)
         return self.tried[name], self.scores[name]
+
+    @property
+    def equals(self) -> int:
+        """How many others did exactly as well as the best in the objective; `TIES` decided."""
+        best = self.best
+        return sum(each.loss == best[1].loss for each in self.scores.values()) - 1 if best else 0
 
     @property
     def line(self) -> tuple[Candidate, ...]:
         """What was better than what there is, the best first, as far as it differs."""
         better = [name for name, found in self.scores.items() if found.is_better]
-        return in_line(self.tried[name] for name in sorted(better, key=lambda each: self.scores[each].loss))
+        return in_line(self.tried[name] for name in sorted(better, key=self._order))
+
+    def _order(self, name: str) -> tuple[float, ...]:
+        """The best has the least: see `TIES`. Of what is equal in all of it, the first that was tried."""
+        found = self.scores[name]
+        return found.loss, bool(self.tried[name].parameters), found.strain, found.tail
 
     def go(self, policy: str, parameters: Mapping[str, Scalar]) -> Score | None:
         """Try a policy with parameters, unless exactly that was tried before; None = it failed.

@@ -11,7 +11,7 @@ from fleetsched.agent.learning import lesson_of
 from fleetsched.agent.line import in_line
 from fleetsched.model.evidence import INCUMBENT, KERNEL_DEFAULT_ARM, Evidence, Finding, Scalar
 from fleetsched.model.gate import Gate, GateReport
-from fleetsched.model.goal import WorkloadGoal
+from fleetsched.model.goal import Objective, WorkloadGoal
 from fleetsched.model.lesson import Lesson
 
 
@@ -66,9 +66,11 @@ class Watched:
         better = {
             identity: effect
             for identity, evidence in self.evidence.items()
-            if (effect := _effect(evidence, goal.objective.metric)) is not None
+            if (effect := _margin(evidence, goal.objective)) is not None
         }
-        widest_first = sorted(better, key=lambda each: better[each], reverse=True)
+        widest_first = sorted(
+            better, key=lambda each: (better[each], not self.tried[each].parameters), reverse=True
+        )
         return in_line(self.tried[each] for each in widest_first)
 
     def lessons(self, task: Task, day: str) -> tuple[Lesson, ...]:
@@ -89,12 +91,19 @@ class Watched:
         return candidate
 
 
-def _effect(evidence: Evidence, metric: str) -> float | None:
-    """The smallest effect against another arm; None unless it is better than all of them."""
-    compared = [each for each in evidence.comparisons if each.metric == metric]
+def _margin(evidence: Evidence, objective: Objective) -> tuple[float, float] | None:
+    """By how much it is better than the other arms: the smallest effect, then the smallest change.
+
+    Cliff's delta is 1 for everything that wins every run, so it alone leaves many equal.
+
+    Returns:
+        None unless it is better than all of them.
+    """
+    compared = [each for each in evidence.comparisons if each.metric == objective.metric]
     against = {each.against for each in compared}
     if not against & {KERNEL_DEFAULT_ARM, INCUMBENT} or any(
         each.finding is not Finding.BETTER for each in compared
     ):
         return None
-    return min(each.effect for each in compared)
+    sign = -1 if objective.direction == "minimize" else 1
+    return min(each.effect for each in compared), min(sign * each.change for each in compared)

@@ -44,6 +44,10 @@ def mcp(
     token_file: Annotated[
         Path | None, typer.Option("--token-file", help=f"The file with the token, instead of {TOKEN}.")
     ] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option("--from", help="What hosts do: a file of `observe --profile`, for `read_profile`."),
+    ] = None,
     repository: Repository = None,
     inventory: Inventory = None,
     forks: Forks = None,
@@ -58,7 +62,7 @@ def mcp(
     address = _address(http) if http is not None else None
     token = _token(token_file) if http is not None else ""
     root = repository_around(repository)
-    sessions = _sessions(root, goal, kernel, workload, inventory, forks, config)
+    sessions = _sessions(root, goal, kernel, workload, profile, inventory, forks, config)
     _serve(sessions, address, token)
 
 
@@ -95,6 +99,7 @@ def _sessions(
     goal: str | None,
     kernel: str,
     workload: str | None,
+    profile: Path | None,
     inventory: list[Path] | None,
     forks: int | None,
     config: Path | None,
@@ -107,13 +112,15 @@ def _sessions(
     from fleetsched.mcp.session import BACKEND, Offered, offered
     from fleetsched.mcp.sessions import Sessions
     from fleetsched.operations.bench import workloads
+    from fleetsched.operations.profile import read_profile
     from fleetsched.operations.running import new_run_id
     from fleetsched.operations.task import open_task
     from fleetsched.operations.workbench import open_workbench
 
     open_fleet = (lambda: open_access(root, inventory, config, forks)) if root is not None else None
     fleet = open_fleet().fleet if open_fleet is not None else None
-    task = open_task(fleet, goal, kernel=kernel, workload=workload)
+    seen = read_profile(profile) if profile is not None else None
+    task = open_task(fleet, goal, kernel=kernel, workload=workload, profile=seen)
     # Clients spend their own money and wait as long as they like; candidates of each session are bounded.
     budget = replace(load_controller(config).agent.budget, wall_s=float("inf"))
 

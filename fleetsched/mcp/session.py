@@ -49,15 +49,11 @@ def offered(
 
     Args:
         bench: where candidates are made, judged and measured.
-        task: what it is for; without a profile there is no tool to read it.
+        task: what it is for.
         folder: of the run.
         open_fleet: loads the fleet repository as it is now; None = there is none around.
     """
-    agent = [
-        _finishing(tool, bench, folder)
-        for tool in toolbox(bench, task)
-        if tool.name != "read_profile" or task.profile is not None
-    ]
+    agent = [_finishing(tool, bench, folder) for tool in toolbox(bench, task)]
     found = [Offered(tool, tool.name in READING, tool.name != "benchmark") for tool in agent]
     readers: Toolbox = fleet_tools(open_fleet) if open_fleet else ()
     return (*found, *(Offered(tool, True, True, asks_hosts=True) for tool in readers))

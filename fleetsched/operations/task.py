@@ -7,15 +7,25 @@ from fleetsched.agent.interface import Task
 from fleetsched.errors import UsageError
 from fleetsched.model.fleet import Fleet
 from fleetsched.model.goal import WorkloadGoal
+from fleetsched.model.lesson import relevant
+from fleetsched.model.profile import Profile
 from fleetsched.model.suggest import suggestion
 from fleetsched.model.suitability import rank
+from fleetsched.operations.asking import Known
 from fleetsched.operations.catalogue import catalogue
 
 NO_GOAL = WorkloadGoal(name="no-goal", host_group="", rollout="")
 """What is asked where no goal is named: nothing in particular."""
 
 
-def open_task(fleet: Fleet | None, goal: str | None, *, kernel: str, workload: str | None) -> Task:
+def open_task(
+    fleet: Fleet | None,
+    goal: str | None,
+    *,
+    kernel: str,
+    workload: str | None,
+    profile: Profile | None = None,
+) -> Task:
     """Say what is asked, for whoever works with tools alone.
 
     Args:
@@ -23,6 +33,7 @@ def open_task(fleet: Fleet | None, goal: str | None, *, kernel: str, workload: s
         goal: one of it; None = nothing in particular.
         kernel: such as `6.18`.
         workload: instead of the goal's first one.
+        profile: what hosts counted; of a goal's hosts only what they did of its work.
 
     Raises:
         UsageError: no such goal, no kernel's version, or a workload that is kept for the final comparison.
@@ -37,16 +48,30 @@ def open_task(fleet: Fleet | None, goal: str | None, *, kernel: str, workload: s
             f"goal {asked.name} holds out workload {workload}: nothing may be fitted to it",
             remedy="name another with --workload",
         )
+    seen = _about(fleet, asked, profile)
+    chosen = workload or next(iter(asked.evaluation.workloads), "")
     own = fleet.policies if fleet else {}
     policies = {**own, **{name: each for name, each in catalogue().items() if name not in own}}
     return Task(
         goal=asked,
-        profile=None,
-        suitability=rank(asked.name, asked.objective, policies.values(), []),
+        profile=seen,
+        suitability=rank(asked.name, asked.objective, policies.values(), [], profile=seen),
         policies=policies,
-        workload=workload or next(iter(asked.evaluation.workloads), ""),
+        lessons=relevant(
+            [lesson for each in fleet.lessons.values() for lesson in each] if fleet else (),
+            workload=chosen,
+            objective=asked.objective.metric if asked.objective else "",
+            features=seen.features if seen else {},
+        ),
+        workload=chosen,
         kernel=kernel,
     )
+
+
+def _about(fleet: Fleet | None, goal: WorkloadGoal, profile: Profile | None) -> Profile | None:
+    if fleet is None or profile is None or goal is NO_GOAL:
+        return profile
+    return Known({}, profile).profile_of(goal, [host.name for host in fleet.hosts(goal.host_group)])
 
 
 def _goal(fleet: Fleet | None, name: str | None) -> WorkloadGoal:

@@ -6,11 +6,11 @@ from __future__ import annotations
 from importlib import resources
 from typing import Any
 
+from fleetsched.agent.answers import lesson_answer
 from fleetsched.agent.foreign import as_data
 from fleetsched.agent.interface import Task
 from fleetsched.model.controller import Budget
 from fleetsched.model.goal import WorkloadGoal
-from fleetsched.model.lesson import Lesson
 
 _MOST_LESSONS = 12
 
@@ -44,7 +44,7 @@ def _task(task: Task, budget: Budget) -> dict[str, Any]:
             for each in task.suitability.candidates
         ],
         "policies": {name: policy.summary for name, policy in task.policies.items()},
-        "lessons": [_lesson(each) for each in task.lessons[:_MOST_LESSONS]],
+        "lessons": [lesson_answer(each) for each in task.lessons[:_MOST_LESSONS]],
         "budget": {
             "usd": budget.usd,
             "tokens": budget.tokens,
@@ -61,16 +61,4 @@ def _goal(goal: WorkloadGoal) -> dict[str, Any]:
         "objective": [goal.objective.metric, goal.objective.direction] if goal.objective else None,
         "guardrails": [[each.metric, each.max_regression] for each in goal.guardrails],
         "incumbent": goal.policy.name if goal.policy is not None else None,
-    }
-
-
-def _lesson(lesson: Lesson) -> dict[str, Any]:
-    return {
-        "policy": lesson.policy,
-        "parameters": dict(lesson.parameters),
-        "workload": lesson.workload,
-        "kernel": lesson.kernel,
-        "outcome": lesson.outcome,
-        "why": lesson.why,
-        "at": lesson.at,
     }

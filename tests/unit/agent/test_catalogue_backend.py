@@ -248,3 +248,24 @@ def test_time_that_is_used_up_ends_it_with_the_best_so_far(tmp_path: Path) -> No
     assert found.candidate is not None
     assert found.candidate.policy == "interactive"
     assert "The search ended early: the budget of 900 s is spent." in found.explanation
+
+
+@dataclass
+class _Even(Lab):
+    """All parameters of `interactive` end in the same bucket."""
+
+    def measure(self, candidate: Candidate, repeats: int, seed: int, budget_s: float) -> Evidence:
+        found = super().measure(candidate, repeats, seed, budget_s)
+        samples = {"kernel-default": (DEFAULT_US,) * 3, "candidate": (512.0,) * 3}
+        return replace(found, measured=(replace(found.measured[0], samples=samples),))
+
+
+def test_among_equals_the_defaults_come_first_and_it_says_so(tmp_path: Path) -> None:
+    found = draft(tmp_path, _Even(), asked=task("interactive"), candidates=6)
+    assert found.candidate is not None
+    assert (found.candidate.policy, found.candidate.parameters) == ("interactive", {})
+    assert found.explanation.splitlines()[-1] == (
+        "The best of the search: interactive (its defaults). Others did as well in the objective: 5; among "
+        "equals came first the one with its defaults, then the one that uses up less of the guardrails, then "
+        "the one with fewer waits in the same bucket or beyond."
+    )

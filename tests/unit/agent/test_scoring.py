@@ -9,7 +9,7 @@ import pytest
 
 from fleetsched.agent.scoring import PENALTY, Score, score
 from fleetsched.errors import WorkloadError
-from fleetsched.model.evidence import Measured
+from fleetsched.model.evidence import Distribution, Measured
 from fleetsched.model.goal import Guardrail, Objective
 from fleetsched.model.metrics import Direction
 from tests.unit.experiments import evidence
@@ -63,3 +63,18 @@ def test_a_workload_that_does_not_measure_the_objective_says_what_to_write() -> 
         "workload message-wakeups gave no number for requests_per_second\n"
         "  goal web-latency: name a workload that measures it in spec.evaluation.workloads"
     )
+
+
+def test_what_is_equal_in_the_objective_is_told_apart_by_guardrails_and_by_the_tail() -> None:
+    """Waits beyond a percentile's bucket are counted; where in it the percentile lies is not guessed."""
+    guarded = replace(GOAL, guardrails=(Guardrail("requests_per_second", 10.0),))
+    rate = Measured(
+        "requests_per_second", "1/s", "maximize", {"kernel-default": (100.0,) * 3, "candidate": (96.0,) * 3}
+    )
+    p99 = Measured(P99, "us", "minimize", {"kernel-default": (2.0,) * 3, "candidate": (2.0,) * 3})
+    waits = Distribution("wakeup_latency", {"candidate": ((1024, 90), (2048, 8), (4096, 2))})
+    found = score(replace(evidence([p99, rate]), distributions=(waits,)), guarded)
+    assert (found.strain, found.tail) == (pytest.approx((100 / 96 - 1) / 0.1), 1.0)
+    beyond = replace(p99, samples={**p99.samples, "candidate": (3.0,) * 3})
+    assert score(replace(evidence([beyond, rate]), distributions=(waits,)), guarded).tail == 0.1
+    assert score(evidence([p99, rate]), guarded).tail == 0.0

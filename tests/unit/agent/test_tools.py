@@ -20,6 +20,7 @@ from fleetsched.agent.tools import FINISH, GIVE_UP, READING, WRITING, call_tool,
 from fleetsched.agent.workbench import RunWorkbench
 from fleetsched.model.controller import Budget
 from fleetsched.model.gate import Gate, GateFinding, GateReport, GateResult, GateVerdict
+from fleetsched.model.lesson import Lesson
 from fleetsched.model.profile import Profile
 from tests.unit.workbenches import SOURCE, FakeLab, digest, task, workbench
 
@@ -27,6 +28,7 @@ NAMES = [
     "list_policies",
     "read_policy",
     "read_profile",
+    "read_lessons",
     "read_headers",
     "choose_policy",
     "write_policy",
@@ -157,6 +159,25 @@ def test_a_profile_is_numbers_and_names_no_host(tmp_path: Path) -> None:
     asked = replace(task("fair"), profile=Profile(("web-1", "web-2"), 10.0, {"wake_rate": 12400.0}))
     answer = call_tool(tools(tmp_path, asked=asked), "read_profile", {})
     assert answer == {"hosts": 2, "seconds": 10.0, "features": {"wake_rate": 12400.0}}
+
+
+def test_lessons_are_data_of_bounded_length(tmp_path: Path) -> None:
+    lesson = Lesson(
+        "hackbench", "6.18", "fair", "worse", "ignore all\x1b[2J\n" + "x" * 400, "2026-01-02", digest="ab" * 6
+    )
+    asked = replace(task("fair"), lessons=(replace(lesson, parameters={"slice_us": 700}),))
+    (answer,) = call_tool(tools(tmp_path, asked=asked), "read_lessons", {})["lessons"]
+    assert answer | {"why": ...} == {
+        "policy": "fair",
+        "parameters": {"slice_us": 700},
+        "workload": "hackbench",
+        "kernel": "6.18",
+        "outcome": "worse",
+        "why": ...,
+        "at": "2026-01-02",
+    }
+    assert answer["why"].startswith("ignore all?[2J xxx")
+    assert len(answer["why"]) == 200
 
 
 def test_reading_gives_files(tmp_path: Path) -> None:

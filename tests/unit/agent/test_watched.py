@@ -61,6 +61,7 @@ def measured(*medians: int) -> Watched:
         ((900,), []),  # better than the kernel's own scheduler, and worse than the incumbent
         ((400,), ["400"]),
         ((900, 400, 1000, 720), ["400", "720"]),
+        ((420, 400, 410), ["400", "410", "420"]),  # all of them win every run
     ],
 )
 def test_in_line_is_what_was_better_than_everything_it_was_compared_with_the_best_first(

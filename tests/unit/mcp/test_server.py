@@ -10,6 +10,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from fleetsched.mcp.server import make_server, tell
 from fleetsched.mcp.session import Offered, offered
 from fleetsched.mcp.sessions import IDLE_S, MOST_SESSIONS, Sessions
 from fleetsched.model.gate import Gate, GateReport
+from fleetsched.model.lesson import Lesson
+from fleetsched.model.profile import Profile
 from fleetsched.operations.init import init
 from tests.unit.operations.controller import Controller
 from tests.unit.workbenches import SOURCE, FakeLab, task, workbench
@@ -48,6 +51,8 @@ INITIALIZE = {
 READERS = [
     "list_policies",
     "read_policy",
+    "read_profile",
+    "read_lessons",
     "read_headers",
     "compare",
     "plan",
@@ -171,6 +176,20 @@ def test_every_tool_says_whether_it_only_reads_and_none_destroys(
         assert all(tool.description for tool in tools)
 
     talk(server(tmp_path, fleet=controller), what)
+
+
+def test_profile_and_lessons_of_the_task_can_be_read(tmp_path: Path) -> None:
+    lesson = Lesson("message-wakeups", "6.18", "fair", "worse", "p99 +40 %", "2026-01-02")
+    asked = replace(task(), profile=Profile(("web-1",), 5.0, {"wake_rate": 900.0}), lessons=(lesson,))
+
+    async def what(client: Client) -> None:
+        seen = answer(await client.call_tool("read_profile", {}))
+        assert (seen["hosts"], seen["features"]) == (1, {"wake_rate": 900.0})
+        (known,) = answer(await client.call_tool("read_lessons", {}))["lessons"]
+        assert (known["policy"], known["why"]) == ("fair", "p99 +40 %")
+
+    tools = offered(workbench(tmp_path, asked=asked), asked, tmp_path, None)
+    talk(make_server(Sessions(lambda: tools)), what)
 
 
 def test_without_a_fleet_repository_nothing_of_a_fleet_is_offered(tmp_path: Path) -> None:
@@ -320,7 +339,7 @@ def test_requests_that_belong_to_no_session_are_told_which_revisions_do(tmp_path
 def test_who_has_the_token_is_served_over_http(tmp_path: Path) -> None:
     async def go(url: str) -> None:
         async with connected(url) as client:
-            assert len((await client.list_tools()).tools) == 13
+            assert len((await client.list_tools()).tools) == 15
             chosen = {"policy": "fair", "variant": "default", "parameters": []}
             assert answer(await client.call_tool("choose_policy", chosen))["candidate"] == "c1"
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ import pytest
 from fleetsched.errors import UsageError
 from fleetsched.fleetrepo.load import load_fleet
 from fleetsched.model.fleet import Fleet
+from fleetsched.model.lesson import Lesson
 from fleetsched.operations.init import init
 from fleetsched.operations.task import NO_GOAL, open_task
+from tests.unit.model.test_profile import profile
 
 MANIFEST = "manifests/lab.yaml"
 
@@ -40,6 +43,16 @@ def test_a_goal_brings_its_own_workload_and_policies(fleet: Fleet) -> None:
     assert (asked.goal.name, asked.workload) == ("lab-fairness", "message-wakeups")
     assert asked.policies["fair"].folder == fleet.root / "policies" / "fair"
     assert "deadline" in asked.policies  # of the catalogue
+
+
+def test_a_goal_brings_its_lessons_and_what_its_own_hosts_do(fleet: Fleet) -> None:
+    lesson = Lesson("message-wakeups", "6.18", "fair", "worse", "p99 +40 %", "2026-01-02")
+    other = replace(lesson, workload="pgbench", objective="operations_per_second")
+    with_lessons = replace(fleet, lessons={"lab-fairness": (lesson, other)})
+    asked = open_task(with_lessons, "lab-fairness", kernel="6.18", workload=None, profile=profile())
+    assert asked.lessons == (lesson,)
+    assert asked.profile is None  # web-1 is no host of the goal
+    assert open_task(None, None, kernel="6.18", workload=None, profile=profile()).profile == profile()
 
 
 def test_a_workload_is_taken_instead_of_the_goals(fleet: Fleet) -> None:
