@@ -60,7 +60,7 @@ enum {
 
 UEI_DEFINE(uei);
 
-static struct vclock clock;
+struct vclock clock;
 
 struct group_ctx {
 	u64 parent;	/* key of the cgroup above; 0 = none */

@@ -56,7 +56,7 @@ enum {
 UEI_DEFINE(uei);
 
 /* Of the computations. */
-static struct vclock clock;
+struct vclock clock;
 
 struct task_ctx {
 	u64 vtime;	/* the task's own, for its turns among the computations */

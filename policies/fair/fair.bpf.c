@@ -41,7 +41,7 @@ enum {
 
 UEI_DEFINE(uei);
 
-static struct vclock clock;
+struct vclock clock;
 
 struct task_ctx {
 	u64 started_ns; /* when the task last started to run */

@@ -51,7 +51,7 @@ enum {
 
 UEI_DEFINE(uei);
 
-static struct vclock clock;
+struct vclock clock;
 
 struct task_ctx {
 	u64 vtime;	/* the task's own clock; the field in the kernel's struct holds the deadline */

@@ -57,7 +57,7 @@ enum {
 
 UEI_DEFINE(uei);
 
-static struct vclock clocks[SIDES];
+struct vclock clocks[SIDES];
 
 /* CPUs with lower numbers are the owners'. */
 static s32 owned_below;

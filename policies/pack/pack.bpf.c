@@ -62,7 +62,7 @@ enum {
 
 UEI_DEFINE(uei);
 
-static struct vclock clock;
+struct vclock clock;
 
 static u32 nr_cpus;
 static bool online[MAX_CPUS];

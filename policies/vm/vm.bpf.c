@@ -57,7 +57,7 @@ struct task_struct___group {
 	s32 tgid;
 } __attribute__((preserve_access_index));
 
-static struct vclock clock;
+struct vclock clock;
 
 /* All CPUs write these without a lock where an update that is lost moves a clock by a few microseconds; sums are atomic. */
 

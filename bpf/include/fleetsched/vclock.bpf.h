@@ -14,6 +14,9 @@
 /*
  * All CPUs write it without a lock: an update that is lost or counted twice moves the clock by a few microseconds, divided
  * by its pace. A policy's init sets `advanced_ns` to bpf_ktime_get_ns().
+ *
+ * Declare it without `static`: the compiler would make two variables of a static one, and describe each as the whole, for
+ * which the kernel refuses the object ("Invalid size" in .bss; clang 22).
  */
 struct vclock {
 	u64 now;	 /* virtual time */
