@@ -6,6 +6,7 @@
     ├── InputError                  1   a file that a person wrote is wrong
     │   └── ProblemsError           1   many of them, each with its position
     ├── BuildError                  1   a policy does not compile or its lock does not match
+    │   └── ObjectError             1   what it compiles to is not allowed: each fault with its code
     ├── LabError                    1   the lab could not do what was asked
     ├── WorkloadError               1   a benchmark failed, took too long or printed no number
     ├── ConflictError               1   somebody else changed the same at the same time
@@ -99,6 +100,27 @@ class ProblemsError(InputError):
 
 class BuildError(FleetschedError):
     """A policy does not compile, or its lock does not match what was built."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with an object. `code`: stable, in words with hyphens."""
+
+    code: str
+    message: str
+
+
+class ObjectError(BuildError):
+    """An object is damaged, holds what no policy may, or is not what its manifest says.
+
+    Args:
+        where: what the message begins with.
+        faults: all of them, in the order in which they are met.
+    """
+
+    def __init__(self, where: str, *faults: Fault, remedy: str = "") -> None:
+        super().__init__(where + "; ".join(each.message for each in faults), remedy=remedy)
+        self.faults = faults
 
 
 class LabError(FleetschedError):

@@ -12,7 +12,7 @@ from typing import Any
 
 from fleetsched.errors import FleetschedError
 from fleetsched.model.evidence import Comparison, Evidence
-from fleetsched.model.gate import Finding, Gate, GateReport, GateResult, GateVerdict
+from fleetsched.model.gate import Gate, GateFinding, GateReport, GateResult, GateVerdict
 from fleetsched.model.gate_records import finding_record
 from fleetsched.model.policy import Policy
 from fleetsched.secrets import redact
@@ -103,7 +103,7 @@ def report_answer(candidate: str, report: GateReport) -> Answer:
 
 
 def _failure(stopped: GateResult) -> Answer:
-    shown: list[Finding] = list(stopped.findings[:_MOST_FINDINGS])
+    shown: list[GateFinding] = list(stopped.findings[:_MOST_FINDINGS])
     failure: Answer = {"stopped_by": str(stopped.gate), "findings": [finding_record(each) for each in shown]}
     if stopped.kernel:
         failure["kernel"] = stopped.kernel

@@ -19,8 +19,8 @@ from elftools.elf.relocation import RelocationSection
 from elftools.elf.sections import SymbolTableSection
 
 from fleetsched.build.btf import Btf, Kind, Type
-from fleetsched.build.objects import ObjectInfo, inspect_object, plain_data
-from fleetsched.errors import BuildError
+from fleetsched.build.objects import UNREADABLE, ObjectInfo, inspect_object, plain_data
+from fleetsched.errors import Fault, ObjectError
 
 CODE = frozenset({".text", "struct_ops", "struct_ops.s"})
 """Sections of instructions: callbacks, those that may sleep, and functions that they call."""
@@ -124,21 +124,23 @@ def check_allowed(image: bytes, policy: str) -> ObjectInfo:
         policy: its name, for messages.
 
     Raises:
-        BuildError: naming everything that is not allowed, or what cannot be read.
+        ObjectError: naming everything that is not allowed, or what cannot be read.
     """
     try:
         found = list(dict.fromkeys(_violations(ELFFile(io.BytesIO(image)))))
     except (ELFError, ValueError, KeyError, IndexError, UnicodeDecodeError, OverflowError) as error:
-        raise BuildError(f"policy {policy!r}: not a readable BPF object: {error}") from error
+        fault = Fault(UNREADABLE, f"not a readable BPF object: {error}")
+        raise ObjectError(f"policy {policy!r}: ", fault) from error
     if found:
-        raise BuildError(
-            f"policy {policy!r}: its object is not allowed: {'; '.join(found)}",
+        raise ObjectError(
+            f"policy {policy!r}: its object is not allowed: ",
+            *found,
             remedy="a policy reaches the kernel only through the headers: see docs/writing-a-policy.md",
         )
     return inspect_object(image)
 
 
-def _violations(elf: Any) -> Iterator[str]:
+def _violations(elf: Any) -> Iterator[Fault]:
     sections = list(elf.iter_sections())
     names = [section.name for section in sections]
     if (elf["e_type"], elf["e_machine"], elf.little_endian) != ("ET_REL", "EM_BPF", True):
@@ -151,7 +153,7 @@ def _violations(elf: Any) -> Iterator[str]:
     table = elf.get_section_by_name(".symtab")
     for symbol in table.iter_symbols() if isinstance(table, SymbolTableSection) else ():
         if symbol["st_shndx"] == "SHN_UNDEF" and symbol.name and _kernel_name(symbol.name) not in KFUNCS:
-            yield f"kernel function or variable {_shown(symbol.name)}"
+            yield Fault("forbidden-kfunc", f"kernel function or variable {_shown(symbol.name)}")
     types = elf.get_section_by_name(".BTF")
     if types is None:
         raise ValueError("no type information")
@@ -160,29 +162,32 @@ def _violations(elf: Any) -> Iterator[str]:
     yield from _memory(btf, sections)
 
 
-def _section(section: Any, names: list[str]) -> Iterator[str]:
+def _section(section: Any, names: list[str]) -> Iterator[Fault]:
     name, flags = section.name, section["sh_flags"]
     relocates = name.startswith(".rel") and name[4:] in CODE | DATA
     if name and names.count(name) > 1:
-        yield f"section {_shown(name)} is there twice"
+        yield Fault("forbidden-section", f"section {_shown(name)} is there twice")
     if flags & _EXECUTABLE:
         if name not in CODE:
-            yield f"section {_shown(name)} holds a program that is no callback of a scheduler"
+            yield Fault(
+                "forbidden-program",
+                f"section {_shown(name)} holds a program that is no callback of a scheduler",
+            )
     elif flags & _ALLOCATED:
         if name not in DATA:
-            yield f"section {_shown(name)}"
+            yield Fault("forbidden-section", f"section {_shown(name)}")
         elif name == ".rodata" and flags & _WRITABLE:
-            yield "section .rodata can be written"
+            yield Fault("forbidden-section", "section .rodata can be written")
     elif not relocates and name not in DESCRIPTION | {""}:
-        yield f"section {_shown(name)}"
+        yield Fault("forbidden-section", f"section {_shown(name)}")
     if section["sh_type"] != ("SHT_REL" if relocates else _OTHER_TYPES.get(name, "SHT_PROGBITS")):
-        yield f"section {_shown(name)} of another type"
+        yield Fault("forbidden-section", f"section {_shown(name)} of another type")
     elif relocates and (section["sh_info"] >= len(names) or names[section["sh_info"]] != name[4:]):
         # The loader goes by the numbers of sections, people and this file by their names.
-        yield f"section {_shown(name)} relocates another one"
+        yield Fault("forbidden-section", f"section {_shown(name)} relocates another one")
 
 
-def _instructions(section: str, code: bytes) -> Iterator[str]:
+def _instructions(section: str, code: bytes) -> Iterator[Fault]:
     """Judge every call and every load of an address.
 
     In an object as the compiler leaves it, maps and functions are named by relocations. A source register
@@ -196,16 +201,16 @@ def _instructions(section: str, code: bytes) -> Iterator[str]:
         immediate = int.from_bytes(code[at + 4 : at + 8], "little", signed=True)
         where = f"in {section}, instruction {at // _INSTRUCTION}"
         if opcode == _CALL_REGISTER:
-            yield f"call through a register {where}"
+            yield Fault("forbidden-object", f"call through a register {where}")
         elif opcode == _CALL and source == _HELPER and immediate not in HELPERS:
-            yield f"BPF helper {immediate} {where}"
+            yield Fault("forbidden-helper", f"BPF helper {immediate} {where}")
         elif opcode == _CALL and source not in (_HELPER, _FUNCTION):
-            yield f"kernel function by number {immediate} {where}"
+            yield Fault("forbidden-kfunc", f"kernel function by number {immediate} {where}")
         elif opcode == _LOAD_IMMEDIATE and source:
-            yield f"address of kind {source}, number {immediate}, {where}"
+            yield Fault("forbidden-object", f"address of kind {source}, number {immediate}, {where}")
         elif opcode == _LOAD_IMMEDIATE and code[at + _INSTRUCTION :][:4] != bytes(4):
             # A program may begin in the middle of this one: its second half must be no instruction.
-            yield f"an instruction of two halves without the second {where}"
+            yield Fault("forbidden-object", f"an instruction of two halves without the second {where}")
         at += 2 * _INSTRUCTION if opcode == _LOAD_IMMEDIATE else _INSTRUCTION
 
 
@@ -215,7 +220,7 @@ def _kernel_name(symbol: str) -> str:
     return flavoured[1] if flavoured else symbol
 
 
-def _ops(btf: Btf, elf: Any) -> Iterator[str]:
+def _ops(btf: Btf, elf: Any) -> Iterator[Fault]:
     section = elf.get_section_by_name(".struct_ops.link")
     variables = btf.variables(".struct_ops.link")
     if section is None or len(variables) != 1:
@@ -223,7 +228,7 @@ def _ops(btf: Btf, elf: Any) -> Iterator[str]:
     (number,) = variables.values()
     table, data = btf.resolve(number), plain_data(section)
     if len(data) != table.size:
-        yield "an ops table that is not all of its section"
+        yield Fault("forbidden-object", "an ops table that is not all of its section")
     relocations = elf.get_section_by_name(".rel.struct_ops.link")
     entries = relocations.iter_relocations() if isinstance(relocations, RelocationSection) else ()
     pointed = {entry["r_offset"] for entry in entries}
@@ -231,41 +236,43 @@ def _ops(btf: Btf, elf: Any) -> Iterator[str]:
     for item, end in zip(sorted(table.items, key=lambda item: item.value), ends, strict=False):
         used = item.value in pointed or any(data[item.value : end])
         if used and item.name not in OPS:
-            yield f"member {_shown(item.name)} of the ops table"
+            yield Fault("forbidden-callback", f"member {_shown(item.name)} of the ops table")
         if (
             item.name == "flags"
             and (value := int.from_bytes(data[item.value : item.value + 8], "little")) & ~FLAGS
         ):
-            yield f"ops.flags {value:#x}: only the bits of {FLAGS:#x} may be set"
+            yield Fault("forbidden-flags", f"ops.flags {value:#x}: only the bits of {FLAGS:#x} may be set")
         most = MOST_SETTINGS.get(item.name)
         if most and (value := int.from_bytes(data[item.value : item.value + 4], "little")) > most:
-            yield f"ops.{item.name} {value}: at most {most}"
+            yield Fault("too-much-memory", f"ops.{item.name} {value}: at most {most}")
 
 
-def _memory(btf: Btf, sections: list[Any]) -> Iterator[str]:
+def _memory(btf: Btf, sections: list[Any]) -> Iterator[Fault]:
     total = sum(section["sh_size"] for section in sections if section.name in DATA)
     declarations = btf.variables(".maps")
     if len(declarations) > MOST_MAPS:
-        yield f"more maps than {MOST_MAPS}"
+        yield Fault("too-much-memory", f"more maps than {MOST_MAPS}")
     for name, number in declarations.items():
         declared = btf.resolve(number)
         members = {item.name: btf.resolve(item.type) for item in declared.items}
         kind = _number(btf, members.get("type"))
         if kind not in MAP_TYPES:
-            yield f"map {_shown(name)} of type {kind}"
+            yield Fault("forbidden-map", f"map {_shown(name)} of type {kind}")
             continue
         if "pinning" in members:
-            yield f"map {_shown(name)} is pinned"
+            yield Fault("pinned-map", f"map {_shown(name)} is pinned")
         unknown = members.keys() - MAP_MEMBERS - {"pinning"}
-        yield from (f"member {_shown(each)} of map {_shown(name)}" for each in sorted(unknown))
+        yield from (
+            Fault("forbidden-map", f"member {_shown(each)} of map {_shown(name)}") for each in sorted(unknown)
+        )
         if (flags := _number(btf, members.get("map_flags"))) & ~MAP_FLAGS:
-            yield f"map_flags {flags:#x} of map {_shown(name)}"
+            yield Fault("forbidden-map", f"map_flags {flags:#x} of map {_shown(name)}")
         entries = max(_number(btf, members.get("max_entries")), 1)
         copies = {"percpu array": ASSUMED_CPUS, "task storage": ASSUMED_TASKS}.get(MAP_TYPES[kind], 1)
         each = sum(_size(btf, members.get(part)) for part in ("key", "value"))
         total += entries * copies * (1 if MAP_TYPES[kind] == "ring buffer" else each)
     if total > MOST_MEMORY:
-        yield f"more than {MOST_MEMORY} bytes of maps and data"
+        yield Fault("too-much-memory", f"more than {MOST_MEMORY} bytes of maps and data")
 
 
 def _number(btf: Btf, member: Type | None) -> int:

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from fleetsched.build.objects import ObjectInfo
-from fleetsched.errors import BuildError
+from fleetsched.errors import Fault, ObjectError
 from fleetsched.model.policy import Policy
 
 _REQUIRED_LICENSE = "GPL"
@@ -42,28 +42,38 @@ def check_object(info: ObjectInfo, policy: str, declared: Declared) -> None:
     """Check that an object is what the manifest of `policy` says.
 
     Raises:
-        BuildError: with everything that differs.
+        ObjectError: with everything that differs.
     """
-    differences = []
+    differences = list(_differences(info, policy, declared))
+    if differences:
+        raise ObjectError(f"policy {policy!r}: ", *differences)
+
+
+def _differences(info: ObjectInfo, policy: str, declared: Declared) -> Iterator[Fault]:
     if info.ops_name != ops_name(policy):
-        differences.append(f"its ops table is named {info.ops_name!r}, expected {ops_name(policy)!r}")
+        yield Fault("wrong-name", f"its ops table is named {info.ops_name!r}, expected {ops_name(policy)!r}")
     if info.timeout_ms != declared.timeout_ms:
-        differences.append(
-            f"its timeout_ms is {info.timeout_ms}, policy.yaml says {declared.timeout_ms} (`timeout`)"
+        yield Fault(
+            "time-out-differs",
+            f"its timeout_ms is {info.timeout_ms}, policy.yaml says {declared.timeout_ms} (`timeout`)",
         )
     if info.license != _REQUIRED_LICENSE:
-        differences.append(f"its license is {info.license!r}, expected {_REQUIRED_LICENSE!r}")
+        yield Fault("wrong-licence", f"its license is {info.license!r}, expected {_REQUIRED_LICENSE!r}")
     if not info.records_exit:
-        differences.append("it has no exit record: UEI_DEFINE(uei) or UEI_RECORD in ops.exit is missing")
+        missing = "it has no exit record: UEI_DEFINE(uei) or UEI_RECORD in ops.exit is missing"
+        yield Fault("no-exit-record", missing)
     for name, (type_, default) in declared.parameters.items():
-        found = info.rodata.get(name)
-        if found is None:
-            differences.append(f"parameter {name} is no `const volatile` variable of the source")
-        elif (found.type, found.size) != (type_, _SIZES[type_]):
-            differences.append(f"parameter {name} is {found.type} in the source, {type_} in policy.yaml")
-        elif found.value != default:
-            differences.append(
-                f"parameter {name} starts as {found.value} in the source, policy.yaml says {default}"
-            )
-    if differences:
-        raise BuildError(f"policy {policy!r}: " + "; ".join(differences))
+        difference = _parameter(info, name, type_, default)
+        if difference:
+            yield Fault("parameter-differs", f"parameter {name} {difference}")
+
+
+def _parameter(info: ObjectInfo, name: str, type_: str, default: int) -> str:
+    found = info.rodata.get(name)
+    if found is None:
+        return "is no `const volatile` variable of the source"
+    if (found.type, found.size) != (type_, _SIZES[type_]):
+        return f"is {found.type} in the source, {type_} in policy.yaml"
+    if found.value != default:
+        return f"starts as {found.value} in the source, policy.yaml says {default}"
+    return ""

@@ -13,7 +13,10 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.relocation import RelocationSection
 
 from fleetsched.build.btf import Btf, Kind
-from fleetsched.errors import BuildError
+from fleetsched.errors import Fault, ObjectError
+
+UNREADABLE = "unreadable-object"
+"""Code of the fault when an object is damaged, or none."""
 
 _EXECUTABLE = 0x4
 _COMPRESSED = 0x800
@@ -68,19 +71,19 @@ def inspect_object(image: bytes) -> ObjectInfo:
     """Read an object without trusting it.
 
     Raises:
-        BuildError: it is damaged, has a program that is no callback of a scheduler, pins a map, or has not
+        ObjectError: it is damaged, has a program that is no callback of a scheduler, pins a map, or has not
             exactly one `struct sched_ext_ops`.
     """
     try:
         return _inspect(ELFFile(io.BytesIO(image)))
     except (ELFError, ValueError, KeyError, IndexError, UnicodeDecodeError, OverflowError) as error:
-        raise BuildError(f"not a readable BPF object: {error}") from error
+        raise ObjectError("", Fault(UNREADABLE, f"not a readable BPF object: {error}")) from error
 
 
 def _inspect(elf: Any) -> ObjectInfo:
     sections = {section.name: section for section in elf.iter_sections()}
     if elf["e_machine"] != "EM_BPF" or ".BTF" not in sections:
-        raise BuildError("not a BPF object with type information")
+        raise ObjectError("", Fault(UNREADABLE, "not a BPF object with type information"))
     btf = Btf(plain_data(sections[".BTF"]))
     ops_name, timeout_ms = _ops(btf, sections)
     return ObjectInfo(
@@ -103,7 +106,8 @@ def _programs(elf: Any, sections: Mapping[str, Any]) -> tuple[str, ...]:
     for name, section in sections.items():
         code = section["sh_flags"] & _EXECUTABLE and section["sh_size"]
         if code and name != _SUBPROGRAMS and not _holds_callbacks(name):
-            raise BuildError(f"section {name} holds a program that is no callback of a scheduler")
+            message = f"section {name} holds a program that is no callback of a scheduler"
+            raise ObjectError("", Fault("forbidden-program", message))
     return tuple(
         symbol.name
         for symbol in sections[".symtab"].iter_symbols()
@@ -125,11 +129,13 @@ def _ops(btf: Btf, sections: Mapping[str, Any]) -> tuple[str, int]:
         for number in btf.variables(name).values()
     ]
     if len(tables) != 1:
-        raise BuildError(f"expected one struct {_OPS_TYPE}, found {len(tables)} tables")
+        message = f"expected one struct {_OPS_TYPE}, found {len(tables)} tables"
+        raise ObjectError("", Fault("not-one-scheduler", message))
     data, number = tables[0]
     table = btf.resolve(number)
     if table.name != _OPS_TYPE:
-        raise BuildError(f"expected a struct {_OPS_TYPE}, found struct {table.name}")
+        message = f"expected a struct {_OPS_TYPE}, found struct {table.name}"
+        raise ObjectError("", Fault("not-one-scheduler", message))
     name, timeout = table.item("name"), table.item("timeout_ms")
     at = 0  # the only variable of its section
     return (
@@ -163,7 +169,7 @@ def _maps(btf: Btf) -> dict[str, int]:
     for name, number in btf.variables(".maps").items():
         declaration = btf.resolve(number)
         if declaration.item("pinning"):
-            raise BuildError(f"map {name} is pinned, which no policy may do")
+            raise ObjectError("", Fault("pinned-map", f"map {name} is pinned, which no policy may do"))
         kind = declaration.item("type")
         maps[name] = btf.resolve(btf.resolve(kind.type).type).number if kind else 0
     return maps

@@ -10,6 +10,7 @@ import typer
 from fleetsched.cli.complete import complete_hosts
 from fleetsched.cli.options import Json, ReachOptions, repository_around, with_fleet_options
 from fleetsched.cli.say import complain, say
+from fleetsched.cli.values import duration_of, guardrails_of, pairs_of
 from fleetsched.errors import ExitCode, UsageError
 
 app = typer.Typer()
@@ -114,8 +115,8 @@ def bench(
         workload=workload or "",
         against=against,
         variant=variant,
-        parameters=_pairs(parameters, "--parameters"),
-        guardrails={name: _share(text) for name, text in _pairs(guardrails, "--guardrail").items()},
+        parameters=pairs_of("--parameters", parameters),
+        guardrails=guardrails_of(guardrails),
         repeats=repeats,
         budget_s=duration_of("--budget", budget) if budget is not None else None,
         seed=seed,
@@ -145,34 +146,3 @@ def bench(
         say(evidence_text(evidence))
     if save:
         complain(f"wrote {operation.save(root, request, evidence)}")
-
-
-def _pairs(given: list[str] | None, option: str) -> dict[str, str]:
-    pairs = {}
-    for each in given or ():
-        name, equals, value = each.partition("=")
-        if not (name and equals and value):
-            raise UsageError(f"{option} {each!r}: expected NAME=VALUE")
-        pairs[name] = value
-    return pairs
-
-
-def _share(text: str) -> float:
-    try:
-        return float(text.removesuffix("%")) / 100
-    except ValueError:
-        raise UsageError(f"--guardrail: expected a percentage such as 5%, got {text!r}") from None
-
-
-def duration_of(option: str, text: str) -> float:
-    """Read an option's duration, in seconds.
-
-    Raises:
-        UsageError: it is none.
-    """
-    from fleetsched.fleetrepo.decode import duration
-
-    try:
-        return duration(text)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise UsageError(f"{option}: expected a duration such as 90s, 10m or 1h, got {text!r}") from None

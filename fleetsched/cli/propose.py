@@ -87,8 +87,8 @@ def propose(
 def _workshop(
     access: FleetAccess, backend: BackendName | None, budget: str | None, candidates: int | None
 ) -> Workshop:
-    from fleetsched.cli.bench import duration_of
     from fleetsched.cli.running import journals
+    from fleetsched.cli.values import duration_of
     from fleetsched.operations.workshop import lab_workshop
 
     agent = access.controller.agent

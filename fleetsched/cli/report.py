@@ -13,7 +13,6 @@ from fleetsched.cli.options import Repository, repository_around
 from fleetsched.cli.say import say
 from fleetsched.errors import InputError
 from fleetsched.secrets import redact
-from fleetsched.shipped import shipped_root
 
 app = typer.Typer()
 
@@ -24,7 +23,7 @@ def report(
         str,
         typer.Argument(
             metavar="POLICY",
-            help="A policy of the fleet repository; outside of one, of the catalogue.",
+            help="A policy's name, or its folder.",
             autocompletion=complete_policy,
         ),
     ],
@@ -37,8 +36,8 @@ def report(
     from fleetsched.operations.evidence import dossier
     from fleetsched.views.report import report_html
 
-    found = dossier(repository_around(repository) or shipped_root(), policy)
-    file = output or Path(f"{policy}.html")
+    found = dossier(repository_around(repository), policy)
+    file = output or Path(f"{found.policy.name}.html")
     try:
         file.write_text(redact(report_html(found)), encoding="utf-8")
     except OSError as error:

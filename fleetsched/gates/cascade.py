@@ -7,24 +7,29 @@ it; nothing follows a failure on the same kernel, and the other kernels go on.
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
+from fleetsched.bench.measure import ArmImage, Clock
 from fleetsched.build.declared import ops_name
 from fleetsched.errors import BuildError, HelperError, LabError, UnreachableError
 from fleetsched.gates.attach import attach
+from fleetsched.gates.benchmark import Benchmark, benchmark
 from fleetsched.gates.cache import ResultCache
 from fleetsched.gates.compile import compile_variant
 from fleetsched.gates.course import CourseMachine, Seen, go
 from fleetsched.gates.inspect import inspect
-from fleetsched.gates.machines import LabMachines, Machines, Say
+from fleetsched.gates.machines import LabMachines, LabTargets, Machines, Say, Targets
 from fleetsched.gates.outcome import Outcome, skipped
 from fleetsched.gates.schema import schema
 from fleetsched.gates.soak import soak
 from fleetsched.gates.stress import stress
 from fleetsched.gates.verify import verify
+from fleetsched.model.evidence import CANDIDATE, Arm
 from fleetsched.model.gate import Gate, GateReport, GateResult, GateVerdict
 from fleetsched.model.policy import Policy
 
@@ -42,18 +47,24 @@ class Wanted:
 
     Attributes:
         kernels: such as `6.18`.
-        until: the last gate.
+        until: the last gate but for the benchmark.
         variant: of each policy; None = all.
         cached: whether an earlier verdict about exactly this counts.
+        benchmark: what is measured of what passes all others; None = nothing is.
+        parameters: that the policies do not have by themselves.
     """
 
     kernels: tuple[str, ...]
     until: Gate = LAST
     variant: str | None = None
     cached: bool = True
+    benchmark: Benchmark | None = None
+    parameters: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     def asks(self, gate: Gate) -> bool:
         """Whether this gate belongs to it."""
+        if gate is Gate.BENCHMARK:
+            return self.benchmark is not None
         return _ORDER.index(gate) <= _ORDER.index(self.until)
 
 
@@ -66,14 +77,26 @@ class _Subject:
     policy: Policy | None = None
     digest: str = ""
     image: bytes = b""
+    parameters: Mapping[str, int] = field(default_factory=dict)
     results: list[GateResult] = field(default_factory=list)
 
     @property
     def name(self) -> str:
         return self.policy.name if self.policy else self.folder.name
 
+    @property
+    def candidate(self) -> ArmImage:
+        """What is measured of it."""
+        assert self.policy is not None
+        parameters = self.policy.resolve(self.parameters)
+        return ArmImage(Arm(CANDIDATE, self.policy.name, self.variant, self.digest, parameters), self.image)
+
+    def on(self, machine: str) -> str:
+        """What a verdict about its object depends on, beside that."""
+        return f"{machine} {json.dumps(self.parameters, sort_keys=True)}" if self.parameters else machine
+
     def report(self) -> GateReport:
-        return GateReport(self.name, self.variant, self.digest, tuple(self.results))
+        return GateReport(self.name, self.variant, self.digest, tuple(self.results), self.parameters)
 
 
 def run_gates(
@@ -82,6 +105,7 @@ def run_gates(
     say: Say,
     *,
     machines: Machines | None = None,
+    targets: Targets | None = None,
     cache: ResultCache | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[GateReport]:
@@ -92,18 +116,21 @@ def run_gates(
         wanted: how far, on which kernels.
         say: told what takes long.
         machines: None = the lab's.
+        targets: where is measured; None = machines of the lab.
         cache: of results on machines; None = the user's.
         clock: seconds of this computer's time.
 
     Returns:
         A report a variant, in the order of `folders`. A gate that could not run says so in its result.
     """
-    machines, cache = machines or LabMachines(), cache or ResultCache()
+    machines, targets, cache = machines or LabMachines(), targets or LabTargets(), cache or ResultCache()
     subjects = [subject for folder in folders for subject in _built(folder, wanted, clock)]
     ready = [subject for subject in subjects if subject.image]
     if ready and wanted.asks(Gate.VERIFY):
         for kernel in wanted.kernels:
             _Kernel(kernel, wanted, say, machines, cache, clock).judge(ready)
+            if wanted.benchmark:
+                _Measuring(kernel, wanted.benchmark, wanted.cached, say, targets, cache, clock).judge(ready)
     return [subject.report() for subject in subjects]
 
 
@@ -113,7 +140,9 @@ def _built(folder: Path, wanted: Wanted, clock: Callable[[], float]) -> list[_Su
     policy, outcome = schema(folder)
     result = outcome.result(Gate.SCHEMA, seconds=clock() - began)
     names = [wanted.variant] if wanted.variant else list(policy.variants) if policy else ["default"]
-    subjects = [_Subject(folder, name, policy, results=[result]) for name in names]
+    subjects = [
+        _Subject(folder, name, policy, parameters=wanted.parameters, results=[result]) for name in names
+    ]
     for subject in subjects:
         if policy is None or not outcome.passed:
             continue
@@ -189,7 +218,11 @@ class _Kernel:
             return True
         found: list[GateResult] = []
         for gate in self._gates():
-            result = self.cache.get(gate, subject.digest, self.identity) if self.wanted.cached else None
+            result = (
+                self.cache.get(gate, subject.digest, subject.on(self.identity))
+                if self.wanted.cached
+                else None
+            )
             if result is None:
                 return False
             found.append(result)
@@ -210,6 +243,7 @@ class _Kernel:
                 subject.name,
                 subject.variant,
                 subject.image,
+                parameters=subject.parameters,
                 soak=self.wanted.asks(Gate.SOAK),
                 clock=self.clock,
             )
@@ -221,12 +255,51 @@ class _Kernel:
             seconds = seen.seconds.get(gate, 0.0) + (opening_s if gate is Gate.VERIFY else 0.0)
             result = outcome.result(gate, kernel=self.release, seconds=seconds)
             subject.results.append(result)
-            self.cache.put(result, subject.digest, self.identity)
+            self.cache.put(result, subject.digest, subject.on(self.identity))
             if not outcome.passed:
                 break
 
     def _error(self, gate: Gate, error: Exception, kernel: str, seconds: float = 0.0) -> GateResult:
         return Outcome(error=str(error)).result(gate, kernel=kernel, seconds=seconds)
+
+
+@dataclass(slots=True)
+class _Measuring:
+    """The benchmark gate on one kernel, for who passed the others there."""
+
+    kernel: str
+    asked: Benchmark
+    cached: bool
+    say: Say
+    targets: Targets
+    cache: ResultCache
+    clock: Callable[[], float]
+
+    def judge(self, subjects: Sequence[_Subject]) -> None:
+        for subject in subjects:
+            last = subject.results[-1]
+            if last.gate in ON_MACHINES and last.verdict is GateVerdict.PASSED:
+                subject.results.append(self._result(subject, last.kernel))
+
+    def _result(self, subject: _Subject, release: str) -> GateResult:
+        began = self.clock()
+        try:
+            machine = self.targets.identify(self.kernel, self.asked.workload, self.say)
+            identity = self.asked.identity(subject.on(machine))
+            if self.cached:
+                result = self.cache.get(Gate.BENCHMARK, subject.digest, identity)
+                if result is not None:
+                    return result
+            with self.targets.open(self.kernel, self.asked.workload, self.say) as target:
+                self.say(f"{subject.name}/{subject.variant}: {self.asked.workload.name} on {release}")
+                clock = Clock(self.clock, lambda: datetime.now(UTC))
+                outcome = benchmark(subject.candidate, self.asked, target, self.say, clock)
+        except (LabError, BuildError) as error:
+            seconds = self.clock() - began
+            return Outcome(error=str(error)).result(Gate.BENCHMARK, kernel=release, seconds=seconds)
+        result = outcome.result(Gate.BENCHMARK, kernel=release, seconds=self.clock() - began)
+        self.cache.put(result, subject.digest, identity)
+        return result
 
 
 def _judges(gate: Gate, seen: Seen, policy: str) -> Outcome:

@@ -11,7 +11,7 @@ from fleetsched.build.compiler import CompiledObject
 from fleetsched.build.policy import compile_policy
 from fleetsched.errors import BuildError
 from fleetsched.gates.outcome import Outcome
-from fleetsched.model.gate import Finding
+from fleetsched.model.gate import GateFinding
 from fleetsched.model.policy import Policy
 
 _PLACED = re.compile(r"(?P<place>[^\s:]+(?::\d+){0,2}): (?:fatal )?error: (?P<text>.*)")
@@ -40,9 +40,9 @@ def compile_variant(
     return built, Outcome(log="\n".join(built.diagnostics))
 
 
-def _findings(error: BuildError) -> Iterator[Finding]:
+def _findings(error: BuildError) -> Iterator[GateFinding]:
     for line in error.message.splitlines():
         match = _PLACED.match(line)
         place, text = (match["place"], match["text"]) if match else ("", line)
         code = "refused-source" if _REFUSED.search(text) else "compile-error"
-        yield Finding(code, text, place, error.remedy or _REMEDIES[code])
+        yield GateFinding(code, text, place, error.remedy or _REMEDIES[code])

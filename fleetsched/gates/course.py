@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Protocol
@@ -140,7 +140,14 @@ class _LostError(Exception):
 
 
 def go(
-    machine: CourseMachine, policy: str, variant: str, image: bytes, *, soak: bool, clock: Callable[[], float]
+    machine: CourseMachine,
+    policy: str,
+    variant: str,
+    image: bytes,
+    *,
+    parameters: Mapping[str, int],
+    soak: bool,
+    clock: Callable[[], float],
 ) -> Seen:
     """Send an object over the course. The machine must be fresh, and is used up.
 
@@ -151,6 +158,7 @@ def go(
         policy: the policy's name.
         variant: of the policy.
         image: the object as it was built.
+        parameters: that it does not have by itself.
         soak: whether the long part belongs to it.
         clock: seconds of this computer's time.
 
@@ -158,7 +166,10 @@ def go(
         LabError: the machine does not do what it should without the policy, either, or is too slow.
         BuildError: the object has no time-out.
     """
-    attempt = _Attempt(machine, policy, variant, image, SOAK_S if soak else 0.0, clock)
+    image = with_timeout(image, TIMEOUT_MS)
+    digest = hashlib.sha256(image).hexdigest()
+    assignment = Assignment.of(policy, variant, digest, parameters)
+    attempt = _Attempt(machine, assignment, image, SOAK_S if soak else 0.0, clock)
     try:
         return attempt.run()
     except _LostError:
@@ -182,23 +193,21 @@ class _Attempt:
     def __init__(
         self,
         machine: CourseMachine,
-        policy: str,
-        variant: str,
+        assignment: Assignment,
         image: bytes,
         soak_s: float,
         clock: Callable[[], float],
     ) -> None:
         self._machine = machine
+        self._assignment = assignment
+        self._image = image
         self._soak_s = soak_s
         self._clock = clock
-        self._image = with_timeout(image, TIMEOUT_MS)
-        self._digest = hashlib.sha256(self._image).hexdigest()
-        self._assignment = Assignment(policy, variant, self._digest, ())
         self.notes: list[str] = []
 
     def run(self) -> Seen:
         self.notes = [
-            f"timeout_ms lowered to {TIMEOUT_MS} in a copy of the object, {self._digest[:12]}; "
+            f"timeout_ms lowered to {TIMEOUT_MS} in a copy of the object, {self._assignment.digest[:12]}; "
             "nothing else is changed"
         ]
         began = self._clock()
@@ -209,7 +218,7 @@ class _Attempt:
             return self._with(helper, began)
 
     def _with(self, helper: HelperClient, began: float) -> Seen:
-        helper.stage(self._digest, self._image)
+        helper.stage(self._assignment.digest, self._image)
         try:
             tried = helper.try_(self._assignment, deadline_s=_DEADLINE_S, run="gates", revision="none")
         except UnreachableError as error:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from fleetsched.gates.course import Seen
-from fleetsched.model.gate import Finding, Gate
+from fleetsched.model.gate import Gate, GateFinding
 from fleetsched.model.state import ExitRecord
 
 _BPF = re.compile(r"bpf_prog_[0-9a-f]+_(?P<name>\w+)")
@@ -34,12 +34,12 @@ _REMEDIES = {
 }
 
 
-def exit_finding(record: ExitRecord | None, otherwise: str) -> Finding:
+def exit_finding(record: ExitRecord | None, otherwise: str) -> GateFinding:
     """What an exit record says; `otherwise` when there is none."""
     if record is None:
-        return Finding("no-exit-record", otherwise, remedy="UEI_RECORD(uei, info) in ops.exit tells why")
+        return GateFinding("no-exit-record", otherwise, remedy="UEI_RECORD(uei, info) in ops.exit tells why")
     code = _CODES.get(record.kind, "runtime-error" if record.is_fault else "detached")
-    return Finding(code, str(record), _callback(record), _REMEDIES[code])
+    return GateFinding(code, str(record), _callback(record), _REMEDIES[code])
 
 
 def _callback(record: ExitRecord) -> str:
@@ -50,10 +50,10 @@ def _callback(record: ExitRecord) -> str:
     return ""
 
 
-def ended(seen: Seen, gate: Gate) -> Finding | None:
+def ended(seen: Seen, gate: Gate) -> GateFinding | None:
     """Why the policy, or the whole machine, came to its end during `gate`; None when it did not."""
     if seen.lost_in is gate:
         message = "the machine ceased to answer under this policy, twice; it answers without it"
-        return Finding("machine-hangs", message, remedy=_REMEDIES["machine-hangs"])
+        return GateFinding("machine-hangs", message, remedy=_REMEDIES["machine-hangs"])
     entry = seen.end_in(gate)
     return exit_finding(entry.exit, entry.detail) if entry else None

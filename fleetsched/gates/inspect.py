@@ -3,39 +3,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-
 from fleetsched.build.allowed import check_allowed
 from fleetsched.build.declared import Declared, check_object
 from fleetsched.build.objects import ObjectInfo
-from fleetsched.errors import BuildError
+from fleetsched.errors import Fault, ObjectError
 from fleetsched.gates.outcome import Outcome
-from fleetsched.model.gate import Finding
+from fleetsched.model.gate import GateFinding
 from fleetsched.model.policy import Policy
 
-# What the judges of objects say, first match first.
-_CODES = {
-    re.compile(pattern): code
-    for pattern, code in {
-        r"^BPF helper": "forbidden-helper",
-        r"^kernel function": "forbidden-kfunc",
-        r"holds a program": "forbidden-program",
-        r"^more than \d+ bytes|^more maps|^ops\.\w+ \d+: at most": "too-much-memory",
-        r"^map .* is pinned|pinned": "pinned-map",
-        r"^(map|member .* of map|map_flags)": "forbidden-map",
-        r"ops\.flags": "forbidden-flags",
-        r"^member .* of the ops table": "forbidden-callback",
-        r"expected one struct": "not-one-scheduler",
-        r"license": "wrong-licence",
-        r"exit record": "no-exit-record",
-        r"timeout_ms": "time-out-differs",
-        r"^parameter": "parameter-differs",
-        r"ops table is named": "wrong-name",
-        r"not a readable": "unreadable-object",
-        r"^section": "forbidden-section",
-    }.items()
-}
 _REMEDIES = {
     "no-exit-record": "add UEI_DEFINE(uei), and UEI_RECORD(uei, info) in ops.exit",
     "wrong-licence": "take FLEETSCHED_OPS_DEFINE: it sets the licence",
@@ -46,7 +21,6 @@ _REMEDIES = {
     "too-much-memory": "make maps smaller, or keep per-task data in task storage",
 }
 _OTHERWISE = "a policy reaches the kernel only through the headers: see docs/writing-a-policy.md"
-_PREFIX = re.compile(r"^policy '[^']*': (its object is not allowed: )?")
 
 
 def inspect(image: bytes, policy: Policy) -> tuple[ObjectInfo | None, Outcome]:
@@ -54,12 +28,10 @@ def inspect(image: bytes, policy: Policy) -> tuple[ObjectInfo | None, Outcome]:
     try:
         info = check_allowed(image, policy.name)
         check_object(info, policy.name, Declared.of(policy))
-    except BuildError as error:
-        return None, Outcome(tuple(_findings(error.message)), str(error))
+    except ObjectError as error:
+        return None, Outcome(tuple(map(_finding, error.faults)), str(error))
     return info, Outcome()
 
 
-def _findings(message: str) -> Iterator[Finding]:
-    for text in _PREFIX.sub("", message).split("; "):
-        code = next((code for pattern, code in _CODES.items() if pattern.search(text)), "forbidden-object")
-        yield Finding(code, text, remedy=_REMEDIES.get(code, _OTHERWISE))
+def _finding(fault: Fault) -> GateFinding:
+    return GateFinding(fault.code, fault.message, remedy=_REMEDIES.get(fault.code, _OTHERWISE))

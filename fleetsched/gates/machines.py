@@ -7,8 +7,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from fleetsched.bench.interface import Target
 from fleetsched.gates.course import CourseMachine
 from fleetsched.lab.shape import MachineSpec
+from fleetsched.model.workload import Workload
 
 Say = Callable[[str], None]
 
@@ -55,3 +57,45 @@ class LabMachines:
 
     def _spec(self, kernel: str) -> MachineSpec:
         return MachineSpec(kernel=kernel, cpus=2, icount=True)
+
+
+class Targets(Protocol):
+    """A source of places to measure in."""
+
+    def identify(self, kernel: str, workload: Workload, say: Say) -> str:
+        """A digest of all that makes the machine for this workload.
+
+        Raises:
+            LabError: the kernel cannot be had.
+        """
+        ...
+
+    def open(self, kernel: str, workload: Workload, say: Say) -> AbstractContextManager[Target]:
+        """A machine for runs of this workload.
+
+        Raises:
+            LabError: there can be none.
+            BuildError: the helper cannot be built.
+        """
+        ...
+
+
+class LabTargets:
+    """Machines of the lab for measuring, with one CPU: several take turns, which shows in latencies."""
+
+    def identify(self, kernel: str, workload: Workload, say: Say) -> str:
+        """See `Targets`."""
+        from fleetsched.lab.saved import identify
+
+        return identify(self._spec(kernel, workload), say)[1]
+
+    def open(self, kernel: str, workload: Workload, say: Say) -> AbstractContextManager[Target]:
+        """See `Targets`."""
+        from fleetsched.bench.machine_target import machine_target
+
+        return machine_target(self._spec(kernel, workload), say)
+
+    def _spec(self, kernel: str, workload: Workload) -> MachineSpec:
+        from fleetsched.bench.machine_target import workload_spec
+
+        return workload_spec(MachineSpec(kernel=kernel, cpus=1, icount=True), workload)

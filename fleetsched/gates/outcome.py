@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fleetsched.model.gate import Finding, Gate, GateResult, GateVerdict
+from fleetsched.model.gate import Gate, GateFigure, GateFinding, GateResult, GateVerdict
 
 LOG_LIMIT = 64 * 1024
 
@@ -18,11 +18,14 @@ class Outcome:
         findings: the most important first; none = passed.
         log: what a person may want to see beside them.
         error: why the gate could not judge; then the findings count for nothing.
+        note, figures: see `GateResult`.
     """
 
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[GateFinding, ...] = ()
     log: str = ""
     error: str = ""
+    note: str = ""
+    figures: tuple[GateFigure, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -35,7 +38,10 @@ class Outcome:
             log = "\n".join(filter(None, (self.error, self.log)))
             return GateResult(gate, GateVerdict.ERROR, kernel, seconds, (), log[-LOG_LIMIT:])
         verdict = GateVerdict.FAILED if self.findings else GateVerdict.PASSED
-        return GateResult(gate, verdict, kernel, seconds, self.findings, self.log[-LOG_LIMIT:])
+        log = self.log[-LOG_LIMIT:]
+        return GateResult(
+            gate, verdict, kernel, seconds, self.findings, log, note=self.note, figures=self.figures
+        )
 
 
 def skipped(gate: Gate, why: str, kernel: str = "") -> GateResult:

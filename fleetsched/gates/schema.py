@@ -9,7 +9,7 @@ from pathlib import Path
 from fleetsched.errors import ProblemsError
 from fleetsched.fleetrepo.load import load_policy
 from fleetsched.gates.outcome import Outcome
-from fleetsched.model.gate import Finding
+from fleetsched.model.gate import GateFinding
 from fleetsched.model.policy import Policy
 
 README = "README.md"
@@ -26,7 +26,7 @@ def schema(folder: Path) -> tuple[Policy | None, Outcome]:
         policy = load_policy(folder)
     except ProblemsError as error:
         findings = tuple(
-            Finding(
+            GateFinding(
                 "invalid-manifest",
                 each.message,
                 f"policies/{folder.name}/{Path(each.file).name}:{each.line}:{each.column}",
@@ -38,13 +38,13 @@ def schema(folder: Path) -> tuple[Policy | None, Outcome]:
     return policy, Outcome(tuple(_missing(policy)))
 
 
-def _missing(policy: Policy) -> Iterator[Finding]:
+def _missing(policy: Policy) -> Iterator[GateFinding]:
     if policy.provenance.origin == _FOR_TESTS:
         return
     place = f"policies/{policy.name}/policy.yaml"
     readme = policy.folder / README
     if not readme.is_file() or not readme.read_bytes().strip():
-        yield Finding("no-readme", "it has no README.md", f"policies/{policy.name}", _EXPLAINED)
+        yield GateFinding("no-readme", "it has no README.md", f"policies/{policy.name}", _EXPLAINED)
     said = {
         "algorithm": policy.algorithm,
         "suitability": policy.suitability,
@@ -57,7 +57,7 @@ def _missing(policy: Policy) -> Iterator[Finding]:
         del said["requires.kernel"]
     for field, value in said.items():
         if not value:
-            yield Finding("incomplete-metadata", f"`{field}` is missing", place, _EXPLAINED)
+            yield GateFinding("incomplete-metadata", f"`{field}` is missing", place, _EXPLAINED)
     for name, parameter in policy.parameters.items():
         if not parameter.doc:
-            yield Finding("incomplete-metadata", f"parameter {name} has no `doc`", place, _EXPLAINED)
+            yield GateFinding("incomplete-metadata", f"parameter {name} has no `doc`", place, _EXPLAINED)

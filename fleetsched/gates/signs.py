@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from fleetsched.gates.report import Report
-from fleetsched.model.gate import Finding
+from fleetsched.model.gate import GateFinding
 from fleetsched.model.health import FAULT_EVENTS
 
 LONGEST_GAP_S = 1.0
@@ -28,20 +28,20 @@ WHO = {
 STARVED = "the share of a task may be small, and never nothing: bound how long any task can be passed over"
 
 
-def gaps(report: Report, *parts: str) -> Iterator[Finding]:
+def gaps(report: Report, *parts: str) -> Iterator[GateFinding]:
     """Tasks that wake again and again, and did not run for long, in these parts of the course."""
     for part in parts:
         for task, gap in report.gaps_s.get(part, {}).items():
             if gap > LONGEST_GAP_S:
                 message = f"{WHO[task]} did not run for {gap:.1f} s"
-                yield Finding("task-starved", message, task, STARVED)
+                yield GateFinding("task-starved", message, task, STARVED)
 
 
-def fault_events(grown: Mapping[str, int], excused: frozenset[str] = frozenset()) -> Iterator[Finding]:
+def fault_events(grown: Mapping[str, int], excused: frozenset[str] = frozenset()) -> Iterator[GateFinding]:
     """Counters that a sound policy does not move."""
     for name, count in sorted(grown.items()):
         if name in FAULT_EVENTS - excused:
-            yield Finding(
+            yield GateFinding(
                 "fault-events",
                 f"the kernel counted {name} {count} times",
                 name,

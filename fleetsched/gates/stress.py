@@ -14,7 +14,7 @@ from fleetsched.gates.ended import ended
 from fleetsched.gates.outcome import Outcome
 from fleetsched.gates.report import Report
 from fleetsched.gates.signs import STARVED, WHO, fault_events, gaps
-from fleetsched.model.gate import Finding, Gate
+from fleetsched.model.gate import Gate, GateFinding
 
 # How often a task does something in the five and a half seconds before CPUs come and go, at the least. On
 # 6.18 the kernel's own scheduler lets `light` do 95 steps and `regrouped` 7, the others more; a policy that
@@ -48,11 +48,13 @@ def stress(seen: Seen) -> Outcome:
     return Outcome(tuple(findings), seen.log)
 
 
-def _starved(report: Report) -> Iterator[Finding]:
+def _starved(report: Report) -> Iterator[GateFinding]:
     for words in report.complaints:
         if words.startswith("no-fork"):
             message = f"no process can be made: {words.split(maxsplit=2)[-1]}"
-            yield Finding("no-fork", message, "ops.init_task", "ops.init_task of a new task must not fail")
+            yield GateFinding(
+                "no-fork", message, "ops.init_task", "ops.init_task of a new task must not fail"
+            )
             break
     if report.part("hotplug") is None:
         return
@@ -62,4 +64,4 @@ def _starved(report: Report) -> Iterator[Finding]:
         if count < least:
             who = WHO.get(task, "a task of the usual weight that never sleeps")
             message = f"{who} got next to nothing done: {count} steps, expected {least} at the least"
-            yield Finding("no-progress", message, task, STARVED)
+            yield GateFinding("no-progress", message, task, STARVED)

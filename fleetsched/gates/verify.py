@@ -8,7 +8,7 @@ import re
 from fleetsched.errors import HelperError
 from fleetsched.gates.course import Seen
 from fleetsched.gates.outcome import Outcome
-from fleetsched.model.gate import Finding
+from fleetsched.model.gate import GateFinding
 
 _NOT_TAKEN = frozenset({"load-failed", "object-refused", "bad-parameter"})
 """What the helper says before anything is attached, when it is about the object."""
@@ -45,9 +45,9 @@ def verify(seen: Seen) -> Outcome:
     return Outcome((_finding(refusal, log),), "\n".join((*seen.notes, refusal.message, log)))
 
 
-def _finding(refusal: HelperError, log: str) -> Finding:
+def _finding(refusal: HelperError, log: str) -> GateFinding:
     if refusal.code != "load-failed":
-        return Finding(refusal.code, refusal.message, remedy=refusal.remedy)
+        return GateFinding(refusal.code, refusal.message, remedy=refusal.remedy)
     lines = log.splitlines()
     if len(log) >= _CUT:
         lines = lines[1:]  # the first one is not whole
@@ -56,21 +56,21 @@ def _finding(refusal: HelperError, log: str) -> Finding:
         missing = _MISSING.search(line)
         if missing:
             name = missing["name"]
-            return Finding(
+            return GateFinding(
                 "missing-kfunc",
                 f"this kernel has no {name}",
                 name,
                 "call it where bpf_ksym_exists() says so, through the headers of bpf/include",
             )
         if not _LIBBPF.match(line) and not _STEPS.match(line):
-            return Finding("verifier", line.strip(), _place(lines[:number]) or program, _REMEDY)
+            return GateFinding("verifier", line.strip(), _place(lines[:number]) or program, _REMEDY)
     steps = [number for number, line in enumerate(lines) if _INSTRUCTION.match(line)]
     if steps:
         # What a scheduler may not write in a task, the kernel refuses without a word.
         step = lines[steps[-1]].split(";")[0].strip()
-        return Finding("verifier", f"refused: {step}", _place(lines[: steps[-1]]) or program, _REMEDY)
+        return GateFinding("verifier", f"refused: {step}", _place(lines[: steps[-1]]) or program, _REMEDY)
     said = [match["text"] for line in lines if (match := _LIBBPF.match(line))]
-    return Finding("load-failed", said[0] if said else refusal.message, program, _REMEDY)
+    return GateFinding("load-failed", said[0] if said else refusal.message, program, _REMEDY)
 
 
 def _place(before: list[str]) -> str:

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from fleetsched.model.evidence import Comparison
 
 
 class Gate(StrEnum):
@@ -30,7 +33,7 @@ class GateVerdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class GateFinding:
     """One thing that a gate found wrong, for a person and, short, for a model.
 
     Attributes:
@@ -47,6 +50,20 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class GateFigure:
+    """One comparison that the benchmark gate made.
+
+    Attributes:
+        unit: of the metric.
+        guardrail: the largest regression that is tolerated, as a share; None = the metric has no guardrail.
+    """
+
+    comparison: Comparison
+    unit: str
+    guardrail: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GateResult:
     """What one gate said.
 
@@ -56,15 +73,19 @@ class GateResult:
         findings: the most important first; empty unless it failed.
         log: the end of what it printed, at most 64 KiB.
         cached: it did not run now.
+        note: what is to be said in a line, passed or not; empty but for the benchmark gate.
+        figures: what the benchmark gate compared.
     """
 
     gate: Gate
     verdict: GateVerdict
     kernel: str = ""
     seconds: float = 0.0
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[GateFinding, ...] = ()
     log: str = ""
     cached: bool = False
+    note: str = ""
+    figures: tuple[GateFigure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +95,14 @@ class GateReport:
     Attributes:
         digest: of its object, 64 hex digits; empty when there is none.
         results: in the order in which they ran; nothing follows a failure on the same kernel.
+        parameters: that it does not have by itself.
     """
 
     policy: str
     variant: str
     digest: str
     results: tuple[GateResult, ...]
+    parameters: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     @property
     def verdict(self) -> GateVerdict:

@@ -6,10 +6,13 @@ The form is schemas/gate-report.json.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from fleetsched.model.gate import Finding, Gate, GateReport, GateResult, GateVerdict
+from fleetsched.model.evidence import Comparison, Finding
+from fleetsched.model.gate import Gate, GateFigure, GateFinding, GateReport, GateResult, GateVerdict
 
 FORMAT, VERSION = "fleetsched-gates", "1.0"
 
@@ -25,11 +28,13 @@ def result_record(result: GateResult, *, log: bool = True) -> Record:
         "seconds": round(result.seconds, 2),
         "cached": result.cached,
         "findings": [finding_record(each) for each in result.findings],
+        **({"note": result.note} if result.note else {}),
+        **({"figures": [_figure_record(each) for each in result.figures]} if result.figures else {}),
         **({"log": result.log} if log else {}),
     }
 
 
-def finding_record(finding: Finding) -> Record:
+def finding_record(finding: GateFinding) -> Record:
     """One finding; what is empty is left out."""
     fields = ("code", "message", "place", "remedy")
     return {name: text for name in fields if (text := getattr(finding, name))}
@@ -41,6 +46,7 @@ def report_record(report: GateReport, *, log: bool = True) -> Record:
         "policy": report.policy,
         "variant": report.variant,
         "digest": report.digest,
+        **({"parameters": dict(report.parameters)} if report.parameters else {}),
         "verdict": str(report.verdict),
         "results": [result_record(each, log=log) for each in report.results],
     }
@@ -57,9 +63,11 @@ def result_from(record: Mapping[str, Any]) -> GateResult:
         verdict=GateVerdict(record["verdict"]),
         kernel=record["kernel"],
         seconds=float(record["seconds"]),
-        findings=tuple(Finding(**each) for each in record["findings"]),
+        findings=tuple(GateFinding(**each) for each in record["findings"]),
         log=record.get("log", ""),
         cached=bool(record["cached"]),
+        note=record.get("note", ""),
+        figures=tuple(map(_figure_from, record.get("figures", ()))),
     )
 
 
@@ -74,4 +82,27 @@ def report_from(record: Mapping[str, Any]) -> GateReport:
         variant=record["variant"],
         digest=record["digest"],
         results=tuple(map(result_from, record["results"])),
+        parameters=record.get("parameters", {}),
     )
+
+
+def _figure_record(figure: GateFigure) -> Record:
+    fields = asdict(figure.comparison)
+    change, interval = fields["change"], fields["interval"]
+    guardrail = {} if figure.guardrail is None else {"guardrail": figure.guardrail}
+    derived = {"change": _wire(change), "interval": [_wire(end) for end in interval]}
+    return {**fields, "medians": list(fields["medians"]), **derived, "unit": figure.unit, **guardrail}
+
+
+def _figure_from(record: Mapping[str, Any]) -> GateFigure:
+    fields = {name: value for name, value in record.items() if name not in ("unit", "guardrail")}
+    ours, theirs = record["medians"]
+    low, high = map(float, record["interval"])
+    derived = {"medians": (ours, theirs), "change": float(record["change"]), "interval": (low, high)}
+    comparison = Comparison(**{**fields, **derived, "finding": Finding(record["finding"])})
+    return GateFigure(comparison, record["unit"], record.get("guardrail"))
+
+
+def _wire(number: float) -> float | str:
+    """JSON has no infinity."""
+    return number if math.isfinite(number) else str(number)

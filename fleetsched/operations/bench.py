@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from fleetsched.errors import InputError
 from fleetsched.fleetrepo.evidence import write_evidence
-from fleetsched.fleetrepo.load import MARKER, load_fleet, load_policy
+from fleetsched.fleetrepo.load import MARKER, load_fleet
 from fleetsched.fleetrepo.workloads import shipped_workloads
 from fleetsched.model.evidence import CANDIDATE, INCUMBENT, KERNEL_DEFAULT_ARM, Arm, Evidence
 from fleetsched.model.goal import KERNEL_DEFAULT
 from fleetsched.model.policy import Policy
 from fleetsched.model.suggest import suggestion
 from fleetsched.model.workload import Workload
-from fleetsched.shipped import shipped_root
+from fleetsched.operations.policies import find_policy, parameters_of
 
 if TYPE_CHECKING:
     from fleetsched.bench.measure import ArmImage, Clock, Experiment
@@ -164,26 +164,6 @@ def find_workload(root: Path | None, name: str) -> Workload:
     return known[name]
 
 
-def find_policy(root: Path | None, name: str) -> Policy:
-    """Find a policy: a folder that is given as a path, the fleet repository's, else the catalogue's.
-
-    Raises:
-        InputError: there is none.
-        ProblemsError: its manifest is wrong.
-    """
-    given = Path(name)
-    if "/" in name or given.is_absolute():
-        if not given.is_dir():
-            raise InputError(f"{name} is no folder of a policy")
-        return load_policy(given.resolve())
-    roots = [each for each in (root, shipped_root()) if each is not None]
-    for each in roots:
-        if (each / "policies" / name).is_dir():
-            return load_policy(each / "policies" / name)
-    names = [entry.name for each in roots for entry in (each / "policies").glob("*") if entry.is_dir()]
-    raise InputError(f"no policy {name!r}{suggestion(name, names)}", remedy="see `fleetsched policy list`")
-
-
 def arm_image(
     name: str, policy: Policy, variant: str = "default", parameters: Mapping[str, int] = _NO_PARAMETERS
 ) -> ArmImage:
@@ -205,29 +185,3 @@ def arm_image(
     built = compile_policy(policy.folder, policy.variants[variant])
     check_allowed(built.image, policy.name)
     return ArmImage(Arm(name, policy.name, variant, built.digest, policy.resolve(parameters)), built.image)
-
-
-def parameters_of(policy: Policy, given: Mapping[str, str]) -> dict[str, int]:
-    """Read parameters of the command line.
-
-    Raises:
-        InputError: there is no such parameter, or the value is out of its range.
-    """
-    return {name: _value(policy, name, text) for name, text in given.items()}
-
-
-def _value(policy: Policy, name: str, text: str) -> int:
-    declared = policy.parameters.get(name)
-    if declared is None:
-        near = suggestion(name, policy.parameters)
-        raise InputError(f"policy {policy.name} has no parameter {name!r}{near}")
-    words = {"false": 0, "true": 1} if declared.type == "bool" else {}
-    try:
-        value = words[text] if text in words else int(text)
-    except ValueError:
-        value = declared.minimum - 1
-    if not declared.minimum <= value <= declared.maximum:
-        raise InputError(
-            f"policy {policy.name}: {name} is {declared.minimum} to {declared.maximum}, got {text!r}"
-        )
-    return value

@@ -10,25 +10,29 @@ from fleetsched.fleetrepo.evidence import recorded
 from fleetsched.fleetrepo.matrix import Matrix, read_matrix
 from fleetsched.fleetrepo.policies import Catalogue, read_catalogue
 from fleetsched.model.dossier import Dossier
-from fleetsched.model.suggest import suggestion
+from fleetsched.operations.policies import policy_folder
 from fleetsched.views.catalogue import catalogue_markdown
 
 
-def dossier(root: Path, name: str) -> Dossier:
-    """Put together what is known of one policy.
+def dossier(root: Path | None, name: str) -> Dossier:
+    """Put together what is known of one policy, by the repository that it is in.
+
+    Args:
+        root: the fleet repository around, if there is one.
+        name: the policy's, or its folder.
 
     Raises:
-        InputError: there is none of this name, or the file of what gates said is damaged.
+        InputError: there is none, it is in no fleet repository, or the file of what gates said is damaged.
         ProblemsError: its files are wrong.
     """
-    catalogue = read_catalogue(root)
-    if (root / "policies" / name).is_dir() and name not in catalogue.policies:
+    folder = policy_folder(root, name)
+    home = folder.parents[1]
+    if folder.parent.name != "policies":
+        raise InputError(f"{folder} is in no fleet repository: expected policies/{folder.name} in one")
+    catalogue = read_catalogue(home)
+    if folder.name not in catalogue.policies:
         raise ProblemsError(catalogue.problems)
-    if name not in catalogue.policies:
-        raise InputError(
-            f"no policy {name!r} under {root / 'policies'}{suggestion(name, catalogue.policies)}"
-        )
-    return _dossier(catalogue, read_matrix(root), name)
+    return _dossier(catalogue, read_matrix(home), folder.name)
 
 
 def dossiers(root: Path) -> list[Dossier]:

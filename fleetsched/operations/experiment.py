@@ -28,11 +28,10 @@ from fleetsched.operations.bench import (
     arm_image,
     clock,
     experiment_of,
-    find_policy,
     find_workload,
-    parameters_of,
 )
 from fleetsched.operations.fleet import FleetAccess, may_skip_review
+from fleetsched.operations.policies import find_policy, parameters_of
 from fleetsched.operations.running import new_run_id, owner_of
 from fleetsched.rollout.session import HostSession
 

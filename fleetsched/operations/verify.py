@@ -3,14 +3,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fleetsched.errors import ExitCode, InputError, UsageError
 from fleetsched.model.gate import Gate, GateReport, GateVerdict
 from fleetsched.model.suggest import suggestion
+from fleetsched.operations.policies import find_policy, parameters_of, policy_folder
+
+if TYPE_CHECKING:
+    from fleetsched.gates.benchmark import Benchmark
 
 _UNTIL = (Gate.SCHEMA, Gate.COMPILE, Gate.INSPECT, Gate.VERIFY, Gate.ATTACH, Gate.STRESS, Gate.SOAK)
+_BEFORE_BENCHMARK = (Gate.STRESS, Gate.SOAK)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the benchmark gate is asked for.
+
+    Attributes:
+        workload: by its name.
+        against: a policy beside the kernel's own scheduler; None = none.
+        guardrails: the largest regression that is tolerated, as a share, by metric; the workload's own
+            metrics have one without being named.
+        repeats: runs of each scheduler, at most.
+    """
+
+    workload: str
+    against: str | None = None
+    guardrails: Mapping[str, float] = field(default_factory=dict, hash=False)
+    repeats: int = 10
 
 
 def verify(
@@ -22,32 +47,39 @@ def verify(
     variant: str | None = None,
     until: str | None = None,
     cached: bool = True,
+    measured: Measured | None = None,
+    parameters: Mapping[str, str] | None = None,
 ) -> list[GateReport]:
     """Send a policy through the gates.
 
     Args:
-        root: the fleet repository; None = `policy` must be a folder.
+        root: the fleet repository around, if there is one: its policies and workloads come first.
         policy: its name, or its folder (with a `/`).
         say: told what takes long.
         kernels: such as `6.18,7.3`, or `all`; None = one that is well known.
         variant: None = all of them.
         until: the last gate; None = stress.
         cached: whether an earlier verdict about exactly this counts.
+        measured: None = the benchmark gate is left out.
+        parameters: as text, checked against the policy's manifest; None = those that it has by itself.
 
     Returns:
         A report a variant.
 
     Raises:
         UsageError: no such gate, or `kernels` is no list of versions.
-        InputError: no such policy or variant.
+        InputError: no such policy, variant, parameter or workload.
+        BuildError: the policy to compare with does not compile.
     """
     from fleetsched.gates.cascade import LAST, Wanted, run_gates
 
-    wanted = Wanted(_kernels(kernels), LAST if until is None else _gate(until), variant, cached)
-    folder = _folder(root, policy)
-    if variant is not None:
-        _check_variant(folder, variant)
-    return run_gates([folder], wanted, say)
+    last = LAST if until is None else _gate(until)
+    if measured is not None and last not in _BEFORE_BENCHMARK:
+        raise UsageError(f"--benchmark: only what has passed stress is measured, not what ends at {last}")
+    versions, folder = _kernels(kernels), policy_folder(root, policy)
+    values = _checked(folder, variant, parameters or {})
+    benchmark = None if measured is None else _benchmark(root, measured)
+    return run_gates([folder], Wanted(versions, last, variant, cached, benchmark, values), say)
 
 
 def gates_on(
@@ -66,6 +98,20 @@ def exit_code(reports: Sequence[GateReport]) -> ExitCode:
     if GateVerdict.FAILED in said:
         return ExitCode.CHANGES
     return ExitCode.ERROR if GateVerdict.ERROR in said else ExitCode.OK
+
+
+def _benchmark(root: Path | None, measured: Measured) -> Benchmark:
+    from fleetsched.gates.benchmark import Benchmark, guardrails_of
+    from fleetsched.model.evidence import INCUMBENT
+    from fleetsched.operations.bench import arm_image, find_workload
+
+    workload = find_workload(root, measured.workload)
+    return Benchmark(
+        workload,
+        guardrails_of(workload, measured.guardrails),
+        None if measured.against is None else arm_image(INCUMBENT, find_policy(root, measured.against)),
+        measured.repeats,
+    )
 
 
 def _kernels(text: str | None) -> tuple[str, ...]:
@@ -92,34 +138,18 @@ def _gate(text: str) -> Gate:
     return Gate(text)
 
 
-def _folder(root: Path | None, policy: str) -> Path:
-    if "/" in policy:
-        folder = Path(policy)
-        if not (folder / "policy.yaml").is_file():
-            raise InputError(f"{folder} is no policy: it has no policy.yaml")
-        return folder.resolve()
-    if root is None:
-        raise UsageError("no fleet repository here", remedy="name the policy's folder, with a `/`")
-    found = {file.parent.name: file.parent for file in sorted(root.glob("policies/*/policy.yaml"))}
-    if policy not in found:
-        raise InputError(
-            f"no policy {policy!r} under {root / 'policies'}{suggestion(policy, found)}",
-            remedy=f"a policy is a folder with a policy.yaml: policies/{policy}/policy.yaml",
-        )
-    return found[policy]
-
-
-def _check_variant(folder: Path, variant: str) -> None:
-    """Refuse a variant that the manifest lacks. A manifest that cannot be read is for the schema gate."""
+def _checked(folder: Path, variant: str | None, parameters: Mapping[str, str]) -> dict[str, int]:
+    """Refuse what the manifest lacks. A manifest that cannot be read is for the schema gate."""
     from fleetsched.errors import ProblemsError
     from fleetsched.fleetrepo.load import load_policy
 
     try:
-        variants = load_policy(folder).variants
+        policy = load_policy(folder)
     except ProblemsError:
-        return
-    if variant not in variants:
+        return {}
+    if variant is not None and variant not in policy.variants:
         raise InputError(
-            f"policy {folder.name} has no variant {variant!r}{suggestion(variant, variants)}",
-            remedy=f"it has: {', '.join(variants)}",
+            f"policy {folder.name} has no variant {variant!r}{suggestion(variant, policy.variants)}",
+            remedy=f"it has: {', '.join(policy.variants)}",
         )
+    return parameters_of(policy, parameters)

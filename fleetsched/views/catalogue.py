@@ -194,10 +194,21 @@ def _measured(dossier: Dossier) -> Iterator[str]:
         else:
             yield f"{title} nothing that was measured."
         yield ""
+    yield from _not_measured(dossier)
     name = dossier.policy.name
     files = (f"[{each.file_name}](../policies/{name}/evidence/{each.file_name})" for each in dossier.evidence)
     yield f"Evidence: {', '.join(files)}"
     yield ""
+
+
+def _not_measured(dossier: Dossier) -> Iterator[str]:
+    """What nothing is known of, whatever the policy is for."""
+    unmeasured = list(dict.fromkeys(what for each in dossier.evidence for what in each.unmeasured))
+    if all(each.environment.cpus == 1 for each in dossier.evidence):
+        unmeasured.append("how it places work on CPUs, for there was only one")
+    if unmeasured:
+        yield f"Unmeasured: {', '.join(unmeasured)}."
+        yield ""
 
 
 def _row(*cells: str) -> str:

@@ -7,8 +7,10 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fleetsched.model.gate import Finding, GateReport, GateResult, GateVerdict
+from fleetsched.model.evidence import KERNEL_DEFAULT_ARM
+from fleetsched.model.gate import GateFigure, GateFinding, GateReport, GateResult, GateVerdict
 from fleetsched.model.gate_records import FORMAT, VERSION, report_record
+from fleetsched.views.measures import amount, interval, number, percent
 from fleetsched.views.plan import WIDTH, printable
 
 _MARKS = {
@@ -33,7 +35,8 @@ def verify_record(reports: Sequence[GateReport]) -> dict[str, Any]:
 
 def _report(report: GateReport) -> Iterator[str]:
     digest = f", object {report.digest[:12]}" if report.digest else ""
-    yield f"{report.policy}, variant {report.variant}{digest}"
+    given = "".join(f", {name} {value}" for name, value in report.parameters.items())
+    yield from _filled(f"{report.policy}, variant {report.variant}{digest}{given}", "")
     kernel = ""
     for result in report.results:
         if result.kernel != kernel:
@@ -51,21 +54,37 @@ def _result(result: GateResult) -> Iterator[str]:
     inner = indent + "  "
     if result.verdict in (GateVerdict.SKIPPED, GateVerdict.ERROR):
         yield from _filled(result.log.splitlines()[0] if result.log else "", inner)
+    if result.note:
+        yield from _filled(result.note, inner)
+    for against in dict.fromkeys(figure.comparison.against for figure in result.figures):
+        other = "kernel's own scheduler" if against == KERNEL_DEFAULT_ARM else against
+        yield f"{inner}against the {other}:"
+        for figure in result.figures:
+            if figure.comparison.against == against:
+                yield from _figure(figure, inner + "  ")
     for finding in result.findings[:_MOST_FINDINGS]:
         yield from _finding(finding, inner)
     if len(result.findings) > _MOST_FINDINGS:
         yield f"{inner}and {len(result.findings) - _MOST_FINDINGS} more"
-    if result.verdict is GateVerdict.FAILED and result.kernel and result.log:
+    if result.verdict is GateVerdict.FAILED and result.kernel and result.log and not result.figures:
         lines = result.log.splitlines()
         yield f"{inner}the end of its log (all of it: --json):"
         yield from (_cut(f"{inner}| {line}") for line in lines[-_LOG_LINES:])
 
 
-def _finding(finding: Finding, indent: str) -> Iterator[str]:
+def _finding(finding: GateFinding, indent: str) -> Iterator[str]:
     place = f"{finding.place}: " if finding.place else ""
     yield from _filled(f"{finding.code}: {place}{finding.message}", indent)
     if finding.remedy:
         yield from _filled(f"-> {finding.remedy}", indent + "  ")
+
+
+def _figure(figure: GateFigure, indent: str) -> Iterator[str]:
+    compared = figure.comparison
+    ours, theirs = number(compared.medians[0]), amount(compared.medians[1], figure.unit)
+    may_lose = "" if figure.guardrail is None else f"; may lose {figure.guardrail * 100:g} %"
+    change = f"{percent(compared.change)} ({interval(compared)}{may_lose})"
+    yield from _filled(f"{compared.finding}: {compared.metric} {ours} against {theirs}, {change}", indent)
 
 
 def _verdict(report: GateReport) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fleetsched.model.dossier import Dossier
 from fleetsched.model.evidence import Arm
-from fleetsched.model.gate import Finding, Gate, GateReport, GateResult, GateVerdict
+from fleetsched.model.gate import Gate, GateFinding, GateReport, GateResult, GateVerdict
 from fleetsched.model.lock import PolicyLock
 from fleetsched.model.policy import Parameter, Policy, Provenance, Topology
 from fleetsched.model.requires import Requires
@@ -36,7 +36,7 @@ INCUMBENT = Arm("incumbent", "interactive", "default", OTHER, {"slice_us": 3000}
 
 
 def results(kernel: str, last: GateVerdict = GateVerdict.PASSED) -> tuple[GateResult, ...]:
-    stall = Finding("runnable-task-stall", "kworker/0:1 failed to run for 2.1 s")
+    stall = GateFinding("runnable-task-stall", "kworker/0:1 failed to run for 2.1 s")
     return (
         GateResult(Gate.VERIFY, GateVerdict.PASSED, kernel),
         GateResult(Gate.ATTACH, GateVerdict.PASSED, kernel),

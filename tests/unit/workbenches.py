@@ -13,7 +13,7 @@ from fleetsched.agent.workbench import Means, RunWorkbench
 from fleetsched.gates.cascade import Wanted, run_gates
 from fleetsched.model.controller import Budget
 from fleetsched.model.evidence import Evidence
-from fleetsched.model.gate import Finding, Gate, GateReport, GateResult, GateVerdict
+from fleetsched.model.gate import Gate, GateFinding, GateReport, GateResult, GateVerdict
 from fleetsched.model.goal import Objective, WorkloadGoal
 from fleetsched.model.policy import Policy
 from fleetsched.model.suitability import rank
@@ -48,7 +48,7 @@ class FakeLab:
         measured: (candidate, repeats, seed, seconds) of every measurement.
     """
 
-    stops: dict[str, tuple[Gate, Finding]] = field(default_factory=dict)
+    stops: dict[str, tuple[Gate, GateFinding]] = field(default_factory=dict)
     real: bool = False
     checked: list[tuple[str, Gate]] = field(default_factory=list)
     measured: list[tuple[str, int, int, float]] = field(default_factory=list)

@@ -20,7 +20,7 @@ from fleetsched.gates.outcome import Outcome
 from fleetsched.gates.schema import schema
 from fleetsched.model.controller import AgentAccess, Budget
 from fleetsched.model.evidence import Evidence
-from fleetsched.model.gate import Finding, Gate, GateReport, GateResult
+from fleetsched.model.gate import Gate, GateFinding, GateReport, GateResult
 from fleetsched.model.goal import Objective, WorkloadGoal
 from fleetsched.model.lesson import Lesson
 from fleetsched.model.policy import Policy
@@ -33,7 +33,7 @@ KEY = "sk-ant-api03-of-the-tests-0123456789"
 DAY = "2026-11-26"
 GOAL = WorkloadGoal("web-latency", "web", "default", objective=Objective("wakeup_latency_p99_us", "minimize"))
 _UNCHECKED = "\n\tlate = clamp_u64(ctx->ran_ns"
-_VERIFIER = Finding("verifier", "R0 invalid mem access 'map_value_or_null'", "short_first_enqueue")
+_VERIFIER = GateFinding("verifier", "R0 invalid mem access 'map_value_or_null'", "short_first_enqueue")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from fleetsched.agent.interface import Candidate, Draft, Task
 from fleetsched.errors import HelperError, LabError, WorkloadError
 from fleetsched.model.controller import Budget
 from fleetsched.model.evidence import Evidence, Measured
-from fleetsched.model.gate import Finding, Gate, GateReport
+from fleetsched.model.gate import Gate, GateFinding, GateReport
 from fleetsched.model.lesson import Lesson
 from tests.unit.workbenches import FakeLab, digest, task, workbench
 
@@ -102,7 +102,7 @@ def test_where_nothing_suits_nothing_is_tried(tmp_path: Path) -> None:
 
 
 def test_what_a_gate_stops_is_a_lesson_and_the_next_is_tried(tmp_path: Path) -> None:
-    stall = Finding("runnable-task-stall", "a task\x1b did not run for 5 s")
+    stall = GateFinding("runnable-task-stall", "a task\x1b did not run for 5 s")
     found = draft(tmp_path, Lab(stops={"c1": (Gate.STRESS, stall)}), candidates=4)
     assert found.lessons == (
         Lesson(

@@ -19,7 +19,7 @@ from fleetsched.agent.interface import Task, Tool, Toolbox
 from fleetsched.agent.tools import FINISH, GIVE_UP, READING, WRITING, call_tool, toolbox
 from fleetsched.agent.workbench import RunWorkbench
 from fleetsched.model.controller import Budget
-from fleetsched.model.gate import Finding, Gate, GateReport, GateResult, GateVerdict
+from fleetsched.model.gate import Gate, GateFinding, GateReport, GateResult, GateVerdict
 from fleetsched.model.profile import Profile
 from tests.unit.workbenches import SOURCE, FakeLab, digest, task, workbench
 
@@ -40,7 +40,7 @@ NAMES = [
     "give_up",
 ]
 FAIR = {"policy": "fair", "variant": "default", "parameters": []}
-BROKEN = Finding("verifier-refused", "invalid mem access", "fair_enqueue", "check the pointer")
+BROKEN = GateFinding("verifier-refused", "invalid mem access", "fair_enqueue", "check the pointer")
 
 
 def tools(

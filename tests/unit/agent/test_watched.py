@@ -10,7 +10,7 @@ import pytest
 from fleetsched.agent.interface import Candidate, Task
 from fleetsched.agent.watched import Watched
 from fleetsched.model.evidence import Evidence, Scalar
-from fleetsched.model.gate import Finding, Gate, GateReport, GateResult, GateVerdict
+from fleetsched.model.gate import Gate, GateFinding, GateReport, GateResult, GateVerdict
 from fleetsched.model.goal import Objective, WorkloadGoal
 from fleetsched.model.lesson import Lesson
 from fleetsched.model.profile import Profile
@@ -18,7 +18,7 @@ from fleetsched.model.suitability import rank
 from tests.unit.experiments import evidence, metric
 
 GOAL = WorkloadGoal("web", "web", "default", objective=Objective("wakeup_latency_p99_us", "minimize"))
-STALL = Finding("runnable-task-stall", "hog[7] failed to run for 2.4s " + "x" * 300)
+STALL = GateFinding("runnable-task-stall", "hog[7] failed to run for 2.4s " + "x" * 300)
 
 
 class Bench:

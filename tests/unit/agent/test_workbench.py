@@ -19,13 +19,13 @@ from fleetsched.fleetrepo.load import load_policy
 from fleetsched.gates.schema import schema
 from fleetsched.model.controller import Budget
 from fleetsched.model.evidence import Scalar
-from fleetsched.model.gate import Finding, Gate, GateVerdict
+from fleetsched.model.gate import Gate, GateFinding, GateVerdict
 from fleetsched.model.gate_records import report_from
 from fleetsched.model.policy import Parameter, Provenance
 from fleetsched.model.suitability import rank
 from tests.unit.workbenches import GOAL, SOURCE, FakeLab, digest, task, workbench
 
-BROKEN = Finding("verifier-refused", "invalid mem access", "fair_enqueue", "check the pointer")
+BROKEN = GateFinding("verifier-refused", "invalid mem access", "fair_enqueue", "check the pointer")
 
 
 def test_the_same_choice_is_the_same_candidate_and_costs_nothing(tmp_path: Path) -> None:

@@ -41,6 +41,12 @@ def test_judged_no_is_its_own_exit_code(capsys: pytest.CaptureFixture[str]) -> N
     [
         (["fair", "--until", "never"], "--until never: expected one of schema, compile, inspect, verify,"),
         (["fair", "--kernels", "6.18,new"], "--kernels 6.18,new: 'new' is no version"),
+        (
+            ["fair", "--benchmark", "hackbench", "--until", "attach"],
+            "--benchmark: only what has passed stress",
+        ),
+        (["fair", "--repeats", "3"], "--against, --guardrail and --repeats are about a benchmark"),
+        (["fair", "--benchmark", "hackbench", "--guardrail", "m"], "--guardrail 'm': expected NAME=VALUE"),
     ],
 )
 def test_what_cannot_be_is_a_wrong_command_line(
@@ -53,8 +59,12 @@ def test_what_cannot_be_is_a_wrong_command_line(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["fare"], "no policy 'fare' under"),
+        (["fare"], "no policy 'fare'; did you mean \"fair\"?"),
+        (["fair", "--benchmark", "hackbenhc"], "no workload 'hackbenhc'; did you mean \"hackbench\"?"),
+        (["fair", "--benchmark", "hackbench", "--against", "fare"], "no policy 'fare'"),
         (["fair", "--variant", "larg"], "policy fair has no variant 'larg'"),
+        (["fair", "-p", "slise_us=1"], "policy fair has no parameter 'slise_us'; did you mean \"slice_us\"?"),
+        (["fair", "-p", "slice_us=1"], "policy fair: slice_us is 250 to 20000, got '1'"),
         (["./nothing"], "nothing is no policy: it has no policy.yaml"),
     ],
 )
@@ -70,5 +80,10 @@ def test_a_folder_needs_no_fleet_repository(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["verify", SOUND, "--until", "schema"]) == ExitCode.OK
-    assert main(["verify", "stall", "--until", "schema"]) == ExitCode.USAGE
-    assert "no fleet repository here" in capsys.readouterr().err
+    assert main(["verify", "stall", "--until", "schema"]) == ExitCode.ERROR
+    assert "no policy 'stall'" in capsys.readouterr().err
+
+
+def test_a_policy_of_the_catalogue_needs_none_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["verify", "fair", "--until", "schema"]) == ExitCode.OK

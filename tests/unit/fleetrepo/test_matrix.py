@@ -13,7 +13,7 @@ from fleetsched.fleetrepo.load import load_lock
 from fleetsched.fleetrepo.matrix import MATRIX_FILE, Matrix, complaints, read_matrix, write_matrix
 from fleetsched.gates.cascade import LAST
 from fleetsched.lab.kernels import MATRIX
-from fleetsched.model.gate import Finding, Gate, GateReport, GateResult, GateVerdict
+from fleetsched.model.gate import Gate, GateFinding, GateReport, GateResult, GateVerdict
 from fleetsched.model.lock import LockedProgram, PolicyLock
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -24,7 +24,7 @@ FAIR = PolicyLock("fair", {"default": "ab" * 32})
 def report(*kernels: str, last: GateVerdict = GateVerdict.PASSED, digest: str = "ab" * 32) -> GateReport:
     results = [GateResult(Gate.SCHEMA, GateVerdict.PASSED)]
     for kernel in kernels:
-        findings = (Finding("gives-up", "it did"),) if last is GateVerdict.FAILED else ()
+        findings = (GateFinding("gives-up", "it did"),) if last is GateVerdict.FAILED else ()
         results += [
             GateResult(Gate.VERIFY, GateVerdict.PASSED, f"{kernel}.1", 2.5),
             GateResult(Gate.STRESS, last, f"{kernel}.1", 14.25, findings),

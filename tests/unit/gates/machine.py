@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from fleetsched.errors import LabError, UnreachableError
+from fleetsched.bench.interface import Run
+from fleetsched.errors import HelperError, LabError, UnreachableError, WorkloadError
 from fleetsched.gates.course import ATTACH_S, STRESS_S, TAIL_S
 from fleetsched.helper.client import HelperClient
 from fleetsched.helper.session import NoHelper, open_helper
 from fleetsched.helper.simulated import Behaviour, ManualClock, SimulatedHost
 from fleetsched.helper.simulated.transport import SimulatedConnection
+from fleetsched.model.evidence import Arm, Environment
+from fleetsched.model.workload import Workload
 
 SOUND = {
     **dict.fromkeys(("hog-1", "hog-2", "hog-3"), 1500),
@@ -150,3 +153,57 @@ class FakeMachines:
         self.opened.append(kernel)
         self.machine.host = self.machine._fresh()
         yield self.machine
+
+
+@dataclass
+class FakeTarget:
+    """Where a workload has one metric, `time_s`, of which every arm has its own.
+
+    Attributes:
+        times: by the arm's name; every run of it adds a little, by its seed.
+        ended: the arm that the kernel ends in the first block.
+        broken: whether the workload fails.
+    """
+
+    times: Mapping[str, float]
+    ended: str = ""
+    broken: bool = False
+    arm: str = ""
+
+    @property
+    def environment(self) -> Environment:
+        return Environment("6.18.1+deb13", "x86_64", 1, "flat", 768, "tcg", "icount")
+
+    def prepare(self, workload: Workload) -> None:
+        pass
+
+    def switch_to(self, arm: Arm, image: bytes | None) -> None:
+        assert (image is None) is (arm.policy == "")
+        self.arm = arm.name
+
+    def run(self, workload: Workload, *, seed: int, observe: bool) -> Run:
+        if self.broken:
+            raise WorkloadError("workload w: it ended with 1")
+        if self.arm == self.ended:
+            raise HelperError("it did not stay: runnable task stall", code="ejected")
+        return Run({"time_s": self.times[self.arm] + (seed * 7919 % 100) / 1e3}, None, 1.0)
+
+
+@dataclass
+class FakeTargets:
+    """Where they come from.
+
+    Attributes:
+        opened: kernels of those that were opened, in order.
+    """
+
+    target: FakeTarget
+    opened: list[str] = field(default_factory=list)
+
+    def identify(self, kernel: str, workload: Workload, say: Callable[[str], None]) -> str:
+        return f"machine with {kernel}"
+
+    @contextmanager
+    def open(self, kernel: str, workload: Workload, say: Callable[[str], None]) -> Iterator[FakeTarget]:
+        self.opened.append(kernel)
+        yield self.target

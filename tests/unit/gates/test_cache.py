@@ -8,7 +8,7 @@ import pytest
 
 from fleetsched.gates import cache
 from fleetsched.gates.cache import ResultCache
-from fleetsched.model.gate import Finding, Gate, GateResult, GateVerdict
+from fleetsched.model.gate import Gate, GateFinding, GateResult, GateVerdict
 
 PASSED = GateResult(Gate.STRESS, GateVerdict.PASSED, "6.18.15", 14.2, log="all of it")
 
@@ -40,7 +40,7 @@ def test_other_gates_judge_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     [
         replace(PASSED, verdict=GateVerdict.ERROR),
         replace(PASSED, verdict=GateVerdict.SKIPPED),
-        replace(PASSED, verdict=GateVerdict.FAILED, findings=(Finding("machine-hangs", "no answer"),)),
+        replace(PASSED, verdict=GateVerdict.FAILED, findings=(GateFinding("machine-hangs", "no answer"),)),
     ],
 )
 def test_what_may_have_other_reasons_is_forgotten(tmp_path: Path, result: GateResult) -> None:

@@ -16,6 +16,7 @@ from tests.unit.gates.machine import FakeMachine, FakeMachines, report
 PROJECT = Path(__file__).resolve().parents[3]
 BAD = PROJECT / "tests" / "policies"
 SOUND = BAD / "no-hotplug"  # to the gates before any kernel, and on a machine without CPUs that go
+FAIR = PROJECT / "policies" / "fair"
 TWO = Wanted(("6.18", "7.3"))
 
 
@@ -199,3 +200,16 @@ def test_a_kernel_that_a_policy_does_not_want_is_skipped(tmp_path: Path) -> None
     found = judged(folder, TWO, machines, tmp_path / "cache")
     assert said(found) == [*EARLY, ("6.18", "verify", "skipped"), *on("7.3.", "passed", "passed", "passed")]
     assert machines.opened == ["7.3"]
+
+
+def test_parameters_go_along_and_are_another_question(tmp_path: Path) -> None:
+    given = Wanted(("6.18",), parameters={"slice_us": 700})
+    judged(FAIR, Wanted(("6.18",)), FakeMachines(), tmp_path)
+    machines = FakeMachines()
+    found = judged(FAIR, given, machines, tmp_path)
+    attached = next(entry for entry in machines.machine.host.disk.history if entry["event"] == "attached")
+    assert attached["assignment"]["parameters"] == {"slice_us": 700}
+    assert (found.verdict, found.parameters) == (GateVerdict.PASSED, {"slice_us": 700})
+    again = FakeMachines()
+    assert judged(FAIR, given, again, tmp_path).results[-1].cached
+    assert again.opened == []

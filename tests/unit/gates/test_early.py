@@ -10,7 +10,7 @@ import pytest
 from fleetsched.gates.compile import compile_variant
 from fleetsched.gates.inspect import inspect
 from fleetsched.gates.schema import schema
-from fleetsched.model.gate import Finding
+from fleetsched.model.gate import GateFinding
 
 MANIFEST = """\
 apiVersion: fleetsched/v1
@@ -45,7 +45,7 @@ def judged(
     parameters: str = "{}",
     variants: str = "{default: {}}",
     end: str = "",
-) -> list[Finding]:
+) -> list[GateFinding]:
     """What the first gate that finds something finds."""
     folder = tmp_path / "mine"
     folder.mkdir()

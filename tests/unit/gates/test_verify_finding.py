@@ -8,7 +8,7 @@ import pytest
 from fleetsched.errors import HelperError
 from fleetsched.gates.course import Seen
 from fleetsched.gates.verify import verify
-from fleetsched.model.gate import Finding
+from fleetsched.model.gate import GateFinding
 
 BEGIN = """\
 Global function quick_enqueue() doesn't return scalar. Only those are supported.
@@ -36,4 +36,4 @@ libbpf: prog 'quick_enqueue': failed to load: -13
 def test_the_first_complaint_is_the_finding(log: str, message: str) -> None:
     refusal = HelperError("the kernel does not take the object", code="load-failed", detail={"log": log})
     (finding,) = verify(Seen(refusal=refusal)).findings
-    assert finding == Finding("verifier", message, "quick.bpf.c:14", finding.remedy)
+    assert finding == GateFinding("verifier", message, "quick.bpf.c:14", finding.remedy)

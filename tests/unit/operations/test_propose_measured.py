@@ -18,7 +18,7 @@ from fleetsched.fleetrepo.lessons import read_lessons
 from fleetsched.fleetrepo.load import load_fleet, load_lock
 from fleetsched.model.controller import AgentAccess
 from fleetsched.model.evidence import CANDIDATE, INCUMBENT, KERNEL_DEFAULT_ARM, Arm, Evidence
-from fleetsched.model.gate import Finding, Gate, GateReport
+from fleetsched.model.gate import Gate, GateFinding, GateReport
 from fleetsched.model.goal import PolicyBinding
 from fleetsched.model.lock import PolicyLock
 from fleetsched.model.suitability import rank
@@ -299,7 +299,7 @@ def gates_of_written(shop: Shop, known: Workloads, task: Task, candidate: Candid
 def test_what_the_gates_do_not_let_pass_is_not_compared_whatever_the_backend_says(
     fleet: Fleet, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stall = Finding("runnable-task-stall", "a task did not run for 5 s")
+    stall = GateFinding("runnable-task-stall", "a task did not run for 5 s")
     failing = FakeLab(stops={"c1": (Gate.STRESS, stall)})
     monkeypatch.setattr(Shop, "gates", lambda shop, known, task, one: failing.gates(one, Gate.STRESS))
     said = fleet.run("propose", "--offline", code=ExitCode.CHANGES)

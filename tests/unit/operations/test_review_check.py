@@ -12,7 +12,7 @@ import pytest
 from fleetsched.cli.main import main
 from fleetsched.errors import ExitCode, RefusedError
 from fleetsched.model.controller import Trust
-from fleetsched.model.gate import Finding, Gate, GateReport, GateResult, GateVerdict
+from fleetsched.model.gate import Gate, GateFinding, GateReport, GateResult, GateVerdict
 from fleetsched.model.verdict import Result, Verdict
 from fleetsched.operations.init import init
 from fleetsched.operations.review_check import review_check
@@ -212,7 +212,7 @@ def gated(fleet: Path, *verdicts: GateVerdict) -> tuple[Verdict, list[tuple[list
 
     def gates(folders: Sequence[Path], kernels: tuple[str, ...]) -> list[GateReport]:
         asked.append(([folder.name for folder in folders], kernels))
-        finding = Finding("runnable-task-stall", "a task did not run for 2.1 s", "@mallory")
+        finding = GateFinding("runnable-task-stall", "a task did not run for 2.1 s", "@mallory")
         results = tuple(
             GateResult(
                 Gate.STRESS, said, f"6.1{place}.2-amd64", findings=(finding,) if said == "failed" else ()

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from fleetsched.model.dossier import Dossier
 from fleetsched.model.evidence import Arm
-from fleetsched.model.gate import Finding, Gate, GateResult, GateVerdict
+from fleetsched.model.gate import Gate, GateFinding, GateResult, GateVerdict
 from fleetsched.operations.evidence import catalogue_page
 from fleetsched.views.catalogue import catalogue_markdown
 from tests.unit.dossiers import BARE, FAIR, MEASURED, results
-from tests.unit.experiments import evidence, metric
+from tests.unit.experiments import EMULATED, evidence, metric
 
 GOLDEN = Path(__file__).parent / "golden"
 ROOT = Path(__file__).parents[3]
@@ -69,7 +69,7 @@ def test_more_is_better_where_the_metric_says_so() -> None:
 
 
 def test_a_gate_without_a_kernel_speaks_of_every_kernel() -> None:
-    inspected = GateResult(Gate.INSPECT, GateVerdict.FAILED, findings=(Finding("forbidden-kfunc", "x"),))
+    inspected = GateResult(Gate.INSPECT, GateVerdict.FAILED, findings=(GateFinding("forbidden-kfunc", "x"),))
     report = replace(MEASURED.gates[0], results=(inspected, *results("7.2.13")))
     page = catalogue_markdown([replace(MEASURED, gates=(report,))])
     assert "| **failed** at inspect: forbidden-kfunc |" in page
@@ -78,3 +78,9 @@ def test_a_gate_without_a_kernel_speaks_of_every_kernel() -> None:
 def test_text_of_manifests_is_no_markup() -> None:
     page = catalogue_markdown([replace(BARE, policy=replace(BARE.policy, summary="a | b\n# <b>c</b>"))])
     assert "| a \\| b # &lt;b>c&lt;/b> |" in page
+
+
+def test_one_cpu_says_nothing_of_how_work_is_placed() -> None:
+    small = evidence(environment=replace(EMULATED, cpus=1))
+    page = catalogue_markdown([replace(MEASURED, evidence=(small,))])
+    assert "Unmeasured: energy, caches, numa, how it places work on CPUs, for there was only one." in page

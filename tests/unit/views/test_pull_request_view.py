@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetsched.model.evidence import Arm
-from fleetsched.model.gate import Finding, Gate, GateReport, GateResult, GateVerdict
+from fleetsched.model.gate import Gate, GateFinding, GateReport, GateResult, GateVerdict
 from fleetsched.model.proposal import Briefing
 from fleetsched.views.markdown import block, code, defused, plain, shortened
 from fleetsched.views.pull_request import body_markdown, title_text
@@ -72,7 +72,7 @@ def measured() -> Briefing:
 def generated() -> Briefing:
     host = replace(EMULATED, accelerator="none", clock="real", host="web-7")
     failed = GateResult(
-        Gate.VERIFY, GateVerdict.FAILED, "6.18.2-amd64", findings=(Finding("x", "R1 type=scalar @root"),)
+        Gate.VERIFY, GateVerdict.FAILED, "6.18.2-amd64", findings=(GateFinding("x", "R1 type=scalar @root"),)
     )
     return Briefing(
         hosts=("web-7",),

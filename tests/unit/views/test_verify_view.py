@@ -8,9 +8,12 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
 from fleetsched import schemas
-from fleetsched.model.gate import Finding, Gate, GateReport, GateResult, GateVerdict
+from fleetsched.gates.benchmark import judge
+from fleetsched.model.evidence import Arm
+from fleetsched.model.gate import Gate, GateFinding, GateReport, GateResult, GateVerdict
 from fleetsched.model.gate_records import report_from
 from fleetsched.views.verify import verify_record, verify_text
+from tests.unit.experiments import ARMS, evidence, metric
 
 GOLDEN = Path(__file__).with_name("golden") / "verify.txt"
 OLD, NEW = "6.18.15+deb13-cloud-amd64", "7.3.4+deb13-cloud-amd64"
@@ -19,13 +22,27 @@ EARLY = (
     GateResult(Gate.COMPILE, GateVerdict.PASSED, seconds=0.31),
     GateResult(Gate.INSPECT, GateVerdict.PASSED, seconds=0.02),
 )
-STARVED = Finding(
+STARVED = GateFinding(
     "no-progress",
     "a task in a cgroup of weight 1 got next to nothing done: 0 steps, expected 5 at the least",
     "light",
     "the share of a task may be small, and never nothing: bound how long any task can be passed over",
 )
-STALL = Finding("runnable-task-stall", "runnable task stall: sh[42] failed to run for 2.1s\x1b[2J")
+STALL = GateFinding("runnable-task-stall", "runnable task stall: sh[42] failed to run for 2.1s\x1b[2J")
+BEFORE = tuple(
+    GateResult(gate, GateVerdict.PASSED, OLD, 4.1) for gate in (Gate.VERIFY, Gate.ATTACH, Gate.STRESS)
+)
+MEASURED = judge(evidence()).result(Gate.BENCHMARK, kernel=OLD, seconds=131.4)
+LOSING = judge(
+    evidence(
+        (
+            metric(
+                "requests_per_second", 800, 1000, unit="1/s", better="maximize", guardrail=0.05, incumbent=810
+            ),
+        ),
+        arms=(ARMS[0], Arm("incumbent", "steady", "default", "f2" * 32), ARMS[1]),
+    )
+).result(Gate.BENCHMARK, kernel=OLD, seconds=131.4)
 REPORTS = [
     GateReport(
         "mine",
@@ -40,7 +57,7 @@ REPORTS = [
                 GateVerdict.FAILED,
                 OLD,
                 14.6,
-                (STARVED, STALL, *(Finding("task-starved", f"task {n}") for n in range(5))),
+                (STARVED, STALL, *(GateFinding("task-starved", f"task {n}") for n in range(5))),
                 "\n".join(f"line {n} of the log{' that is long' * n}" for n in range(14)),
             ),
             GateResult(
@@ -65,7 +82,7 @@ REPORTS = [
                 GateVerdict.FAILED,
                 seconds=0.2,
                 findings=(
-                    Finding(
+                    GateFinding(
                         "compile-error",
                         "use of undeclared identifier 'slice'",
                         "policies/broken/broken.bpf.c:17:4",
@@ -79,6 +96,8 @@ REPORTS = [
     GateReport(
         "unsure", "default", "ef" * 32, (*EARLY, GateResult(Gate.VERIFY, GateVerdict.ERROR, "6.19", log="no"))
     ),
+    GateReport("quick", "default", "f1" * 32, (*EARLY, *BEFORE, MEASURED), {"slice_us": 700}),
+    GateReport("slow", "default", "f1" * 32, (*EARLY, *BEFORE, LOSING)),
 ]
 
 
