@@ -28,6 +28,7 @@
  *    its line moves would never run; so queues are kept in order of when the waits began, which stays.
  */
 #include <fleetsched/policy.bpf.h>
+#include <fleetsched/contexts.bpf.h>
 
 /* A job that has run longer is long, whatever was learnt. A declared length: set it to what most jobs stay below. */
 const volatile u64 length_ms = 2000;
@@ -72,36 +73,14 @@ struct task_ctx {
 	bool in_hand;
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct task_ctx);
-} task_ctxs SEC(".maps");
+TASK_CTXS_DEFINE(task_ctx)
 
 struct cpu_ctx {
 	bool may_interrupt; /* a job runs, and not for having waited */
 	bool was_patient;   /* its last run was given to who had waited, so the next is not */
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct cpu_ctx);
-} cpu_ctxs SEC(".maps");
-
-static struct task_ctx *try_lookup_task_ctx(struct task_struct *p)
-{
-	return bpf_task_storage_get(&task_ctxs, p, NULL, 0);
-}
-
-static struct cpu_ctx *try_lookup_cpu_ctx(s32 cpu)
-{
-	u32 only = 0;
-
-	return bpf_map_lookup_percpu_elem(&cpu_ctxs, &only, cpu);
-}
+CPU_CTXS_DEFINE(cpu_ctx)
 
 /* Note C. */
 static u64 length_ns(struct task_struct *p, struct task_ctx *ctx)
@@ -367,7 +346,7 @@ void BPF_STRUCT_OPS(batch_disable, struct task_struct *p)
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(batch_init_task, struct task_struct *p, struct scx_init_task_args *args)
 {
-	return bpf_task_storage_get(&task_ctxs, p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE) ? 0 : -ENOMEM;
+	return create_task_ctx(p) ? 0 : -ENOMEM;
 }
 
 /* Without these two the kernel would end the policy at each hotplug. */

@@ -32,6 +32,8 @@
  */
 #include <fleetsched/policy.bpf.h>
 #include <fleetsched/cgroups.bpf.h>
+#include <fleetsched/contexts.bpf.h>
+#include <fleetsched/vclock.bpf.h>
 
 /* Longest run of a task of nice 0 while others wait. Longer: fewer switches; shorter: shorter waits. */
 const volatile u64 slice_us = 3000;
@@ -58,12 +60,7 @@ enum {
 
 UEI_DEFINE(uei);
 
-/*
- * The clock, and the real time when it was last advanced. All CPUs write them without a lock: an update that is lost or
- * counted twice moves the clock by a quarter of a few microseconds.
- */
-static u64 vtime_now;
-static u64 advanced_ns;
+struct vclock clock;
 
 struct group_ctx {
 	u64 parent;	/* key of the cgroup above; 0 = none */
@@ -94,12 +91,7 @@ struct task_ctx {
 	bool is_active;
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct task_ctx);
-} task_ctxs SEC(".maps");
+TASK_CTXS_DEFINE(task_ctx)
 
 struct cpu_ctx {
 	u64 start;	/* virtual start of the turn of the task that runs */
@@ -107,24 +99,7 @@ struct cpu_ctx {
 	u64 part;	/* of its cgroup */
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct cpu_ctx);
-} cpu_ctxs SEC(".maps");
-
-static struct task_ctx *try_lookup_task_ctx(struct task_struct *p)
-{
-	return bpf_task_storage_get(&task_ctxs, p, NULL, 0);
-}
-
-static struct cpu_ctx *try_lookup_cpu_ctx(s32 cpu)
-{
-	u32 only = 0;
-
-	return bpf_map_lookup_percpu_elem(&cpu_ctxs, &only, cpu);
-}
+CPU_CTXS_DEFINE(cpu_ctx)
 
 static struct group_ctx *try_lookup_group_ctx(u64 key)
 {
@@ -146,8 +121,8 @@ static u64 know_group(struct task_group *group)
 		} else {
 			struct group_ctx new = {
 				.parent = (u64)group->parent,
-				.vtime = vtime_now,
-				.line = vtime_now,
+				.vtime = clock.now,
+				.line = clock.now,
 				.weight = group_weight(group),
 			};
 			u64 name = (u64)group;
@@ -310,7 +285,7 @@ s32 BPF_STRUCT_OPS(cgroupfair_select_cpu, struct task_struct *p, s32 prev_cpu, u
 
 	/* An idle CPU found nothing in the queue that it may run, so nobody is passed over here. */
 	if (is_idle && ctx) {
-		ctx->start = vtime_now;
+		ctx->start = clock.now;
 		ctx->charged_ns = 0;
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_ns(p, 0), 0);
 	}
@@ -336,7 +311,7 @@ static bool is_short(struct task_ctx *ctx)
  */
 static u64 next_start(struct task_ctx *ctx, struct group_ctx *group)
 {
-	u64 earliest = vtime_now - credit_ns(), latest = vtime_now + DEBT_NS;
+	u64 earliest = clock.now - credit_ns(), latest = clock.now + DEBT_NS;
 	u64 start;
 
 	if (vtime_before(group->vtime, earliest))
@@ -366,7 +341,7 @@ void BPF_STRUCT_OPS(cgroupfair_enqueue, struct task_struct *p, u64 enq_flags)
 	s32 cpu = scx_bpf_task_cpu(p);
 	struct cpu_ctx *running = try_lookup_cpu_ctx(cpu);
 	u64 slice = slice_ns(p, scx_bpf_dsq_nr_queued(QUEUE));
-	u64 start = vtime_now, now = bpf_ktime_get_ns();
+	u64 start = clock.now, now = bpf_ktime_get_ns();
 	struct group_ctx *group = ctx ? try_lookup_group_ctx(ctx->group) : NULL;
 
 	if (group) {
@@ -384,15 +359,6 @@ void BPF_STRUCT_OPS(cgroupfair_enqueue, struct task_struct *p, u64 enq_flags)
 }
 
 /*
- * What the clock advances by itself until @now. Another CPU may have advanced it since @now was read: then by nothing, for
- * the difference of the two would be taken for half a thousand years.
- */
-static u64 own_advance(u64 now)
-{
-	return vtime_before(advanced_ns, now) ? (now - advanced_ns) / PACE : 0;
-}
-
-/*
  * Nobody starves: a turn starts at most DEBT_NS ahead of the clock, and the clock advances by at least 1/PACE of real
  * time whatever runs. After PACE * (DEBT_NS + credit), at most 1.1 s, everyone who enters the queue enters behind it, and
  * who runs is no longer kept on instead of it. It then waits for those who were before it, one slice each: ROUND_NS on
@@ -401,10 +367,7 @@ static u64 own_advance(u64 now)
  */
 static void begin(struct task_ctx *ctx, struct cpu_ctx *here, u64 now)
 {
-	u64 clock = vtime_now + own_advance(now);
-
-	advanced_ns = now;
-	vtime_now = vtime_before(clock, ctx->start) ? ctx->start : clock;
+	vclock_advance(&clock, now, PACE, ctx->start);
 	ctx->started_ns = now;
 	here->started_ns = now;
 	here->start = ctx->start;
@@ -458,7 +421,7 @@ void BPF_STRUCT_OPS(cgroupfair_dispatch, s32 cpu, struct task_struct *prev)
 		settle(ctx, now);
 		ctx->started_ns = now;
 		group = try_lookup_group_ctx(ctx->group);
-		start = group ? next_start(ctx, group) : vtime_now;
+		start = group ? next_start(ctx, group) : clock.now;
 		if (group && !is_someone_before(start)) {
 			take_turn(ctx, group, start, slice_ns(prev, scx_bpf_dsq_nr_queued(QUEUE)));
 			begin(ctx, here, now);
@@ -529,7 +492,7 @@ void BPF_STRUCT_OPS(cgroupfair_disable, struct task_struct *p)
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(cgroupfair_init_task, struct task_struct *p, struct scx_init_task_args *args)
 {
-	return bpf_task_storage_get(&task_ctxs, p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE) ? 0 : -ENOMEM;
+	return create_task_ctx(p) ? 0 : -ENOMEM;
 }
 
 /* Without these two the kernel would end the policy at each hotplug. */
@@ -544,7 +507,7 @@ void BPF_STRUCT_OPS(cgroupfair_cpu_offline, s32 cpu)
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(cgroupfair_init)
 {
-	advanced_ns = bpf_ktime_get_ns();
+	clock.advanced_ns = bpf_ktime_get_ns();
 	return scx_bpf_create_dsq(QUEUE, -1);
 }
 

@@ -25,6 +25,8 @@
  *    own usual length is a quarter of that one's or less, and its deadline is earlier.
  */
 #include <fleetsched/policy.bpf.h>
+#include <fleetsched/contexts.bpf.h>
+#include <fleetsched/vclock.bpf.h>
 
 /* A request is due after this many times its usual length. Larger favours short ones, and makes long ones wait. */
 const volatile u64 stretch = 2;
@@ -53,12 +55,8 @@ enum {
 
 UEI_DEFINE(uei);
 
-/*
- * The clock of the computations, and the real time when it was last advanced. All CPUs write them without a lock: an
- * update that is lost or counted twice moves the clock by the tenth of a few microseconds.
- */
-static u64 vtime_now;
-static u64 advanced_ns;
+/* Of the computations. */
+struct vclock clock;
 
 struct task_ctx {
 	u64 vtime;	/* the task's own, for its turns among the computations */
@@ -70,12 +68,7 @@ struct task_ctx {
 	bool computes;	/* the request was too long and is none any more */
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct task_ctx);
-} task_ctxs SEC(".maps");
+TASK_CTXS_DEFINE(task_ctx)
 
 struct cpu_ctx {
 	u64 due_ns;	    /* deadline of the request that runs; 0: a computation, or nothing */
@@ -85,24 +78,7 @@ struct cpu_ctx {
 	bool is_protected;  /* what runs has its turn: nobody interrupts it */
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct cpu_ctx);
-} cpu_ctxs SEC(".maps");
-
-static struct task_ctx *try_lookup_task_ctx(struct task_struct *p)
-{
-	return bpf_task_storage_get(&task_ctxs, p, NULL, 0);
-}
-
-static struct cpu_ctx *try_lookup_cpu_ctx(s32 cpu)
-{
-	u32 only = 0;
-
-	return bpf_map_lookup_percpu_elem(&cpu_ctxs, &only, cpu);
-}
+CPU_CTXS_DEFINE(cpu_ctx)
 
 static u64 weighted(struct task_struct *p, u64 ns)
 {
@@ -177,7 +153,7 @@ s32 BPF_STRUCT_OPS(deadline_select_cpu, struct task_struct *p, s32 prev_cpu, u64
 
 static void enqueue_computation(struct task_struct *p, struct task_ctx *ctx, u64 enq_flags)
 {
-	u64 earliest = vtime_now - CREDIT_NS, latest = vtime_now + DEBT_NS;
+	u64 earliest = clock.now - CREDIT_NS, latest = clock.now + DEBT_NS;
 
 	if (vtime_before(ctx->vtime, earliest))
 		ctx->vtime = earliest;
@@ -249,28 +225,17 @@ void BPF_STRUCT_OPS(deadline_dispatch, s32 cpu, struct task_struct *prev)
 		scx_bpf_dsq_move_to_local(COMPUTATIONS);
 }
 
-/*
- * What the clock advances by itself until @now. Another CPU may have advanced it since @now was read: then by nothing, for
- * the difference of the two would be taken for half a thousand years.
- */
-static u64 own_advance(u64 now)
-{
-	return vtime_before(advanced_ns, now) ? (now - advanced_ns) / PACE : 0;
-}
-
 void BPF_STRUCT_OPS(deadline_running, struct task_struct *p)
 {
 	struct task_ctx *ctx = try_lookup_task_ctx(p);
 	struct cpu_ctx *here = try_lookup_cpu_ctx(scx_bpf_task_cpu(p));
 	u64 now = bpf_ktime_get_ns();
-	u64 clock = vtime_now + own_advance(now);
 
 	if (!ctx || !here)
 		return;
 
-	advanced_ns = now;
 	/* Requests run out of turn: only computations say how far the clock has come. */
-	vtime_now = ctx->computes && vtime_before(clock, ctx->vtime) ? ctx->vtime : clock;
+	vclock_advance(&clock, now, PACE, ctx->computes ? ctx->vtime : clock.now);
 	ctx->started_ns = now;
 	here->due_ns = ctx->computes ? 0 : ctx->due_ns;
 	here->usual_ns = ctx->usual_ns;
@@ -322,7 +287,7 @@ void BPF_STRUCT_OPS(deadline_enable, struct task_struct *p)
 	if (!ctx)
 		return;
 
-	ctx->vtime = vtime_now;
+	ctx->vtime = clock.now;
 	ctx->usual_ns = clamp_u64(slice_us * NSEC_PER_USEC, SLICE_MIN_NS, SLICE_MAX_NS);
 	ctx->longest_ns = ctx->usual_ns / 2;
 	start_request(p, ctx);
@@ -330,7 +295,7 @@ void BPF_STRUCT_OPS(deadline_enable, struct task_struct *p)
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(deadline_init_task, struct task_struct *p, struct scx_init_task_args *args)
 {
-	return bpf_task_storage_get(&task_ctxs, p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE) ? 0 : -ENOMEM;
+	return create_task_ctx(p) ? 0 : -ENOMEM;
 }
 
 /* Without these two the kernel would end the policy at each hotplug. */
@@ -348,7 +313,7 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(deadline_init)
 {
 	s32 error = scx_bpf_create_dsq(REQUESTS, -1);
 
-	advanced_ns = bpf_ktime_get_ns();
+	clock.advanced_ns = bpf_ktime_get_ns();
 	return error ? error : scx_bpf_create_dsq(COMPUTATIONS, -1);
 }
 

@@ -19,6 +19,8 @@
  *    time. See fair_running() for why this bounds every wait.
  */
 #include <fleetsched/policy.bpf.h>
+#include <fleetsched/contexts.bpf.h>
+#include <fleetsched/vclock.bpf.h>
 
 /* Longest run of a task while others wait. Longer: fewer switches; shorter: shorter waits. */
 const volatile u64 slice_us = 5000;
@@ -39,23 +41,13 @@ enum {
 
 UEI_DEFINE(uei);
 
-/*
- * The clock, and the real time when it was last advanced. All CPUs write them without a lock: an update that is lost or
- * counted twice moves the clock by the tenth of a few microseconds.
- */
-static u64 vtime_now;
-static u64 advanced_ns;
+struct vclock clock;
 
 struct task_ctx {
 	u64 started_ns; /* when the task last started to run */
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct task_ctx);
-} task_ctxs SEC(".maps");
+TASK_CTXS_DEFINE(task_ctx)
 
 static u64 full_slice_ns(void)
 {
@@ -87,7 +79,7 @@ s32 BPF_STRUCT_OPS(fair_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wak
 void BPF_STRUCT_OPS(fair_enqueue, struct task_struct *p, u64 enq_flags)
 {
 	u64 credit = clamp_u64(credit_us * NSEC_PER_USEC, 0, CREDIT_MAX_NS);
-	u64 earliest = vtime_now - credit, latest = vtime_now + DEBT_NS;
+	u64 earliest = clock.now - credit, latest = clock.now + DEBT_NS;
 	u64 vtime = p->scx.dsq_vtime;
 
 	if (vtime_before(vtime, earliest))
@@ -105,15 +97,6 @@ void BPF_STRUCT_OPS(fair_dispatch, s32 cpu, struct task_struct *prev)
 }
 
 /*
- * What the clock advances by itself until @now. Another CPU may have advanced it since @now was read: then by nothing, for
- * the difference of the two would be taken for half a thousand years.
- */
-static u64 own_advance(u64 now)
-{
-	return vtime_before(advanced_ns, now) ? (now - advanced_ns) / PACE : 0;
-}
-
-/*
  * Nobody starves: a task enters the queue at most DEBT_NS ahead of the clock, and the clock advances by at least 1/PACE
  * of real time whatever runs. After PACE * (DEBT_NS + credit), at most 1.2 s, everyone who enters the queue enters behind
  * it. It then waits for those who were before it, one slice each: ROUND_NS on one CPU for up to 800 tasks. That is less
@@ -121,19 +104,17 @@ static u64 own_advance(u64 now)
  */
 void BPF_STRUCT_OPS(fair_running, struct task_struct *p)
 {
-	struct task_ctx *ctx = bpf_task_storage_get(&task_ctxs, p, NULL, 0);
+	struct task_ctx *ctx = try_lookup_task_ctx(p);
 	u64 now = bpf_ktime_get_ns();
-	u64 clock = vtime_now + own_advance(now);
 
-	advanced_ns = now;
-	vtime_now = vtime_before(clock, p->scx.dsq_vtime) ? p->scx.dsq_vtime : clock;
+	vclock_advance(&clock, now, PACE, p->scx.dsq_vtime);
 	if (ctx)
 		ctx->started_ns = now;
 }
 
 void BPF_STRUCT_OPS(fair_stopping, struct task_struct *p, bool runnable)
 {
-	struct task_ctx *ctx = bpf_task_storage_get(&task_ctxs, p, NULL, 0);
+	struct task_ctx *ctx = try_lookup_task_ctx(p);
 
 	/* Real time and not what is left of the slice: the kernel renews the slice of a task that runs alone. */
 	if (ctx)
@@ -143,12 +124,12 @@ void BPF_STRUCT_OPS(fair_stopping, struct task_struct *p, bool runnable)
 
 void BPF_STRUCT_OPS(fair_enable, struct task_struct *p)
 {
-	scx_bpf_task_set_dsq_vtime(p, vtime_now);
+	scx_bpf_task_set_dsq_vtime(p, clock.now);
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(fair_init_task, struct task_struct *p, struct scx_init_task_args *args)
 {
-	return bpf_task_storage_get(&task_ctxs, p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE) ? 0 : -ENOMEM;
+	return create_task_ctx(p) ? 0 : -ENOMEM;
 }
 
 /* Without these two the kernel would end the policy at each hotplug. */
@@ -163,7 +144,7 @@ void BPF_STRUCT_OPS(fair_cpu_offline, s32 cpu)
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(fair_init)
 {
-	advanced_ns = bpf_ktime_get_ns();
+	clock.advanced_ns = bpf_ktime_get_ns();
 	return scx_bpf_create_dsq(QUEUE, -1);
 }
 

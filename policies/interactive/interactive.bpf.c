@@ -23,6 +23,8 @@
  *    timers and requests, and it bounds what tasks that do nothing but wake each other can cost.
  */
 #include <fleetsched/policy.bpf.h>
+#include <fleetsched/contexts.bpf.h>
+#include <fleetsched/vclock.bpf.h>
 
 /* Longest run of a task while others wait. Longer: fewer switches; shorter: shorter waits. */
 const volatile u64 slice_us = 3000;
@@ -49,12 +51,7 @@ enum {
 
 UEI_DEFINE(uei);
 
-/*
- * The clock, and the real time when it was last advanced. All CPUs write them without a lock: an update that is lost or
- * counted twice moves the clock by the tenth of a few microseconds.
- */
-static u64 vtime_now;
-static u64 advanced_ns;
+struct vclock clock;
 
 struct task_ctx {
 	u64 vtime;	/* the task's own clock; the field in the kernel's struct holds the deadline */
@@ -63,12 +60,7 @@ struct task_ctx {
 	u64 average_ns; /* of its last bursts */
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct task_ctx);
-} task_ctxs SEC(".maps");
+TASK_CTXS_DEFINE(task_ctx)
 
 struct cpu_ctx {
 	u64 deadline;	/* of the task that runs */
@@ -76,24 +68,7 @@ struct cpu_ctx {
 	u64 quiet_ns;	/* until when this CPU's interruptions are paid for: note C */
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct cpu_ctx);
-} cpu_ctxs SEC(".maps");
-
-static struct task_ctx *try_lookup_task_ctx(struct task_struct *p)
-{
-	return bpf_task_storage_get(&task_ctxs, p, NULL, 0);
-}
-
-static struct cpu_ctx *try_lookup_cpu_ctx(s32 cpu)
-{
-	u32 only = 0;
-
-	return bpf_map_lookup_percpu_elem(&cpu_ctxs, &only, cpu);
-}
+CPU_CTXS_DEFINE(cpu_ctx)
 
 static u64 weighted(struct task_struct *p, u64 ns)
 {
@@ -121,7 +96,7 @@ static u64 queued_slice_ns(void)
 static __noinline u64 task_deadline(struct task_struct *p, struct task_ctx *ctx)
 {
 	u64 credit = clamp_u64(credit_us * NSEC_PER_USEC, 0, CREDIT_MAX_NS);
-	u64 earliest = vtime_now - credit, latest = vtime_now + DEBT_NS;
+	u64 earliest = clock.now - credit, latest = clock.now + DEBT_NS;
 	u64 burst = ctx->burst_ns > ctx->average_ns ? ctx->burst_ns : ctx->average_ns;
 	u64 deadline;
 
@@ -169,7 +144,7 @@ static void maybe_preempt(s32 cpu, u64 deadline)
 void BPF_STRUCT_OPS(interactive_enqueue, struct task_struct *p, u64 enq_flags)
 {
 	struct task_ctx *ctx = try_lookup_task_ctx(p);
-	u64 deadline = ctx ? task_deadline(p, ctx) : vtime_now;
+	u64 deadline = ctx ? task_deadline(p, ctx) : clock.now;
 
 	scx_bpf_dsq_insert_vtime(p, QUEUE, queued_slice_ns(), deadline, enq_flags);
 
@@ -184,15 +159,6 @@ void BPF_STRUCT_OPS(interactive_dispatch, s32 cpu, struct task_struct *prev)
 }
 
 /*
- * What the clock advances by itself until @now. Another CPU may have advanced it since @now was read: then by nothing, for
- * the difference of the two would be taken for half a thousand years.
- */
-static u64 own_advance(u64 now)
-{
-	return vtime_before(advanced_ns, now) ? (now - advanced_ns) / PACE : 0;
-}
-
-/*
  * Nobody starves: a task enters the queue at most DEBT_NS ahead of the clock, and the clock advances by at least 1/PACE
  * of real time whatever runs. After PACE * (DEBT_NS + credit), at most 1.2 s, everyone who enters the queue enters behind
  * it, however short its bursts. It then waits for those who were before it, one slice each: ROUND_NS on one CPU for up
@@ -204,13 +170,11 @@ void BPF_STRUCT_OPS(interactive_running, struct task_struct *p)
 	struct task_ctx *ctx = try_lookup_task_ctx(p);
 	struct cpu_ctx *running = try_lookup_cpu_ctx(scx_bpf_task_cpu(p));
 	u64 now = bpf_ktime_get_ns();
-	u64 clock = vtime_now + own_advance(now);
 
 	if (!ctx || !running)
 		return;
 
-	advanced_ns = now;
-	vtime_now = vtime_before(clock, ctx->vtime) ? ctx->vtime : clock;
+	vclock_advance(&clock, now, PACE, ctx->vtime);
 	ctx->started_ns = now;
 	running->started_ns = now;
 	running->deadline = task_deadline(p, ctx);
@@ -249,13 +213,13 @@ void BPF_STRUCT_OPS(interactive_enable, struct task_struct *p)
 	if (!ctx)
 		return;
 
-	ctx->vtime = vtime_now;
+	ctx->vtime = clock.now;
 	ctx->average_ns = slice_us * NSEC_PER_USEC;
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(interactive_init_task, struct task_struct *p, struct scx_init_task_args *args)
 {
-	return bpf_task_storage_get(&task_ctxs, p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE) ? 0 : -ENOMEM;
+	return create_task_ctx(p) ? 0 : -ENOMEM;
 }
 
 /* Without these two the kernel would end the policy at each hotplug. */
@@ -270,7 +234,7 @@ void BPF_STRUCT_OPS(interactive_cpu_offline, s32 cpu)
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(interactive_init)
 {
-	advanced_ns = bpf_ktime_get_ns();
+	clock.advanced_ns = bpf_ktime_get_ns();
 	return scx_bpf_create_dsq(QUEUE, -1);
 }
 

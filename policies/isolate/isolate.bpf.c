@@ -25,6 +25,8 @@
  */
 #include <fleetsched/policy.bpf.h>
 #include <fleetsched/cgroups.bpf.h>
+#include <fleetsched/contexts.bpf.h>
+#include <fleetsched/vclock.bpf.h>
 
 /* cpu.weight from which on a cgroup is an owner. 100 is what everybody has, so it must be more. */
 const volatile u64 owner_weight = 200;
@@ -55,12 +57,7 @@ enum {
 
 UEI_DEFINE(uei);
 
-/*
- * The clock of each side, and the real time when it was last advanced. All CPUs write them without a lock: an update that
- * is lost or counted twice moves the clock by the tenth of a few microseconds.
- */
-static u64 vtime_now[SIDES];
-static u64 advanced_ns[SIDES];
+struct vclock clocks[SIDES];
 
 /* CPUs with lower numbers are the owners'. */
 static s32 owned_below;
@@ -74,12 +71,7 @@ struct task_ctx {
 	bool is_runnable;
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct task_ctx);
-} task_ctxs SEC(".maps");
+TASK_CTXS_DEFINE(task_ctx)
 
 struct cpu_ctx {
 	u64 house_ns;  /* what the house ran, less nine times what guests did */
@@ -87,24 +79,7 @@ struct cpu_ctx {
 	bool is_lent;  /* a guest runs, and may be interrupted */
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct cpu_ctx);
-} cpu_ctxs SEC(".maps");
-
-static struct task_ctx *try_lookup_task_ctx(struct task_struct *p)
-{
-	return bpf_task_storage_get(&task_ctxs, p, NULL, 0);
-}
-
-static struct cpu_ctx *try_lookup_cpu_ctx(s32 cpu)
-{
-	u32 only = 0;
-
-	return bpf_map_lookup_percpu_elem(&cpu_ctxs, &only, cpu);
-}
+CPU_CTXS_DEFINE(cpu_ctx)
 
 static u32 house_of(s32 cpu)
 {
@@ -195,15 +170,15 @@ void BPF_STRUCT_OPS(isolate_enqueue, struct task_struct *p, u64 enq_flags)
 	side = side_of(p) == OWNERS ? OWNERS : OTHERS;
 	/* The clocks of the two sides have nothing to do with each other. */
 	if (ctx->side != side)
-		ctx->vtime = vtime_now[side];
+		ctx->vtime = clocks[side].now;
 	ctx->side = side;
 	if (enq_flags & SCX_ENQ_WAKEUP || ctx->ran_ns >= SLICE_MIN_NS) {
 		ctx->waits_ns = bpf_ktime_get_ns();
 		ctx->ran_ns = 0;
 	}
 
-	earliest = vtime_now[side] - CREDIT_NS;
-	latest = vtime_now[side] + DEBT_NS;
+	earliest = clocks[side].now - CREDIT_NS;
+	latest = clocks[side].now + DEBT_NS;
 	if (vtime_before(ctx->vtime, earliest))
 		ctx->vtime = earliest;
 	else if (vtime_before(latest, ctx->vtime))
@@ -297,30 +272,19 @@ void BPF_STRUCT_OPS(isolate_dispatch, s32 cpu, struct task_struct *prev)
 	scx_bpf_dsq_move_to_local(guests);
 }
 
-/*
- * What the clock advances by itself until @now. Another CPU may have advanced it since @now was read: then by nothing, for
- * the difference of the two would be taken for half a thousand years.
- */
-static u64 own_advance(u32 side, u64 now)
-{
-	return vtime_before(advanced_ns[side], now) ? (now - advanced_ns[side]) / PACE : 0;
-}
-
 void BPF_STRUCT_OPS(isolate_running, struct task_struct *p)
 {
 	s32 cpu = scx_bpf_task_cpu(p);
 	struct task_ctx *ctx = try_lookup_task_ctx(p);
 	struct cpu_ctx *here = try_lookup_cpu_ctx(cpu);
-	u64 now = bpf_ktime_get_ns(), clock;
+	u64 now = bpf_ktime_get_ns();
 	u32 side;
 
 	if (!ctx || !here)
 		return;
 
 	side = ctx->side == OWNERS ? OWNERS : OTHERS;
-	clock = vtime_now[side] + own_advance(side, now);
-	advanced_ns[side] = now;
-	vtime_now[side] = vtime_before(clock, ctx->vtime) ? ctx->vtime : clock;
+	vclock_advance(&clocks[side], now, PACE, ctx->vtime);
 	ctx->started_ns = now;
 	here->is_lent = side != house_of(cpu) && !here->is_turn;
 	here->is_turn = false;
@@ -363,13 +327,13 @@ void BPF_STRUCT_OPS(isolate_enable, struct task_struct *p)
 		return;
 
 	ctx->side = side_of(p) == OWNERS ? OWNERS : OTHERS;
-	ctx->vtime = vtime_now[ctx->side];
+	ctx->vtime = clocks[ctx->side].now;
 	ctx->waits_ns = bpf_ktime_get_ns();
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(isolate_init_task, struct task_struct *p, struct scx_init_task_args *args)
 {
-	return bpf_task_storage_get(&task_ctxs, p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE) ? 0 : -ENOMEM;
+	return create_task_ctx(p) ? 0 : -ENOMEM;
 }
 
 /*
@@ -405,7 +369,7 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(isolate_init)
 	s32 error = scx_bpf_create_dsq(OWNERS, -1);
 
 	part_cpus();
-	advanced_ns[OWNERS] = advanced_ns[OTHERS] = bpf_ktime_get_ns();
+	clocks[OWNERS].advanced_ns = clocks[OTHERS].advanced_ns = bpf_ktime_get_ns();
 	return error ? error : scx_bpf_create_dsq(OTHERS, -1);
 }
 

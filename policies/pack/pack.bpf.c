@@ -27,6 +27,8 @@
  *    letting it go on there. See pack_enqueue().
  */
 #include <fleetsched/policy.bpf.h>
+#include <fleetsched/contexts.bpf.h>
+#include <fleetsched/vclock.bpf.h>
 
 /* Longest run of a task while others wait. */
 const volatile u64 slice_us = 4000;
@@ -60,12 +62,7 @@ enum {
 
 UEI_DEFINE(uei);
 
-/*
- * The clock, and the real time when it was last advanced. All CPUs write them without a lock: an update that is lost or
- * counted twice moves the clock by the tenth of a few microseconds.
- */
-static u64 vtime_now;
-static u64 advanced_ns;
+struct vclock clock;
 
 static u32 nr_cpus;
 static bool online[MAX_CPUS];
@@ -80,36 +77,14 @@ struct task_ctx {
 	u64 queued_ns;	/* when it began to wait in PACKED, 0 if it does not */
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct task_ctx);
-} task_ctxs SEC(".maps");
+TASK_CTXS_DEFINE(task_ctx)
 
 struct cpu_ctx {
 	u64 counted_ns; /* up to when what runs here is in busy_ns; 0: nothing runs */
 	bool took_pinned; /* at its last turn */
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct cpu_ctx);
-} cpu_ctxs SEC(".maps");
-
-static struct task_ctx *try_lookup_task_ctx(struct task_struct *p)
-{
-	return bpf_task_storage_get(&task_ctxs, p, NULL, 0);
-}
-
-static struct cpu_ctx *try_lookup_cpu_ctx(s32 cpu)
-{
-	u32 only = 0;
-
-	return bpf_map_lookup_percpu_elem(&cpu_ctxs, &only, cpu);
-}
+CPU_CTXS_DEFINE(cpu_ctx)
 
 /*
  * A CPU comes or goes. The set is never without a CPU that is there.
@@ -283,7 +258,7 @@ void BPF_STRUCT_OPS(pack_enqueue, struct task_struct *p, u64 enq_flags)
 {
 	struct task_ctx *ctx = try_lookup_task_ctx(p);
 	u64 queue = runs_everywhere(p) ? PACKED : PINNED;
-	u64 earliest = vtime_now - CREDIT_NS, latest = vtime_now + DEBT_NS;
+	u64 earliest = clock.now - CREDIT_NS, latest = clock.now + DEBT_NS;
 	u64 vtime = p->scx.dsq_vtime, slice;
 	s32 cpu = scx_bpf_task_cpu(p);
 
@@ -304,15 +279,6 @@ void BPF_STRUCT_OPS(pack_enqueue, struct task_struct *p, u64 enq_flags)
 		grow();
 
 	wake_for(p, cpu);
-}
-
-/*
- * What the clock advances by itself until @now. Another CPU may have advanced it since @now was read: then by nothing, for
- * the difference of the two would be taken for half a thousand years.
- */
-static u64 own_advance(u64 now)
-{
-	return vtime_before(advanced_ns, now) ? (now - advanced_ns) / PACE : 0;
 }
 
 /*
@@ -342,10 +308,8 @@ void BPF_STRUCT_OPS(pack_running, struct task_struct *p)
 	struct task_ctx *ctx = try_lookup_task_ctx(p);
 	struct cpu_ctx *running = try_lookup_cpu_ctx(scx_bpf_task_cpu(p));
 	u64 now = bpf_ktime_get_ns();
-	u64 clock = vtime_now + own_advance(now);
 
-	advanced_ns = now;
-	vtime_now = vtime_before(clock, p->scx.dsq_vtime) ? p->scx.dsq_vtime : clock;
+	vclock_advance(&clock, now, PACE, p->scx.dsq_vtime);
 	if (!ctx || !running)
 		return;
 
@@ -384,12 +348,12 @@ void BPF_STRUCT_OPS(pack_stopping, struct task_struct *p, bool runnable)
 
 void BPF_STRUCT_OPS(pack_enable, struct task_struct *p)
 {
-	scx_bpf_task_set_dsq_vtime(p, vtime_now);
+	scx_bpf_task_set_dsq_vtime(p, clock.now);
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(pack_init_task, struct task_struct *p, struct scx_init_task_args *args)
 {
-	return bpf_task_storage_get(&task_ctxs, p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE) ? 0 : -ENOMEM;
+	return create_task_ctx(p) ? 0 : -ENOMEM;
 }
 
 /* Without these two the kernel would end the policy at each hotplug. */
@@ -426,7 +390,7 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(pack_init)
 
 	/* It begins wide, so that no load is squeezed while it is attached, and shrinks from there. */
 	packed = nr_cpus;
-	advanced_ns = window_ns = bpf_ktime_get_ns();
+	clock.advanced_ns = window_ns = bpf_ktime_get_ns();
 	err = scx_bpf_create_dsq(PACKED, -1);
 	return err ?: scx_bpf_create_dsq(PINNED, -1);
 }

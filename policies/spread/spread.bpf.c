@@ -22,7 +22,9 @@
  *    by `imbalance` tasks a CPU, or if nobody served it for PATIENCE_NS. See take_from_next().
  */
 #include <fleetsched/policy.bpf.h>
+#include <fleetsched/contexts.bpf.h>
 #include <fleetsched/topology.bpf.h>
+#include <fleetsched/vclock.bpf.h>
 
 /* Longest run of a task while others wait. Longer: warmer caches; shorter: shorter waits. */
 const volatile u64 slice_us = 5000;
@@ -49,14 +51,9 @@ enum {
 
 UEI_DEFINE(uei);
 
-/*
- * All CPUs of an LLC write these without a lock: an update that is lost or counted twice moves the clock by the tenth of
- * a few microseconds.
- */
 struct llc {
-	u64 vtime_now;
-	u64 advanced_ns; /* the real time when the clock was last advanced */
-	u64 served_ns;	 /* when one of its CPUs last looked for work */
+	struct vclock clock;
+	u64 served_ns; /* when one of its CPUs last looked for work */
 	u32 nr_cpus;
 	s32 nr_running;
 	u64 node; /* equal for LLCs that are near each other */
@@ -75,24 +72,14 @@ struct task_ctx {
 	bool running;	/* it is in that LLC's nr_running */
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct task_ctx);
-} task_ctxs SEC(".maps");
+TASK_CTXS_DEFINE(task_ctx)
 
 struct cpu_ctx {
 	u32 looked_at; /* how far it came in the circle of the other LLCs */
 	bool took;     /* it took from another LLC at its last turn */
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct cpu_ctx);
-} cpu_ctxs SEC(".maps");
+CPU_CTXS_DEFINE(cpu_ctx)
 
 /* Where the one who learns puts the CPUs of a group, and what it finds there. */
 struct group {
@@ -107,11 +94,6 @@ struct {
 	__type(key, u32);
 	__type(value, struct group);
 } groups SEC(".maps");
-
-static struct task_ctx *try_lookup_task_ctx(struct task_struct *p)
-{
-	return bpf_task_storage_get(&task_ctxs, p, NULL, 0);
-}
 
 static struct llc *lookup_llc(u32 number)
 {
@@ -156,8 +138,8 @@ static void rebase(struct task_struct *p, struct task_ctx *ctx, u32 llc)
 {
 	if (ctx->llc == llc)
 		return;
-	scx_bpf_task_set_dsq_vtime(p, p->scx.dsq_vtime - lookup_llc(ctx->llc)->vtime_now +
-					      lookup_llc(llc)->vtime_now);
+	scx_bpf_task_set_dsq_vtime(p, p->scx.dsq_vtime - lookup_llc(ctx->llc)->clock.now +
+					      lookup_llc(llc)->clock.now);
 	ctx->llc = llc;
 }
 
@@ -229,8 +211,8 @@ static void learn(struct task_struct *p)
 	if (!__sync_fetch_and_add(&llc->nr_cpus, 1)) {
 		u32 index = __sync_fetch_and_add(&nr_llcs, 1);
 
-		llc->vtime_now = llcs[UNKNOWN].vtime_now;
-		llc->advanced_ns = bpf_ktime_get_ns();
+		llc->clock.now = llcs[UNKNOWN].clock.now;
+		llc->clock.advanced_ns = bpf_ktime_get_ns();
 		llc->node = node;
 		/* From an LLC that the list cannot hold nobody takes; its own CPUs serve it. */
 		if (index < MAX_LLCS)
@@ -303,7 +285,7 @@ void BPF_STRUCT_OPS(spread_enqueue, struct task_struct *p, u64 enq_flags)
 	u64 credit = clamp_u64(credit_us * NSEC_PER_USEC, 0, CREDIT_MAX_NS);
 	struct task_ctx *ctx = try_lookup_task_ctx(p);
 	u32 llc = cpu_llc(scx_bpf_task_cpu(p));
-	u64 now = lookup_llc(llc)->vtime_now;
+	u64 now = lookup_llc(llc)->clock.now;
 	u64 vtime;
 	s32 idle;
 
@@ -370,8 +352,8 @@ static bool take_from_any(u32 own, struct cpu_ctx *ctx, bool near)
  */
 void BPF_STRUCT_OPS(spread_dispatch, s32 cpu, struct task_struct *prev)
 {
-	u32 only = 0, own = cpu_llc(cpu);
-	struct cpu_ctx *ctx = bpf_map_lookup_percpu_elem(&cpu_ctxs, &only, cpu);
+	u32 own = cpu_llc(cpu);
+	struct cpu_ctx *ctx = try_lookup_cpu_ctx(cpu);
 	u64 now = bpf_ktime_get_ns();
 
 	if (!ctx)
@@ -388,20 +370,11 @@ void BPF_STRUCT_OPS(spread_dispatch, s32 cpu, struct task_struct *prev)
 		take_from_any(own, ctx, false);
 }
 
-/*
- * What the clock advances by itself until @now. Another CPU may have advanced it since @now was read: then by nothing, for
- * the difference of the two would be taken for half a thousand years.
- */
-static u64 own_advance(u64 now, u64 advanced_ns)
-{
-	return vtime_before(advanced_ns, now) ? (now - advanced_ns) / PACE : 0;
-}
-
 void BPF_STRUCT_OPS(spread_running, struct task_struct *p)
 {
 	struct task_ctx *ctx = try_lookup_task_ctx(p);
 	s32 cpu = scx_bpf_task_cpu(p);
-	u64 now = bpf_ktime_get_ns(), clock;
+	u64 now = bpf_ktime_get_ns();
 	struct llc *llc;
 	u32 number;
 
@@ -413,9 +386,7 @@ void BPF_STRUCT_OPS(spread_running, struct task_struct *p)
 		return;
 
 	rebase(p, ctx, number);
-	clock = llc->vtime_now + own_advance(now, llc->advanced_ns);
-	llc->advanced_ns = now;
-	llc->vtime_now = vtime_before(clock, p->scx.dsq_vtime) ? p->scx.dsq_vtime : clock;
+	vclock_advance(&llc->clock, now, PACE, p->scx.dsq_vtime);
 	ctx->started_ns = now;
 	ctx->running = true;
 	__sync_fetch_and_add(&llc->nr_running, 1);
@@ -446,12 +417,12 @@ void BPF_STRUCT_OPS(spread_enable, struct task_struct *p)
 	if (!ctx)
 		return;
 	ctx->llc = cpu_llc(cpu);
-	scx_bpf_task_set_dsq_vtime(p, lookup_llc(ctx->llc)->vtime_now);
+	scx_bpf_task_set_dsq_vtime(p, lookup_llc(ctx->llc)->clock.now);
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(spread_init_task, struct task_struct *p, struct scx_init_task_args *args)
 {
-	return bpf_task_storage_get(&task_ctxs, p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE) ? 0 : -ENOMEM;
+	return create_task_ctx(p) ? 0 : -ENOMEM;
 }
 
 /* Without these two the kernel would end the policy at each hotplug. */
@@ -475,7 +446,7 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(spread_init)
 	if (nr_cpus > MAX_CPUS)
 		return -E2BIG;
 
-	llcs[UNKNOWN].advanced_ns = bpf_ktime_get_ns();
+	llcs[UNKNOWN].clock.advanced_ns = bpf_ktime_get_ns();
 	for (queue = 0; queue <= nr_cpus && queue <= MAX_CPUS; queue++) {
 		err = scx_bpf_create_dsq(queue, -1);
 		if (err)

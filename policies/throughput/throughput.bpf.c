@@ -18,6 +18,7 @@
  *    its own by two or more, or that nobody served for PATIENCE_NS. See throughput_dispatch().
  */
 #include <fleetsched/policy.bpf.h>
+#include <fleetsched/contexts.bpf.h>
 
 /* Run of a task of weight 100 while others wait. Longer: warmer caches, longer waits. */
 const volatile u64 slice_us = 20000;
@@ -39,19 +40,7 @@ struct cpu_ctx {
 	bool took;     /* it took from another queue at its last turn */
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct cpu_ctx);
-} cpu_ctxs SEC(".maps");
-
-static struct cpu_ctx *try_lookup_cpu_ctx(s32 cpu)
-{
-	u32 only = 0;
-
-	return bpf_map_lookup_percpu_elem(&cpu_ctxs, &only, cpu);
-}
+CPU_CTXS_DEFINE(cpu_ctx)
 
 /*
  * Note A. The slice shrinks when the queue of @cpu is long, so that a round through it stays near ROUND_NS.

@@ -24,6 +24,8 @@
  *    such interruption in `patience_us`, however many wake.
  */
 #include <fleetsched/policy.bpf.h>
+#include <fleetsched/contexts.bpf.h>
+#include <fleetsched/vclock.bpf.h>
 
 /* Longest run of a thread while others wait. Longer: fewer interrupted vCPUs; shorter: shorter waits. */
 const volatile u64 slice_us = 20000;
@@ -55,12 +57,9 @@ struct task_struct___group {
 	s32 tgid;
 } __attribute__((preserve_access_index));
 
-/*
- * The clock, and the real time when it was last advanced. All CPUs write them, and the fields of a group, without a lock
- * where an update that is lost moves a clock by a few microseconds; sums are atomic.
- */
-static u64 vtime_now;
-static u64 advanced_ns;
+struct vclock clock;
+
+/* All CPUs write these without a lock where an update that is lost moves a clock by a few microseconds; sums are atomic. */
 
 struct group {
 	u64 vtime;
@@ -81,12 +80,7 @@ struct task_ctx {
 	bool waiting;	/* it is counted in its group's nr_waiting */
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct task_ctx);
-} task_ctxs SEC(".maps");
+TASK_CTXS_DEFINE(task_ctx)
 
 struct cpu_ctx {
 	u64 vtime;	/* the place that the running thread had */
@@ -94,24 +88,7 @@ struct cpu_ctx {
 	bool wanted;	/* one that woke would go before it: note C */
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct cpu_ctx);
-} cpu_ctxs SEC(".maps");
-
-static struct task_ctx *try_lookup_task_ctx(struct task_struct *p)
-{
-	return bpf_task_storage_get(&task_ctxs, p, NULL, 0);
-}
-
-static struct cpu_ctx *try_lookup_cpu_ctx(s32 cpu)
-{
-	u32 only = 0;
-
-	return bpf_map_lookup_percpu_elem(&cpu_ctxs, &only, cpu);
-}
+CPU_CTXS_DEFINE(cpu_ctx)
 
 static struct group *try_lookup_group(struct task_ctx *ctx)
 {
@@ -144,8 +121,8 @@ static u64 queued_slice_ns(void)
  */
 static void limit_lag(struct group *group)
 {
-	u64 earliest = vtime_now - clamp_u64(credit_us * NSEC_PER_USEC, 0, CREDIT_MAX_NS);
-	u64 latest = vtime_now + MEMORY_NS;
+	u64 earliest = clock.now - clamp_u64(credit_us * NSEC_PER_USEC, 0, CREDIT_MAX_NS);
+	u64 latest = clock.now + MEMORY_NS;
 
 	if (vtime_before(group->vtime, earliest))
 		group->vtime = earliest;
@@ -158,7 +135,7 @@ static void limit_lag(struct group *group)
  */
 static u64 place_in_queue(struct group *group)
 {
-	u64 latest = vtime_now + DEBT_NS, vtime;
+	u64 latest = clock.now + DEBT_NS, vtime;
 
 	vtime = group->vtime + clamp_u64(group->nr_waiting, 0, 64) * full_slice_ns();
 	return vtime_before(latest, vtime) ? latest : vtime;
@@ -210,7 +187,7 @@ void BPF_STRUCT_OPS(vm_enqueue, struct task_struct *p, u64 enq_flags)
 {
 	struct task_ctx *ctx = try_lookup_task_ctx(p);
 	struct group *group = ctx ? try_lookup_group(ctx) : NULL;
-	u64 vtime = vtime_now;
+	u64 vtime = clock.now;
 	s32 idle;
 
 	if (ctx && group) {
@@ -248,15 +225,6 @@ void BPF_STRUCT_OPS(vm_dispatch, s32 cpu, struct task_struct *prev)
 }
 
 /*
- * What the clock advances by itself until @now. Another CPU may have advanced it since @now was read: then by nothing, for
- * the difference of the two would be taken for half a thousand years.
- */
-static u64 own_advance(u64 now)
-{
-	return vtime_before(advanced_ns, now) ? (now - advanced_ns) / PACE : 0;
-}
-
-/*
  * Nobody starves: a thread enters the queue at most DEBT_NS ahead of the clock, and the clock advances by at least 1/PACE
  * of real time whatever runs. After PACE * (DEBT_NS + credit), at most 0.75 s, everyone who enters the queue enters behind
  * it. It then waits for those who were before it, one slice each: ROUND_NS on one CPU for up to 800 threads. That is 1.2 s,
@@ -269,16 +237,14 @@ void BPF_STRUCT_OPS(vm_running, struct task_struct *p)
 	struct cpu_ctx *running = try_lookup_cpu_ctx(scx_bpf_task_cpu(p));
 	struct group *group = ctx ? try_lookup_group(ctx) : NULL;
 	u64 now = bpf_ktime_get_ns();
-	u64 clock = vtime_now + own_advance(now);
 
 	if (!ctx || !running || !group)
 		return;
 
 	set_waiting(ctx, group, false);
 	limit_lag(group);
-	advanced_ns = now;
 	/* The place that it had, and not its group's time, which is far ahead for a machine of many vCPUs. */
-	vtime_now = vtime_before(clock, p->scx.dsq_vtime) ? p->scx.dsq_vtime : clock;
+	vclock_advance(&clock, now, PACE, p->scx.dsq_vtime);
 	ctx->started_ns = now;
 	running->started_ns = now;
 	running->vtime = group->vtime;
@@ -312,8 +278,8 @@ void BPF_STRUCT_OPS(vm_stopping, struct task_struct *p, bool runnable)
 /* A group begins with its first thread here, and ends with its last. */
 s32 BPF_STRUCT_OPS_SLEEPABLE(vm_init_task, struct task_struct *p, struct scx_init_task_args *args)
 {
-	struct task_ctx *ctx = bpf_task_storage_get(&task_ctxs, p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	struct group begun = { .vtime = vtime_now }, *group;
+	struct task_ctx *ctx = create_task_ctx(p);
+	struct group begun = { .vtime = clock.now }, *group;
 
 	if (!ctx)
 		return -ENOMEM;
@@ -356,7 +322,7 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(vm_init)
 	struct group overflow = {};
 	s32 number = OVERFLOW;
 
-	advanced_ns = bpf_ktime_get_ns();
+	clock.advanced_ns = bpf_ktime_get_ns();
 	if (bpf_map_update_elem(&groups, &number, &overflow, 0))
 		return -ENOMEM;
 	return scx_bpf_create_dsq(QUEUE, -1);
