@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
-from fleetsched.errors import ExitCode, RefusedError
+from fleetsched.errors import ExitCode, HostError, RefusedError
 from fleetsched.model.fleet import Fleet
 from fleetsched.model.inventory import Host
 from fleetsched.model.plan import CHANGING, Action, HostPlan, Plan
@@ -22,6 +22,7 @@ from fleetsched.operations.running import new_run, results, under_way, worst
 from fleetsched.rollout.engine import HostEvent, Run, StopRequest, begin, roll_out
 from fleetsched.rollout.signatures import Wish
 
+_MOST_NAMED = 5
 NO_GOAL = "hosts that no goal claims"
 # Giving a host back to the kernel's scheduler is no risk that those out of reach would tell of.
 _UNCLAIMED = replace(BUILT_IN_STRATEGY, failure_budget=FailureBudget(unreachable=Percent(100)))
@@ -55,6 +56,7 @@ def apply(
         BuildError: a policy does not build to what its lock says; nothing was changed.
         HelperError: a host takes only signed assignments, and signing fails; nothing was changed.
         LeaseHeldError: another run holds a host; nothing was changed.
+        RefusedError: another run has changed a host since it was planned; nothing was changed.
         InterruptedRunError: KeyboardInterrupt, whatever `stop` says; hosts on trial go back by themselves.
     """
     objects = build(access.fleet, planned.plan)
@@ -62,6 +64,7 @@ def apply(
     run = new_run(access, planned.reached, objects, journals, report, stop)
     rollouts = _rollouts(planned.plan, access.fleet)
     with under_way(run, "run", _leases(rollouts), revision=run.revision):
+        _refuse_overtaken(run, planned.plan)
         applied = _roll_out_all(run, planned.plan, access.fleet, rollouts)
         run.journal.write("end", exit_code=int(applied.exit_code))
     return applied
@@ -132,6 +135,32 @@ def _leases(rollouts: Iterable[_Rollout]) -> Iterator[tuple[str, float]]:
         for name, plan in rollout.hosts.items():
             if plan.action in CHANGING and not plan.install_helper and not plan.problem:
                 yield name, rollout.strategy.trial_deadline_s
+
+
+def _refuse_overtaken(run: Run, plan: Plan) -> None:
+    """Look once more at the hosts whose leases this run has: another run may have ended there just before."""
+
+    def moved(host: HostPlan) -> str:
+        session = run.sessions[host.host]
+        if session.token is None:
+            return ""
+        try:
+            record = session.helper().status().last_known_good
+        except HostError:
+            return ""  # as with a lease: its own work will say so
+        if record == host.recorded:
+            return ""
+        before, now = (each.assignment if each else "none" for each in (host.recorded, record))
+        return f"{host.host}: last known good {before} -> {now}"
+
+    hosts = [host for host in plan.hosts if host.host in run.sessions]
+    found = [words for words in run.executor.map(moved, hosts) if words]
+    if found:
+        more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+        raise RefusedError(
+            f"refused: another run has come before this one: {'; '.join(found[:_MOST_NAMED])}{more}",
+            remedy="nothing was changed; plan again",
+        )
 
 
 class _Waits:

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from fleetsched.errors import BuildError, ExitCode, LeaseHeldError, RefusedError, UnreachableError
 from fleetsched.helper.simulated import Behaviour
-from fleetsched.operations.apply import check_lab
+from fleetsched.operations.apply import apply, check_lab
 from fleetsched.operations.plan import EVERY_HOST, plan, select
 from tests.unit.operations.controller import NAMES, Controller, all_hosts
 
@@ -86,6 +87,25 @@ def test_host_of_another_run_stops_this_one_before_it_changes_anything(controlle
         NAMES, 1
     )
     assert controller.hosts["lab-1"].lease is None
+
+
+def test_hosts_that_another_run_changed_since_the_plan_are_not_touched(controller: Controller) -> None:
+    controller.apply()
+    controller.edit("manifests/lab.yaml", "slice_us: 5000", "slice_us: 7000")
+    access = controller.access()
+    with plan(access) as planned:
+        controller.apply()  # somebody else's
+
+        with pytest.raises(RefusedError) as caught:
+            apply(access, planned, journals=controller.root / "runs", report=lambda event: None)
+
+    first = (
+        r"refused: another run has come before this one: lab-1: last known good (fair@\w+.*) -> (fair@\w+.*);"
+    )
+    assert re.match(first, caught.value.message), caught.value.message
+    assert caught.value.remedy == "nothing was changed; plan again"
+    assert [host.kernel.enable_seq for host in controller.hosts.values()] == [2] * len(NAMES)
+    assert [host.lease for host in controller.hosts.values()] == [None] * len(NAMES)
 
 
 def test_unreachable_host_is_told_and_named_by_the_exit_code(controller: Controller) -> None:
