@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fleetsched.errors import InputError
 from fleetsched.model.goal import WorkloadGoal
 from fleetsched.model.metrics import METRICS
+from fleetsched.model.suggest import suggestion
 from fleetsched.model.workload import Workload
 
 DEFAULT_WORKLOADS: Mapping[str, str] = {
@@ -90,6 +91,23 @@ def gives(workload: Workload, metric: str) -> bool:
     if metric in METRICS and METRICS[metric].source != "workload":
         return METRICS[metric].source == "observer"
     return metric in workload.metrics
+
+
+def check_measures(workload: Workload, metrics: Iterable[str]) -> None:
+    """Refuse guardrails that runs of a workload give no number for: they would seem to be kept.
+
+    Raises:
+        InputError: one is that.
+    """
+    observed = [name for name, metric in METRICS.items() if metric.source == "observer"]
+    for metric in metrics:
+        if not gives(workload, metric):
+            known = [*workload.metrics, *observed]
+            near = suggestion(metric, known)
+            raise InputError(
+                f"workload {workload.name} does not measure the guardrail {metric!r}{near}",
+                remedy="see `fleetsched bench --list`",
+            )
 
 
 def kernel_for(releases: Iterable[str], kernels: Sequence[str]) -> str:

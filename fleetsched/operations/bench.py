@@ -15,6 +15,7 @@ from fleetsched.errors import InputError
 from fleetsched.fleetrepo.evidence import write_evidence
 from fleetsched.fleetrepo.load import MARKER, load_fleet
 from fleetsched.fleetrepo.workloads import shipped_workloads
+from fleetsched.model.evaluation import check_measures
 from fleetsched.model.evidence import CANDIDATE, INCUMBENT, KERNEL_DEFAULT_ARM, Arm, Evidence
 from fleetsched.model.goal import KERNEL_DEFAULT
 from fleetsched.model.policy import Policy
@@ -81,7 +82,7 @@ def bench(root: Path | None, request: Request, say: Callable[[str], None]) -> Ev
         say: told of every run and of what takes long.
 
     Raises:
-        InputError: no such policy, variant, parameter or workload.
+        InputError: no such policy, variant, parameter or workload; or one that does not measure a guardrail.
         EndedError: a policy was refused or ejected.
         WorkloadError: the workload failed.
         BuildError: a policy or a program of the workload does not compile.
@@ -91,6 +92,7 @@ def bench(root: Path | None, request: Request, say: Callable[[str], None]) -> Ev
     from fleetsched.lab.shape import MachineSpec
 
     workload = find_workload(root, request.workload)
+    check_measures(workload, request.guardrails)
     policy = find_policy(root, request.policy)
     arms = [ArmImage(Arm(KERNEL_DEFAULT_ARM))]
     if request.against not in (DEFAULT, KERNEL_DEFAULT):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fleetsched.errors import InputError, RefusedError
 from fleetsched.lab.state import load
+from fleetsched.model.evaluation import check_measures
 from fleetsched.model.evidence import (
     CANDIDATE,
     INCUMBENT,
@@ -76,6 +77,7 @@ def bench_on(
 
     found = _allowed(access, host)
     workload = find_workload(access.root, request.workload) if seconds is None else own_work(seconds)
+    check_measures(workload, request.guardrails)
     policy = find_policy(access.root, request.policy)
     candidate = arm_image(CANDIDATE, policy, request.variant, parameters_of(policy, request.parameters))
     others = []

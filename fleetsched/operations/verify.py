@@ -102,10 +102,12 @@ def exit_code(reports: Sequence[GateReport]) -> ExitCode:
 
 def _benchmark(root: Path | None, measured: Measured) -> Benchmark:
     from fleetsched.gates.benchmark import Benchmark, guardrails_of
+    from fleetsched.model.evaluation import check_measures
     from fleetsched.model.evidence import INCUMBENT
     from fleetsched.operations.bench import arm_image, find_workload
 
     workload = find_workload(root, measured.workload)
+    check_measures(workload, measured.guardrails)
     return Benchmark(
         workload,
         guardrails_of(workload, measured.guardrails),

@@ -12,6 +12,7 @@ from fleetsched.fleetrepo.workloads import shipped_workloads
 from fleetsched.model.evaluation import (
     DEFAULT_WORKLOADS,
     check_guardrails,
+    check_measures,
     gives,
     kernel_for,
     workloads_for,
@@ -113,4 +114,15 @@ def test_a_guardrail_that_nothing_measures_is_refused_before_anything_is_measure
         f"goal web: none of its workloads measures the guardrail {guardrail.metric}, so nobody could say "
         f"that it is kept\n  {remedy}; or write `unmeasured: accept` beside it: proposals say then "
         "that nobody knows"
+    )
+
+
+def test_a_guardrail_that_a_workload_does_not_measure_is_refused_where_it_is_named_by_hand() -> None:
+    hackbench = shipped_workloads()["hackbench"]
+    check_measures(hackbench, ["completion_time_s", "wakeup_latency_p99_us"])
+    with pytest.raises(InputError) as caught:
+        check_measures(hackbench, ["completion_times"])
+    assert caught.value.message == (
+        "workload hackbench does not measure the guardrail 'completion_times'; "
+        'did you mean "completion_time_s"?'
     )
