@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows that an earlier, interrupted run has done already: forty minutes are long, and guests are shared.
+"""Rows that an earlier, interrupted run has done already: half an hour is long, and guests are shared.
 
 A row counts as done while neither it nor the scripts' functions nor the helper's sources have changed.
 """
