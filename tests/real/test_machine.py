@@ -12,7 +12,8 @@ from fleetsched.build.policy import compile_policy
 from fleetsched.errors import LabError
 from fleetsched.lab.machine import Machine, MachineSpec, open_machine
 from fleetsched.model.assignment import Assignment
-from tests.real.conftest import PROJECT
+from fleetsched.model.state import EndedTrial
+from tests.real.conftest import PROJECT, wait_until
 
 pytestmark = pytest.mark.lab
 
@@ -66,12 +67,15 @@ def test_clock_by_instructions_stands_still_while_nobody_waits(machine: Machine)
 
 
 def test_helper_answers_again_after_a_policy_that_starved_everything(machine: Machine) -> None:
+    def ended_trial() -> EndedTrial | None:
+        # It comes to its turn when the kernel has ejected the policy; the helper may hear of that later.
+        machine.run("sleep 1", timeout_s=_ANSWER_S)
+        with machine.helper() as helper:
+            return helper.status().last_trial
+
     machine.reset()
     attach(machine, "tests/policies/stall")
-    machine.run("true", timeout_s=_ANSWER_S)  # comes to its turn when the kernel has ejected the policy
-    with machine.helper() as helper:
-        ended = helper.status().last_trial
-    assert ended
+    ended = wait_until(ended_trial, within_s=_ANSWER_S, what="the trial has ended")
     assert ended.exit
     assert ended.exit.kind_name == "ERROR_STALL"
 
