@@ -4,42 +4,33 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import pytest
 
-from fleetsched.lab.lock import machine_lock
 from tests.faults import kept
 from tests.faults.report import SAFETY, Told, provenance, text_table, with_lines
 from tests.faults.rows import KERNELS, rows
+from tests.locked import LockedRun
 
 PROPERTY = "row"
 """The name under which a test tells of its row (`record_property`)."""
 
 
-class Run:
-    """Holds the lab lock for the whole run, keeps the rows that are done, and shows the table at the end."""
+class Run(LockedRun):
+    """Keeps the rows that are done, and shows the table at the end."""
 
     def __init__(self, config: pytest.Config) -> None:
-        self._config = config
+        super().__init__(config)
         self._began = time.monotonic()
         self._rows = {row.key: row for row in rows()}
         self._told: dict[str, Told] = {}
-        self._stack = ExitStack()
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionstart(self) -> None:
-        """Before there are workers: they inherit the lock."""
-        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
-        assert isinstance(reporter, pytest.TerminalReporter)
-        self._stack.enter_context(machine_lock(reporter.write_line))
+    def begin(self) -> None:
+        """Count from here: waiting for the lock is no part of it."""
         self._began = time.monotonic()
-        if not self._config.getoption("--go-on"):
+        if not self.config.getoption("--go-on"):
             kept.forget()
-
-    def pytest_unconfigure(self) -> None:
-        self._stack.close()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         value = dict(report.user_properties).get(PROPERTY)
