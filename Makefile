@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
-FAST := -n auto tests/unit -m "not served"
+FAST := -n auto tests/unit --timeout 300 -m "not served"
 # Thousands of tests and hundreds of commands import the same files.
 unexport PYTHONDONTWRITEBYTECODE
 # Two targets at once, each with its output in one piece.
@@ -31,7 +31,7 @@ _lab:
 # What runs while the others wait for their machines. It gives way to them: one that is starved condemns
 # innocent policies. The one test of the wheel that needs a machine waits for the lab's lock, so it comes last.
 _others:
-	nice $(PYTEST) tests/unit -m served
+	nice $(PYTEST) tests/unit --timeout 300 -m served
 	nice $(PYTEST) tests/real -m "not lab and not faults and not aarch64"
 	nice $(PYTEST) tests/packaging --durations=5
 

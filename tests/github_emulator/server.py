@@ -6,10 +6,11 @@ from __future__ import annotations
 import base64
 import json
 import os
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ class GitHubEmulator:
         class Handler(_Handler):
             github = emulator
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self.host = f"localhost:{self._server.server_address[1]}"
         self.api = Api(repository, f"http://{self.host}{_PREFIX}")
 
@@ -77,6 +78,30 @@ def running(path: Path, full_name: str = "acme/fleet") -> Iterator[GitHubEmulato
     finally:
         emulator.close()
         thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    """Hangs up on clients that keep their connection, and waits for its threads."""
+
+    daemon_threads = False
+
+    def __init__(self, address: tuple[str, int], handler: type[_Handler]) -> None:
+        self._open: set[socket.socket] = set()
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        for request in list(self._open):
+            with suppress(OSError):  # it has hung up already
+                request.shutdown(socket.SHUT_RDWR)
+        super().server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):

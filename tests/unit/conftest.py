@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import shutil
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,24 @@ from tests.unit.git_repository import git
 # Machines are shared and slow at times: an example that takes long there is no defect.
 settings.register_profile("fleetsched", deadline=None)
 settings.load_profile("fleetsched")
+
+_LEAVE_S = 10  # for threads that were told to end
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    """A thread that outlives its test reads from whatever gets the number of its file next."""
+    before = set(threading.enumerate())
+    yield
+    until = time.monotonic() + _LEAVE_S
+    while left := {each.name for each in set(threading.enumerate()) - before if not _is_kept(each)}:
+        assert time.monotonic() < until, f"still running: {sorted(left)}"
+        time.sleep(0.01)
+
+
+def _is_kept(thread: threading.Thread) -> bool:
+    """Whether a library keeps it for the whole process, as apprise does; pools of ours have names."""
+    return thread.name.startswith("ThreadPoolExecutor-")
 
 
 @pytest.fixture

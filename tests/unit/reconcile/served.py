@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
+import socketserver
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from multiprocessing.connection import Client, Listener
+from multiprocessing.connection import Client
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from typing import Any
@@ -35,17 +36,16 @@ class ServedHosts:
     ) -> None:
         self._transport = SimulatedTransport(hosts)
         self._seen = seen
-        self._listener = Listener(str(socket), "AF_UNIX")
-        self._thread = threading.Thread(target=self._accept, daemon=True)
-        self._thread.start()
+        self._socket = socket
+        serve = self._serve
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                pipe = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(pipe,), daemon=True).start()
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                serve(Pipe(self.request.detach()))
+
+        self._server = socketserver.ThreadingUnixStreamServer(str(socket), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
 
     def _serve(self, pipe: Pipe[Any, Any]) -> None:
         """One connection: its client sends (what, arguments), and gets (worked, result)."""
@@ -83,8 +83,15 @@ class ServedHosts:
         return connection
 
     def close(self) -> None:
-        """Take nobody new."""
-        self._listener.close()
+        """Take nobody new, and wait for who is here: their processes have ended.
+
+        A thread left in accept() takes a later server's connections as soon as it is stopped and continued:
+        the kernel begins the call anew, by a number that another socket has by then.
+        """
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        self._socket.unlink()
 
 
 def _answer(pipe: Pipe[Any, Any], work: Callable[[], object]) -> None:
