@@ -23,6 +23,8 @@ printf '{{"id":0,"ok":false,"error":{{"code":"no-helper","message":"the helper i
 
 RPC_COMMAND = ("sh", "-c", _SCRIPT)
 
+INSTALL_REMEDY = "`fleetsched helper install`, or the first policy's `apply`, brings it"
+
 _NOT_FOUND = f"sudo: {HELPER_PATH}:"
 _NO_REQUEST = "the line is no request"
 _ECHO = "unrestricted"

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fleetsched.errors import InputError
+from fleetsched.helper.session import INSTALL_REMEDY
 from fleetsched.model.evaluation import check_guardrails, kernel_for, workloads_for
 from fleetsched.model.fleet import Fleet
 from fleetsched.model.goal import WorkloadGoal
@@ -51,6 +52,16 @@ class Known:
         """What was counted of a goal's tasks on its hosts; None when none of them did."""
         found = self.profile.about(goal.tasks, names) if self.profile else None
         return found if found is not None and found.hosts else None
+
+    def unseen(self, names: Sequence[str]) -> Iterator[str]:
+        """Why nothing was counted on some of these hosts that were asked, a line a reason."""
+        asked = [self.observed[name] for name in names if name in self.observed] if self.profile else []
+        missing = sum(seen.helper_missing for seen in asked)
+        silent = sum(bool(seen.error) for seen in asked)
+        if missing:
+            yield f"hosts without a helper, so that nothing is known of their work: {missing} ({INSTALL_REMEDY})"
+        if silent:
+            yield f"hosts that could not be asked: {silent}"
 
 
 def task_for(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from itertools import groupby
@@ -17,7 +17,7 @@ from fleetsched.helper.signing import sign
 from fleetsched.helper.wire import TOO_OLD_REMEDY
 from fleetsched.model.fleet import Fleet
 from fleetsched.model.helper import Compared, HostHelper, compare
-from fleetsched.model.plan import Action, HostPlan, Observed
+from fleetsched.model.plan import Action, Claim, HostPlan, Observed
 from fleetsched.model.run import Applied, HostResult
 from fleetsched.model.statement import HELPER_NAMESPACE
 from fleetsched.model.strategy import BUILT_IN_STRATEGY, Count, RolloutStrategy
@@ -28,8 +28,9 @@ from fleetsched.operations.running import new_run, results, under_way, worst
 from fleetsched.rollout.bake import Ended
 from fleetsched.rollout.engine import HostEvent, Run, StopRequest, roll_out
 from fleetsched.rollout.session import HelperFiles
-from fleetsched.rollout.upgrade import UPGRADE_S, upgrade_helper
+from fleetsched.rollout.upgrade import UPGRADE_S, install_helper, upgrade_helper
 
+_OF_GROUPS = frozenset({Claim.GOAL, Claim.KERNEL_DEFAULT, Claim.UNBOUND})
 _FIRST_UPGRADABLE = 2  # the first protocol whose helpers can be replaced by themselves
 
 
@@ -60,7 +61,7 @@ def helpers(observed: Mapping[str, Observed], files: Callable[[str], HelperFiles
 def plan_upgrade(planned: Planned, access: FleetAccess) -> tuple[HostPlan, ...]:
     """The hosts whose helper is not this fleetsched's own, in rollout order, and those that are unknown.
 
-    Hosts without a helper get theirs with their first policy, and no helper is ever made older.
+    Hosts without a helper are left out, and no helper is ever made older.
     """
     found = {found.host: found for found in helpers(planned.observed, access.helper_files)}
     return tuple(
@@ -95,6 +96,47 @@ def _plan(plan: HostPlan, found: HostHelper, seen: Observed, *, can_sign: bool) 
     )
 
 
+def plan_install(planned: Planned) -> tuple[HostPlan, ...]:
+    """The hosts of groups that have no helper, in rollout order, and those that are unknown."""
+    return tuple(
+        _plan_first(plan, planned.observed[plan.host])
+        for plan in planned.plan.hosts
+        if plan.desired.claim in _OF_GROUPS and (not plan.known or planned.observed[plan.host].helper_missing)
+    )
+
+
+def _plan_first(plan: HostPlan, seen: Observed) -> HostPlan:
+    if not plan.known:
+        return plan
+    return replace(
+        plan,
+        action=Action.NONE,
+        install_helper=False,
+        before="no helper",
+        after=f"helper {__version__}",
+        reason="",
+        problem=seen.obstacle.message if seen.obstacle else "",
+        remedy=seen.obstacle.remedy if seen.obstacle else "",
+    )
+
+
+def install_helpers(
+    access: FleetAccess,
+    planned: Planned,
+    hosts: tuple[HostPlan, ...],
+    *,
+    journals: Path,
+    report: Callable[[HostEvent], None],
+    stop: StopRequest | None = None,
+) -> Applied:
+    """Bring their first helper to `hosts`, as `upgrade` does with newer ones; they go on as they are.
+
+    Raises:
+        InterruptedRunError: KeyboardInterrupt; a helper is there whole, or not at all.
+    """
+    return _change(access, planned, hosts, install_helper, (), journals, report, stop)
+
+
 def upgrade(
     access: FleetAccess,
     planned: Planned,
@@ -112,22 +154,37 @@ def upgrade(
         LeaseHeldError: another run holds a host; nothing was changed.
         InterruptedRunError: KeyboardInterrupt; a helper that is being replaced finishes that by itself.
     """
-    run = new_run(access, planned.reached, {}, journals, report, stop)
     leases = ((plan.host, UPGRADE_S) for plan in hosts if plan.known and not plan.problem)
+    change = _Signer(access.controller.sign.key).upgrade
+    return _change(access, planned, hosts, change, leases, journals, report, stop)
+
+
+def _change(
+    access: FleetAccess,
+    planned: Planned,
+    hosts: tuple[HostPlan, ...],
+    change: Callable[[Run, HostPlan], Ended],
+    leases: Iterable[tuple[str, float]],
+    journals: Path,
+    report: Callable[[HostEvent], None],
+    stop: StopRequest | None,
+) -> Applied:
+    run = new_run(access, planned.reached, {}, journals, report, stop)
     with under_way(run, "helper-run", leases, version=__version__):
-        applied = _roll_out_all(run, hosts, access)
+        applied = _roll_out_all(run, hosts, access.fleet, change)
         run.journal.write("end", exit_code=int(applied.exit_code))
     return applied
 
 
-def _roll_out_all(run: Run, hosts: tuple[HostPlan, ...], access: FleetAccess) -> Applied:
-    signer = _Signer(access.controller.sign.key)
+def _roll_out_all(
+    run: Run, hosts: tuple[HostPlan, ...], fleet: Fleet, change: Callable[[Run, HostPlan], Ended]
+) -> Applied:
     ended: list[HostResult] = []
     codes = [ExitCode.OK]
     rollouts = [*_by_goal(hosts)]
     for number, (goal, plans) in enumerate(rollouts):
         run.journal.write("goal", goal=goal, hosts=[*plans])
-        outcome = roll_out(run, plans, _strategy(goal, access.fleet), signer.upgrade)
+        outcome = roll_out(run, plans, _strategy(goal, fleet), change)
         ended += results(goal, outcome)
         codes.append(outcome.exit_code)
         if outcome.exit_code not in (ExitCode.OK, ExitCode.UNREACHABLE):

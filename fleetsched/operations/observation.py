@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from fleetsched.errors import HelperError, HostError
+from fleetsched.helper.session import INSTALL_REMEDY
 from fleetsched.model.observation import Observation
 from fleetsched.model.plan import Observed as Look
 from fleetsched.model.profile import MOST_HOSTS, Profile
@@ -103,4 +104,4 @@ def _silent(name: str, look: Look) -> Observed:
         return Observed(error=look.error, remedy=look.remedy, unreachable=True)
     if look.facts is not None:
         return Observed(error=f"{name}: left out: a profile has {MOST_HOSTS} hosts at most")
-    return Observed(error=f"{name} has no helper", remedy="apply installs it", unreachable=True)
+    return Observed(error=f"{name} has no helper", remedy=INSTALL_REMEDY, unreachable=True)

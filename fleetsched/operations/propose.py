@@ -168,6 +168,8 @@ class _Work:
         before = self.proposals.get(goal.name)
         if before is None or before.state is not State.OPEN:
             self._check_limits(goal)  # now, and not after half an hour of measuring
+        for line in self.known.unseen([host.name for host in self.fleet.hosts(goal.host_group)]):
+            shop.say(f"goal {goal.name}: {line}")
         policies = {**self.fleet.policies, **self.shipped}
         task = task_for(goal, suitability, self.fleet, policies, self.known)
         drafted = draft_for(task, self.fleet, shop)

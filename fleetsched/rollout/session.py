@@ -10,7 +10,7 @@ from fleetsched.errors import BuildError, HelperError, HostError, LeaseHeldError
 from fleetsched.helper.client import HelperClient
 from fleetsched.helper.install import install
 from fleetsched.helper.prebuilt import ARCHITECTURES
-from fleetsched.helper.session import NoHelper, open_helper, restricted_without_helper
+from fleetsched.helper.session import INSTALL_REMEDY, NoHelper, open_helper, restricted_without_helper
 from fleetsched.model.helper import HelperBuild
 from fleetsched.model.inventory import Host
 from fleetsched.model.plan import Observed
@@ -50,7 +50,7 @@ class HostSession:
         """
         opened = self._open()
         if isinstance(opened, NoHelper):
-            message, remedy = f"{self.host.name} has no helper", "apply installs it"
+            message, remedy = f"{self.host.name} has no helper", INSTALL_REMEDY
             if opened.restricted:
                 message, remedy = restricted_without_helper(self.host.name)
             raise HelperError(message, code="no-helper", remedy=remedy)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Upgrading one host's helper: send it, wait until the host says how it ended, look whether all is as before.
+"""One host's helper: its first, and upgrades: send it, wait until the host says how it ended, look.
 
-The host itself decides: its old helper watches the new one and comes back unless that proves itself
+In an upgrade the host itself decides: its old helper watches the new one and comes back unless that proves itself
 (bpf/helper/upgrade.c). So nothing is lost when this connection is.
 """
 
@@ -25,6 +25,23 @@ UPGRADE_S = 180.0
 _LOOK_EVERY_S = 1.0
 _LOOKS = 120
 _ENTRIES = 50  # of the host's history, newest; an upgrade and what follows it are a dozen
+
+
+def install_helper(run: Run, plan: HostPlan) -> Ended:
+    """Bring its first helper to one host. Nothing is attached there.
+
+    Returns:
+        CONFIRMED, also where somebody else has brought one meanwhile.
+
+    Raises:
+        HostError: it cannot be installed there; the message says why.
+    """
+    run.report(HostEvent(plan.host, "installing", "the helper and its service"))
+    session = run.sessions[plan.host]
+    session.install()
+    greeting, running = session.helper().greeting, _running(session.helper().status())
+    assert greeting is not None, "a session's helper was greeted"
+    return Ended(Phase.CONFIRMED, f"helper {greeting.helper} ({greeting.sha256[:8]}), runs {running}")
 
 
 def upgrade_helper(

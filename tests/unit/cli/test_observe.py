@@ -65,8 +65,19 @@ def test_observe_says_which_hosts_it_cannot_observe_and_why(shell: Shell) -> Non
 def test_observe_needs_a_helper_and_changes_no_host(shell: Shell) -> None:
     code, out, _ = shell.run("observe")
 
-    assert (code, out.splitlines()[0]) == (4, "lab-1 has no helper (apply installs it)")
+    assert code == 4
+    assert " ".join(out.split()).startswith(
+        "lab-1 has no helper (`fleetsched helper install`, or the first policy's `apply`, brings it) lab-2"
+    )
     assert not shell.hosts["lab-1"].installed
+
+
+def test_a_helper_is_installed_when_asked_and_hosts_can_be_observed(shell: Shell) -> None:
+    code, out, _ = shell.run("helper", "install", "--yes")
+    assert (code, "Helpers to install: 2 hosts." in out) == (0, True)
+    assert not any(host.kernel.ops for host in shell.hosts.values())
+    assert shell.run("observe", "--seconds", "1")[0] == 0
+    assert shell.run("helper", "install")[:2] == (0, "No changes: every host of a group has a helper.\n")
 
 
 def test_observe_refuses_a_time_that_no_helper_takes(shell: Shell) -> None:

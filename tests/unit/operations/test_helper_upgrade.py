@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`fleetsched helper status` and `upgrade` over simulated hosts: canary first, and what stops it."""
+"""`fleetsched helper status`, `install` and `upgrade` over simulated hosts: canary first, and what stops it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ import pytest
 
 import fleetsched
 from fleetsched.errors import ExitCode, LeaseHeldError, UnreachableError
+from fleetsched.helper.simulated import SimulatedHost
 from fleetsched.model.controller import Controller as Settings
 from fleetsched.model.controller import Sign
 from fleetsched.model.plan import HostPlan
 from fleetsched.model.rollout import Phase
 from fleetsched.model.run import Applied
 from fleetsched.operations.fleet import FleetAccess
-from fleetsched.operations.helpers import helpers, plan_upgrade, upgrade
+from fleetsched.operations.helpers import helpers, install_helpers, plan_install, plan_upgrade, upgrade
 from fleetsched.operations.plan import Planned, plan
 from fleetsched.rollout.session import HelperFiles
-from fleetsched.views.helper import helpers_text, upgrade_text
+from fleetsched.views.helper import helpers_text, install_text, upgrade_text
 from fleetsched.views.plan import plan_text
 from fleetsched.views.run import verdict
 from tests.conformance.signing import GROUP, allowed_signers, key
@@ -196,7 +197,7 @@ def test_status_names_every_helper(managed: Controller) -> None:
     assert text == (
         f"lab-1: helper 0.1.0 ({other[:8]}), protocol 2, another build of the same version:\n"
         "    `fleetsched helper upgrade`\n"
-        "lab-2: no helper\n"
+        "lab-2: no helper: `fleetsched helper install`\n"
         "lab-3: unknown: lab-3: no route to host"
     )
 
@@ -217,3 +218,50 @@ def _begin_trial(controller: Controller, name: str) -> None:
         assert good
         assert good.last_known_good
         helper.try_(good.last_known_good.assignment, deadline_s=600, run="r", revision="c")
+
+
+def installed(controller: Controller) -> tuple[str, Applied]:
+    access = controller.access()
+    with plan(access) as made:
+        hosts = plan_install(made)
+        journals = controller.root.parent / "runs"
+        applied = install_helpers(access, made, hosts, journals=journals, report=lambda event: None)
+    return install_text(hosts), applied
+
+
+def test_hosts_whose_goal_has_no_policy_get_a_helper_and_run_what_they_ran(controller: Controller) -> None:
+    controller.edit("manifests/lab.yaml", "  policy:\n    name: fair\n", "")
+    controller.edit("manifests/lab.yaml", "    parameters: {slice_us: 5000}", "   ")
+    assert not any(host.installed for host in controller.hosts.values())
+    text, applied = installed(controller)
+    assert text == (
+        "+ lab-1: no helper -> helper 0.1.0\n"
+        "+ lab-2: no helper -> helper 0.1.0\n"
+        "+ lab-3: no helper -> helper 0.1.0\n"
+        "\n"
+        "Helpers to install: 3 hosts."
+    )
+    digest = controller.hosts["lab-1"].sha256[:8]
+    assert [(each.phase, each.detail) for each in applied.hosts] == [
+        (Phase.CONFIRMED, f"helper 0.1.0 ({digest}), runs the kernel's scheduler")
+    ] * 3
+    assert applied.exit_code is ExitCode.OK
+    assert controller.ops() == dict.fromkeys(NAMES)
+    assert installed(controller)[0] == "No changes: every host of a group has a helper."
+
+
+def test_a_host_that_cannot_use_a_helper_gets_none_and_stops_the_rest(controller: Controller) -> None:
+    controller.hosts["lab-1"] = SimulatedHost("lab-1", installed=False, sched_ext=False)
+    text, applied = installed(controller)
+    assert "    cannot: kernel 6.18" in text
+    assert "has no sched_ext" in text
+    assert "Helpers to install: 2 hosts." in text
+    assert applied.exit_code is ExitCode.ROLLED_BACK
+    assert not any(host.installed for host in controller.hosts.values())
+
+
+def test_hosts_of_no_group_get_no_helper(controller: Controller) -> None:
+    controller.edit("manifests/lab.yaml", "  hosts: lab #", "  hosts: lab-2 #")
+    text, _ = installed(controller)
+    assert "Helpers to install: 1 host." in text
+    assert [name for name, host in controller.hosts.items() if host.installed] == ["lab-2"]

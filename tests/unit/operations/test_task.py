@@ -12,6 +12,8 @@ from fleetsched.errors import UsageError
 from fleetsched.fleetrepo.load import load_fleet
 from fleetsched.model.fleet import Fleet
 from fleetsched.model.lesson import Lesson
+from fleetsched.model.plan import Observed
+from fleetsched.operations.asking import Known
 from fleetsched.operations.init import init
 from fleetsched.operations.task import NO_GOAL, open_task
 from tests.unit.model.test_profile import profile
@@ -70,3 +72,14 @@ def test_what_cannot_be_asked(fleet: Fleet, goal: str, workload: str | None, mes
     with pytest.raises(UsageError) as raised:
         open_task(fleet, goal, kernel="6.18", workload=workload)
     assert raised.value.message.startswith(message)
+
+
+def test_hosts_that_could_not_be_observed_are_named_where_hosts_were_asked() -> None:
+    looks = {"a": Observed(helper_missing=True), "b": Observed(error="b: no route to host"), "c": Observed()}
+    assert [*Known(looks, profile()).unseen(["a", "b", "c", "unknown"])] == [
+        "hosts without a helper, so that nothing is known of their work: 1 "
+        "(`fleetsched helper install`, or the first policy's `apply`, brings it)",
+        "hosts that could not be asked: 1",
+    ]
+    assert [*Known(looks, profile()).unseen(["c"])] == []
+    assert [*Known(looks).unseen(["a", "b"])] == []  # nobody was to count
