@@ -59,7 +59,7 @@ class Known:
         missing = sum(seen.helper_missing for seen in asked)
         silent = sum(bool(seen.error) for seen in asked)
         if missing:
-            yield f"hosts without a helper, so that nothing is known of their work: {missing} ({INSTALL_REMEDY})"
+            yield f"hosts without a helper, whose work is not known: {missing} ({INSTALL_REMEDY})"
         if silent:
             yield f"hosts that could not be asked: {silent}"
 

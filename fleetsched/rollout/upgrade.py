@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One host's helper: its first, and upgrades: send it, wait until the host says how it ended, look.
 
-In an upgrade the host itself decides: its old helper watches the new one and comes back unless that proves itself
-(bpf/helper/upgrade.c). So nothing is lost when this connection is.
+In an upgrade the host itself decides: its old helper watches the new one and comes back unless that proves
+itself (bpf/helper/upgrade.c). So nothing is lost when this connection is.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`fleetsched helper status`, `install` and `upgrade` over simulated hosts: canary first, and what stops it."""
+"""`fleetsched helper status`, `install` and `upgrade` over simulated hosts: canary first, and what stops."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def test_what_cannot_be_asked(fleet: Fleet, goal: str, workload: str | None, mes
 def test_hosts_that_could_not_be_observed_are_named_where_hosts_were_asked() -> None:
     looks = {"a": Observed(helper_missing=True), "b": Observed(error="b: no route to host"), "c": Observed()}
     assert [*Known(looks, profile()).unseen(["a", "b", "c", "unknown"])] == [
-        "hosts without a helper, so that nothing is known of their work: 1 "
+        "hosts without a helper, whose work is not known: 1 "
         "(`fleetsched helper install`, or the first policy's `apply`, brings it)",
         "hosts that could not be asked: 1",
     ]
