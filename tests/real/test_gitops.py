@@ -93,6 +93,11 @@ def edit(file: Path, pattern: str, replacement: str) -> None:
 
 def test_a_goal_becomes_a_policy_on_every_host(alice: Person, lab: RealLab, tmp_path: Path) -> None:
     assert f"unbound: goal {GOAL}" in alice.fleetsched("plan")
+    assert "has no helper" in alice.fleetsched("observe", expect=4)
+    alice.fleetsched("helper", "install", "--yes")
+    assert alice.fleetsched("observe", "--seconds", "1").count("switches/s") == len(lab.hosts)
+    for host in lab.hosts:
+        assert lab.ssh(host, "cat /sys/kernel/sched_ext/state").strip() == "disabled"
 
     proposed = alice.fleetsched("propose", "--unmeasured")
     branch = f"fleetsched/proposal/{GOAL}"
