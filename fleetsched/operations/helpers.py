@@ -27,7 +27,7 @@ from fleetsched.operations.plan import Planned
 from fleetsched.operations.running import new_run, results, under_way, worst
 from fleetsched.rollout.bake import Ended
 from fleetsched.rollout.engine import HostEvent, Run, StopRequest, roll_out
-from fleetsched.rollout.session import HelperFiles
+from fleetsched.rollout.session import HelperFiles, HostSession
 from fleetsched.rollout.upgrade import UPGRADE_S, upgrade_helper
 
 _FIRST_UPGRADABLE = 2  # the first protocol whose helpers can be replaced by themselves
@@ -130,6 +130,7 @@ def _roll_out_all(run: Run, hosts: tuple[HostPlan, ...], access: FleetAccess) ->
         outcome = roll_out(run, plans, _strategy(goal, access.fleet), signer.upgrade)
         ended += results(goal, outcome)
         codes.append(outcome.exit_code)
+        run.give_back(plans)
         if outcome.exit_code not in (ExitCode.OK, ExitCode.UNREACHABLE):
             left = tuple(rest or NO_GOAL for rest, _ in rollouts[number + 1 :])
             return Applied(run.id, worst(codes), tuple(ended), run.journal.path, left)
@@ -148,9 +149,9 @@ class _Signer:
         self._lock = threading.Lock()
         self._made: dict[bytes, str] = {}
 
-    def upgrade(self, run: Run, plan: HostPlan) -> Ended:
+    def upgrade(self, run: Run, session: HostSession, plan: HostPlan) -> Ended:
         """The helper's version is this package's; a test holds both together."""
-        return upgrade_helper(run, plan, __version__, self._sign)
+        return upgrade_helper(run, session, plan, __version__, self._sign)
 
     def _sign(self, binary: bytes) -> str:
         with self._lock:

@@ -18,6 +18,7 @@ from fleetsched.model.rollout import Phase
 from fleetsched.model.state import HistoryEntry, Status
 from fleetsched.rollout.bake import Ended
 from fleetsched.rollout.engine import HostEvent, Run
+from fleetsched.rollout.session import HostSession
 
 UPGRADE_S = 180.0
 """How long one host's upgrade may take: sending, the 30 s of proof, a restart of the service, a slow host."""
@@ -29,6 +30,7 @@ _ENTRIES = 50  # of the host's history, newest; an upgrade and what follows it a
 
 def upgrade_helper(
     run: Run,
+    session: HostSession,
     plan: HostPlan,
     version: str,
     sign: Callable[[bytes], str],
@@ -38,7 +40,8 @@ def upgrade_helper(
     """Bring the helper of one host to the one that this fleetsched has.
 
     Args:
-        run: the run; its sessions know the helper's bytes.
+        run: the run.
+        session: of the host, for the caller alone; it knows the helper's bytes.
         plan: of the host.
         version: what the helper that is sent calls itself.
         sign: gives the signature of its bytes; called for hosts that take only what is signed.
@@ -55,7 +58,6 @@ def upgrade_helper(
     def report(word: str, detail: str) -> None:
         run.report(HostEvent(plan.host, word, detail))
 
-    session = run.sessions[plan.host]
     helper = session.helper()
     before, facts = helper.status(), helper.facts()
     binary = session.built(facts.arch).binary

@@ -14,6 +14,7 @@ import pytest
 
 from fleetsched.errors import ExitCode, UnreachableError
 from fleetsched.helper.simulated import EXIT_ERROR, EXIT_STALL, Behaviour, SimulatedHost, SimulatedTransport
+from fleetsched.helper.simulated.verbs import status
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.inventory import Host
 from fleetsched.model.plan import Claim, Desired, plan_hosts
@@ -21,7 +22,7 @@ from fleetsched.model.rollout import Phase
 from fleetsched.model.strategy import HostCheck, RolloutStrategy, SchedulerCheck, Step
 from fleetsched.rollout.engine import HostEvent, Outcome, Run, StopRequest, roll_out
 from fleetsched.rollout.journal import Journal
-from fleetsched.rollout.session import HelperFiles, HostSession
+from fleetsched.rollout.session import HelperFiles, HostSession, Sessions
 
 OLD, NEW = b"old object", b"new object"
 STRATEGY = RolloutStrategy(
@@ -63,9 +64,10 @@ class Fleet:
                 id=f"run-{self.run_number}",
                 owner="ann@desk, run-1",
                 revision="c" * 40,
-                sessions=sessions,
+                sessions=Sessions(sessions),
                 objects={hashlib.sha256(data).hexdigest(): data for data in (OLD, NEW)},
                 executor=executor,
+                renewals=executor,
                 journal=journal,
                 report=self.report or self.events.append,
                 stop=stop or StopRequest(),
@@ -201,6 +203,24 @@ def test_host_without_sched_ext_is_refused_before_anything_starts(make_fleet) ->
     assert outcome.rollout.tried == frozenset()
     assert "has no sched_ext" in outcome.details["b"]
     assert outcome.exit_code is ExitCode.ROLLED_BACK
+
+
+def test_lease_outlives_the_trial_also_where_it_took_long_to_come_to_that(make_fleet) -> None:
+    fleet = make_fleet(names="a")
+    host = fleet.hosts["a"]
+    left_ms: list[tuple[int, int]] = []
+
+    def slow(event: HostEvent) -> None:
+        if event.word == "staging":
+            host.clock.advance(100_000)
+        if event.word == "enabled":
+            said = status(host)
+            left_ms.append((said["lease"]["expires_in_ms"], said["trial"]["deadline_in_ms"]))
+
+    fleet.report = slow
+    fleet.apply(policy("new", NEW))
+
+    assert left_ms == [(120_000, 90_000)]
 
 
 def test_wish_to_stop_lets_the_step_end_and_starts_no_other(make_fleet) -> None:
