@@ -138,11 +138,17 @@ def _leases(rollouts: Iterable[_Rollout]) -> Iterator[tuple[str, float]]:
 
 
 def _refuse_overtaken(run: Run, plan: Plan) -> None:
-    """Look once more at the hosts whose leases this run has: another run may have ended there just before."""
+    """Look once more at the hosts that are to be changed: another run may have been there since the plan.
+
+    Those whose leases this run has are looked at for good. A host without a helper has no lease to be had:
+    what comes between now and its own work is found then.
+    """
 
     def moved(host: HostPlan) -> str:
         with run.sessions.use(host.host) as session:
             try:
+                if host.install_helper and not host.problem:
+                    return f"{host.host}: a helper was installed" if session.has_helper() else ""
                 if session.token is None:
                     return ""
                 record = session.helper().status().last_known_good

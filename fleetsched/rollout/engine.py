@@ -266,10 +266,10 @@ def _change(work: _Work, session: HostSession, bake_s: float) -> Ended:
     """Do what the plan says on one host."""
     host = session.host.name
     plan = work.plans[host]
-    wants_signed = plan.signed
+    wants_signed, others = plan.signed, False
     if plan.install_helper:
         work.run.report(HostEvent(host, "installing", "the helper and its service"))
-        session.install()
+        others = not session.install()
         observed = session.look()
         if observed.facts and observed.facts.problems:
             first = observed.facts.problems[0]
@@ -277,6 +277,11 @@ def _change(work: _Work, session: HostSession, bake_s: float) -> Ended:
         wants_signed = observed.facts is not None and observed.facts.signatures
     deadline_s = work.strategy.trial_deadline_s
     token = work.run.lease(host, deadline_s)
+    # Without a helper there was no lease to be had: whoever brought one has had the host since the plan.
+    record = session.helper().status().last_known_good if others else None
+    if record and record.assignment != plan.desired.assignment:
+        why = f"another run has come before this one: last known good none -> {record.assignment}"
+        return Ended(Phase.FAILED, f"refused: {why} (plan again)")
     if plan.action is Action.REMOVE:
         session.helper().stop(why=plan.reason, token=token)
         return Ended(Phase.CONFIRMED, f"runs {plan.after}")

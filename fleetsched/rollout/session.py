@@ -101,17 +101,30 @@ class HostSession:
         except HostError as error:
             return Observed(error=error.message, remedy=error.remedy)
 
-    def install(self) -> None:
-        """Bring the helper and its service to the host, then talk to it.
+    def has_helper(self) -> bool:
+        """Ask whether there is a helper now.
+
+        Raises:
+            HostError: it cannot be asked, or the helper is there and does not run.
+        """
+        return not isinstance(self._open(), NoHelper)
+
+    def install(self) -> bool:
+        """Bring the helper and its service to a host that has none, then talk to it.
+
+        Returns:
+            Whether it was brought; if not, somebody else has done so since this session looked.
 
         Raises:
             HostError: it cannot be installed there; the message says why.
         """
-        if not self._arch and not isinstance(self._open(), NoHelper):
-            return  # somebody else has installed it
+        if not self._arch and self.has_helper():
+            return False
         files = self.built(self._arch)
-        install(self.connection(), self.host.name, files.binary, files.unit)
+        # Another run may have installed one meanwhile, perhaps of another version, and have its trial on.
+        brought = install(self.connection(), self.host.name, files.binary, files.unit, replace=False)
         self.helper()
+        return brought
 
     def built(self, arch: str) -> HelperFiles:
         """The helper that this fleetsched has for an architecture (`uname -m`).
