@@ -30,7 +30,7 @@ def seconds(count: int) -> float:
     }
     with ThreadPoolExecutor(64) as executor:
         started = time.perf_counter()
-        plans = plan_hosts(dict.fromkeys(names, WANTED), look_at(Reach(sessions, executor)))
+        plans = plan_hosts(dict.fromkeys(names, WANTED), look_at(Reach(sessions, executor, executor)))
         elapsed = time.perf_counter() - started
     assert len(plans) == count
     return elapsed

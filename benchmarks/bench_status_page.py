@@ -74,7 +74,7 @@ def cycle() -> Cycle:
         for number, host in enumerate(hosts)
     }
     with ThreadPoolExecutor(16) as executor:
-        observed = look_at(Reach(sessions, executor))
+        observed = look_at(Reach(sessions, executor, executor))
     plan = Plan(REVISION, plan_hosts(desired, observed))
     return Cycle(
         "2026-01-02T03:04:05Z",

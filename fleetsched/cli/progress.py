@@ -38,7 +38,7 @@ class Progress:
     """
 
     _LASTING = frozenset(
-        {"cannot", "enabled", "confirmed", "failed", "unreachable", "reverted", "interrupted"}
+        {"cannot", "enabled", "confirmed", "failed", "unreachable", "reverted", "interrupted", "lease lost"}
     )
 
     def __init__(self, console: Console) -> None:

@@ -29,6 +29,8 @@ _MEANINGS = {
         "{host} has the architecture {detail}, and the helper was built for {arch}",
         "bring a helper built for {detail}",
     ),
+    "no-tool": ("{host} has no {detail}", "install the package that has it (util-linux)"),
+    "busy": ("{host}: somebody else has been installing the helper for two minutes", "try again later"),
     "disk-full": ("{host} has a full disk: no room for the helper in {detail}", "free some space there"),
     "write-failed": (
         "{host}: {detail} cannot be written",
@@ -42,34 +44,34 @@ _MEANINGS = {
 }
 
 
-def install(connection: Connection, host: str, binary: bytes, unit: bytes) -> bool:
+def install(connection: Connection, host: str, binary: bytes, unit: bytes, *, replace: bool = True) -> bool:
     """Install the helper and start its service, unless exactly this helper is there and runs.
 
-    A helper with other bytes is replaced and its service restarted, which ends a trial: the caller looks
-    first.
+    A helper with other bytes is replaced and its service restarted, which ends a trial.
 
     Args:
         connection: to the host, as root or through sudo.
         host: its name, for messages.
         binary: the helper, a static ELF file.
         unit: its systemd service.
+        replace: if not, any helper that answers is left as it is.
 
     Returns:
         Whether anything was changed.
 
     Raises:
-        HelperError: `not-root`, `no-systemd`, `wrong-arch`, `disk-full`, `write-failed`, `damaged`,
-            `not-started` (with the journal's last lines), or `install-failed`. Whatever failed, each file
-            that was changed is complete.
+        HelperError: `not-root`, `no-systemd`, `wrong-arch`, `no-tool`, `busy`, `disk-full`, `write-failed`,
+            `damaged`, `not-started` (with the journal's last lines), or `install-failed`. Whatever failed,
+            each file that was changed is complete.
         BecomeError: sudo refused.
         UnreachableError: the connection was lost.
         TimeoutError: the host did not finish within four minutes.
     """
     arch = _arch(binary)
-    command = install_command(binary, unit, arch)
+    command = install_command(binary, unit, arch, replace=replace)
     completed = connection.run(command, stdin=binary, timeout_s=_TIMEOUT_S)
     code, _, detail = completed.stdout.decode("utf-8", "replace").strip().partition("\n")
-    if completed.exit_code == 0 and code in ("installed", "unchanged"):
+    if completed.exit_code == 0 and code in ("installed", "unchanged", "kept"):
         return code == "installed"
     if code not in _MEANINGS:
         said = completed.stderr.decode("utf-8", "replace").strip().splitlines()
@@ -84,12 +86,22 @@ def install(connection: Connection, host: str, binary: bytes, unit: bytes) -> bo
     raise HelperError(message.format(**words), code=code, remedy=remedy.format(**words))
 
 
-def install_command(binary: bytes, unit: bytes, arch: str) -> tuple[str, ...]:
+def install_command(binary: bytes, unit: bytes, arch: str, *, replace: bool) -> tuple[str, ...]:
     """Return the command that installs `binary` given on its standard input."""
     script = resources.files("fleetsched.helper").joinpath("install.sh").read_text(encoding="utf-8")
     digest = hashlib.sha256(binary).hexdigest()
     kib = str(len(binary) // 1024 + 1)
-    return ("sh", "-c", script, INSTALL_NAME, digest, kib, arch, unit.decode())
+    return (
+        "sh",
+        "-c",
+        script,
+        INSTALL_NAME,
+        digest,
+        kib,
+        arch,
+        unit.decode(),
+        "replace" if replace else "keep",
+    )
 
 
 def _arch(binary: bytes) -> str:

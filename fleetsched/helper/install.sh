@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # Puts the helper on this host and starts its service. Started as root by fleetsched as
-#   sh -c THIS_FILE fleetsched-install DIGEST SIZE_KIB ARCH UNIT_TEXT < BINARY
-# Says one word on its first line of output (installed, unchanged, or a code of failure) and details after it.
+#   sh -c THIS_FILE fleetsched-install DIGEST SIZE_KIB ARCH UNIT_TEXT MODE < BINARY
+# MODE is `replace`, or `keep`: a helper that answers is left as it is, whichever it is.
+# Says one word on its first line of output (installed, unchanged, kept, or a code of failure), details after it.
 # Nothing is half-written: each file is complete, checked and on the disk before it gets its name.
 set -u
 umask 022
 LC_ALL=C
 export LC_ALL
 
-digest=$1 size_kib=$2 arch=$3 unit_text=$4
+digest=$1 size_kib=$2 arch=$3 unit_text=$4 mode=$5
 binary=/usr/libexec/fleetsched-host
 unit=/etc/systemd/system/fleetsched-host.service
 socket=/run/fleetsched/host.sock
@@ -46,6 +47,15 @@ answers() {
 [ "$(id -u)" = 0 ] || fail not-root "$(id -un)"
 [ -d /run/systemd/system ] || fail no-systemd
 [ "$(uname -m)" = "$arch" ] || fail wrong-arch "$(uname -m)"
+
+# One after the other: a second one would restart the service that the first one's controller talks to already.
+command -v flock >/dev/null 2>&1 || fail no-tool flock
+exec 9<"${unit%/*}" && flock -w 120 9 || fail busy
+if [ "$mode" = keep ] && [ -x "$binary" ] && answers; then
+	cat >/dev/null
+	printf 'kept\n'
+	exit 0
+fi
 
 changed=
 if [ ! -x "$binary" ] || ! has_digest "$binary"; then

@@ -138,16 +138,22 @@ def _leases(rollouts: Iterable[_Rollout]) -> Iterator[tuple[str, float]]:
 
 
 def _refuse_overtaken(run: Run, plan: Plan) -> None:
-    """Look once more at the hosts whose leases this run has: another run may have ended there just before."""
+    """Look once more at the hosts that are to be changed: another run may have been there since the plan.
+
+    Those whose leases this run has are looked at for good. A host without a helper has no lease to be had:
+    what comes between now and its own work is found then.
+    """
 
     def moved(host: HostPlan) -> str:
-        session = run.sessions[host.host]
-        if session.token is None:
-            return ""
-        try:
-            record = session.helper().status().last_known_good
-        except HostError:
-            return ""  # as with a lease: its own work will say so
+        with run.sessions.use(host.host) as session:
+            try:
+                if host.install_helper and not host.problem:
+                    return f"{host.host}: a helper was installed" if session.has_helper() else ""
+                if session.token is None:
+                    return ""
+                record = session.helper().status().last_known_good
+            except HostError:
+                return ""  # as with a lease: its own work will say so
         if record == host.recorded:
             return ""
         before, now = (each.assignment if each else "none" for each in (host.recorded, record))
@@ -212,6 +218,7 @@ def _roll_out_all(run: Run, plan: Plan, fleet: Fleet, rollouts: list[_Rollout]) 
         ended += results(rollout.goal, outcome)
         codes.append(outcome.exit_code)
         waits.ended(rollout, outcome.rollout.within(Phase.CONFIRMED))
+        run.give_back(rollout.hosts)
         # What is out of reach is no news about the goals that follow; what failed, or a person's wish, is.
         given_up = outcome.rollout.over_budget and outcome.exit_code is not ExitCode.UNREACHABLE
         if given_up or outcome.exit_code is ExitCode.INTERRUPTED:

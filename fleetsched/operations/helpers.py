@@ -26,8 +26,8 @@ from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.plan import Planned
 from fleetsched.operations.running import new_run, results, under_way, worst
 from fleetsched.rollout.bake import Ended
-from fleetsched.rollout.engine import HostEvent, Run, StopRequest, roll_out
-from fleetsched.rollout.session import HelperFiles
+from fleetsched.rollout.engine import Change, HostEvent, Run, StopRequest, roll_out
+from fleetsched.rollout.session import HelperFiles, HostSession
 from fleetsched.rollout.upgrade import UPGRADE_S, install_helper, upgrade_helper
 
 _OF_GROUPS = frozenset({Claim.GOAL, Claim.KERNEL_DEFAULT, Claim.UNBOUND})
@@ -163,7 +163,7 @@ def _change(
     access: FleetAccess,
     planned: Planned,
     hosts: tuple[HostPlan, ...],
-    change: Callable[[Run, HostPlan], Ended],
+    change: Change,
     leases: Iterable[tuple[str, float]],
     journals: Path,
     report: Callable[[HostEvent], None],
@@ -176,9 +176,7 @@ def _change(
     return applied
 
 
-def _roll_out_all(
-    run: Run, hosts: tuple[HostPlan, ...], fleet: Fleet, change: Callable[[Run, HostPlan], Ended]
-) -> Applied:
+def _roll_out_all(run: Run, hosts: tuple[HostPlan, ...], fleet: Fleet, change: Change) -> Applied:
     ended: list[HostResult] = []
     codes = [ExitCode.OK]
     rollouts = [*_by_goal(hosts)]
@@ -187,6 +185,7 @@ def _roll_out_all(
         outcome = roll_out(run, plans, _strategy(goal, fleet), change)
         ended += results(goal, outcome)
         codes.append(outcome.exit_code)
+        run.give_back(plans)
         if outcome.exit_code not in (ExitCode.OK, ExitCode.UNREACHABLE):
             left = tuple(rest or NO_GOAL for rest, _ in rollouts[number + 1 :])
             return Applied(run.id, worst(codes), tuple(ended), run.journal.path, left)
@@ -205,9 +204,9 @@ class _Signer:
         self._lock = threading.Lock()
         self._made: dict[bytes, str] = {}
 
-    def upgrade(self, run: Run, plan: HostPlan) -> Ended:
+    def upgrade(self, run: Run, session: HostSession, plan: HostPlan) -> Ended:
         """The helper's version is this package's; a test holds both together."""
-        return upgrade_helper(run, plan, __version__, self._sign)
+        return upgrade_helper(run, session, plan, __version__, self._sign)
 
     def _sign(self, binary: bytes) -> str:
         with self._lock:

@@ -20,10 +20,12 @@ class Reach:
 
     Attributes:
         executor: where per-host work runs; its size is the number of hosts at the same time (`--forks`).
+        renewals: of the same size, where the leases of hosts that wait are renewed during a run.
     """
 
     sessions: Mapping[str, HostSession]
     executor: Executor
+    renewals: Executor
 
 
 @contextmanager
@@ -32,14 +34,23 @@ def reach(
 ) -> Iterator[Reach]:
     """Make a session for each host; nothing is connected yet. All are closed at the end, also on an error."""
     sessions = {host.name: HostSession(host, transport, files) for host in hosts}
-    executor = ThreadPoolExecutor(max_workers=max(1, forks), thread_name_prefix="host")
+    executors = [
+        ThreadPoolExecutor(max_workers=max(1, forks), thread_name_prefix=name) for name in ("host", "lease")
+    ]
     try:
-        yield Reach(sessions, executor)
+        yield Reach(sessions, *executors)
     finally:
-        # Closing first ends what a worker is still waiting for, so that the shutdown returns.
-        for session in sessions.values():
-            session.close()
-        executor.shutdown(wait=True, cancel_futures=True)
+        # Closing first ends what a worker is still waiting for, so that the shutdown returns; closing after
+        # that, what a worker connected once more.
+        _close(sessions)
+        for executor in executors:
+            executor.shutdown(wait=True, cancel_futures=True)
+        _close(sessions)
+
+
+def _close(sessions: Mapping[str, HostSession]) -> None:
+    for session in sessions.values():
+        session.close()
 
 
 def look_at(reached: Reach) -> dict[str, Observed]:

@@ -97,8 +97,9 @@ def _refuse_unsigned(access: FleetAccess, undo: Undo) -> None:
 
 def _put_back(run: Run, plan: HostPlan, why: str) -> HostResult:
     try:
-        token = run.lease(plan.host, _DEADLINE_S)
-        ended = put_back(run, plan, token, why, _DEADLINE_S)
+        with run.sessions.use(plan.host) as session:
+            token = run.lease(plan.host, _DEADLINE_S)
+            ended = put_back(run, session, plan, token, why, _DEADLINE_S)
         result = HostResult(plan.host, plan.desired.goal, ended.phase, ended.detail, tried=True)
     except (HostError, LeaseHeldError) as error:
         result = HostResult(plan.host, plan.desired.goal, Phase.NOT_ROLLED_BACK, error.message, tried=True)

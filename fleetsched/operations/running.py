@@ -20,7 +20,8 @@ from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.observe import Reach
 from fleetsched.rollout.engine import HostEvent, Outcome, Run, StopRequest
 from fleetsched.rollout.journal import Journal
-from fleetsched.rollout.session import HostSession
+from fleetsched.rollout.leases import kept_leases
+from fleetsched.rollout.session import Sessions
 
 _SEVERITY = (
     ExitCode.NOT_ROLLED_BACK,
@@ -56,9 +57,10 @@ def new_run(
         id=run_id,
         owner=owner_of(run_id),
         revision=access.revision.label,
-        sessions=reached.sessions,
+        sessions=Sessions(reached.sessions),
         objects=objects,
         executor=reached.executor,
+        renewals=reached.renewals,
         journal=Journal(journals / f"{run_id}.jsonl", lambda: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"),
         report=report,
         stop=stop or StopRequest(),
@@ -70,7 +72,7 @@ def new_run(
 def under_way(
     run: Run, event: str, leases: Iterable[tuple[str, float]] = (), **fields: Any
 ) -> Iterator[None]:
-    """Take leases before anything is changed, and give all back at the end, however it comes.
+    """Take leases before anything is changed, keep them meanwhile, and give all back at the end.
 
     Args:
         run: the run; its journal is closed at the end.
@@ -85,8 +87,9 @@ def under_way(
     with run.journal:
         run.journal.write(event, run=run.id, owner=run.owner, **fields)
         try:
-            _take_leases(run, leases)
-            yield
+            with kept_leases(run):
+                _take_leases(run, leases)
+                yield
         except KeyboardInterrupt:
             # Workers still use their sessions: whoever leaves now closes them, and the leases run out.
             raise InterruptedRunError(
@@ -94,10 +97,10 @@ def under_way(
                 remedy="hosts on trial go back by themselves; `fleetsched plan` shows what runs where",
             ) from None
         except FleetschedError as error:
-            _drop_leases(run)
+            run.give_back(run.sessions)
             run.journal.write("given-up", why=error.message)
             raise
-        _drop_leases(run)
+        run.give_back(run.sessions)
 
 
 def _take_leases(run: Run, leases: Iterable[tuple[str, float]]) -> None:
@@ -110,11 +113,6 @@ def _take_leases(run: Run, leases: Iterable[tuple[str, float]]) -> None:
     wait(taken)  # all of them: a lease that came after the others were given back would stay
     for each in taken:
         each.result()
-
-
-def _drop_leases(run: Run) -> None:
-    """Give all leases back; only when no worker uses a session any more."""
-    list(run.executor.map(HostSession.drop_lease, run.sessions.values()))
 
 
 def results(goal: str | None, outcome: Outcome) -> list[HostResult]:

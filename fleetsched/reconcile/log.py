@@ -11,7 +11,17 @@ from fleetsched.rollout.engine import HostEvent
 from fleetsched.views.plan import printable
 
 _LASTING = frozenset(
-    {"cannot", "enabled", "confirmed", "failed", "unreachable", "reverted", "interrupted", "taking over"}
+    {
+        "cannot",
+        "enabled",
+        "confirmed",
+        "failed",
+        "unreachable",
+        "reverted",
+        "interrupted",
+        "lease lost",
+        "taking over",
+    }
 )
 
 

@@ -66,14 +66,27 @@ class Ended:
 
 
 def try_and_confirm(
-    helper: HelperClient, token: int, order: TrialOrder, abort: threading.Event, report: Report
+    helper: HelperClient,
+    lease: Callable[[], int],
+    order: TrialOrder,
+    abort: threading.Event,
+    report: Report,
 ) -> Ended:
     """Take one host through a whole trial.
+
+    Args:
+        helper: of the host.
+        lease: renews the host's lease just before the attach, which may have taken long to come to; returns
+            its token.
+        order: what is tried.
+        abort: set when it is to be given up.
+        report: told of every change.
 
     Returns:
         CONFIRMED, FAILED (the host is back on its last known good) or REVERTED (aborted; nobody is blamed).
 
     Raises:
+        LeaseHeldError: another run has the host; it runs what it ran before.
         HelperError: the host refused the trial before or while attaching; it runs what it ran before.
         UnreachableError: the connection was lost; the host reverts at the deadline by itself.
     """
@@ -81,6 +94,7 @@ def try_and_confirm(
         report("staging", f"{order.assignment.digest[:8]}, {len(order.object)} bytes")
         helper.stage(order.assignment.digest, order.object)
     before = _run_queue_before(helper, report) if wants_run_queue(order.checks) else None
+    token = lease()
     report("trying", str(order.assignment))
     tried = helper.try_(
         order.assignment,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,7 @@ from fleetsched.model.rollout import Done, Phase, RollBack, Rollout, Start, Wait
 from fleetsched.model.strategy import RolloutStrategy, SchedulerCheck
 from fleetsched.rollout.bake import Ended, TrialOrder, try_and_confirm
 from fleetsched.rollout.journal import Journal
-from fleetsched.rollout.session import HostSession
+from fleetsched.rollout.session import HostSession, Sessions
 from fleetsched.rollout.signatures import NoSignatures, Signatures, Wish
 
 LEASE_MARGIN_S = 30.0
@@ -57,8 +57,11 @@ class Run:
     Attributes:
         id: names the run on every host and in the journal.
         owner: who holds the leases, for whoever is refused by them: `user@machine, run ID`.
-        objects: the policies' bytes by digest.
         revision: the commit that the plan was made of.
+        sessions: the ways to the hosts.
+        objects: the policies' bytes by digest.
+        executor: where work on hosts is done.
+        renewals: where leases of hosts that wait are renewed: `executor` may be full of work for an hour.
         stop: set when a person wants the run to end early.
         signatures: for the hosts that take only signed assignments.
     """
@@ -66,9 +69,10 @@ class Run:
     id: str
     owner: str
     revision: str
-    sessions: Mapping[str, HostSession]
+    sessions: Sessions
     objects: Mapping[str, bytes]
     executor: Executor
+    renewals: Executor
     journal: Journal
     report: Callable[[HostEvent], None]
     stop: StopRequest = field(default_factory=StopRequest)
@@ -84,12 +88,25 @@ class Run:
             LeaseHeldError: another run has it.
             HostError: the host cannot be asked.
         """
-        session = self.sessions[host]
-        before = session.token
-        token = session.take_lease(self.owner, deadline_s + LEASE_MARGIN_S)
-        if token != before:
-            self.journal.write("lease", host=host, token=token)
-        return token
+        with self.sessions.use(host) as session:
+            before = session.token
+            token = session.take_lease(self.owner, deadline_s + LEASE_MARGIN_S)
+            if token != before:
+                self.journal.write("lease", host=host, token=token)
+            return token
+
+    def give_back(self, hosts: Iterable[str]) -> None:
+        """Give the leases of hosts back on which nothing is to be done any more."""
+
+        def drop(host: str) -> None:
+            with self.sessions.use(host) as session:
+                session.drop_lease()
+
+        list(self.executor.map(drop, hosts))
+
+
+Change = Callable[[Run, HostSession, HostPlan], Ended]
+"""Does something to one host, whose session it has alone."""
 
 
 @dataclass(slots=True)
@@ -102,7 +119,7 @@ class _Work:
     abort: threading.Event = field(default_factory=threading.Event)
     results: queue.SimpleQueue[tuple[str, Ended] | None] = field(default_factory=queue.SimpleQueue)
     details: dict[str, str] = field(default_factory=dict)
-    change: Callable[[Run, HostPlan], Ended] | None = None
+    change: Change | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +135,7 @@ def roll_out(
     run: Run,
     plans: Mapping[str, HostPlan],
     strategy: RolloutStrategy,
-    change: Callable[[Run, HostPlan], Ended] | None = None,
+    change: Change | None = None,
 ) -> Outcome:
     """Carry out one goal's plan, step by step: `plans` are its hosts in rollout order.
 
@@ -210,7 +227,11 @@ def _guarded(work: _Work, host: str, bake_s: float) -> None:
     """The per-host boundary: whatever goes wrong becomes this host's outcome."""
     ended = Ended(Phase.FAILED, "the controller stopped in the middle")
     try:
-        ended = work.change(work.run, work.plans[host]) if work.change else _change(work, host, bake_s)
+        with work.run.sessions.use(host) as session:
+            if work.change:
+                ended = work.change(work.run, session, work.plans[host])
+            else:
+                ended = _change(work, session, bake_s)
     except (LeaseHeldError, HelperError) as error:
         ended = Ended(Phase.FAILED, _one_line(error))
     except (HostError, TimeoutError) as error:
@@ -225,7 +246,8 @@ def _guarded_undo(work: _Work, host: str, why: str) -> None:
     """As `_guarded`, for putting a host back."""
     ended = Ended(Phase.NOT_ROLLED_BACK, "the controller stopped in the middle")
     try:
-        ended = _undo(work, host, why)
+        with work.run.sessions.use(host) as session:
+            ended = _undo(work, session, why)
     except (HostError, LeaseHeldError, TimeoutError) as error:
         ended = Ended(Phase.NOT_ROLLED_BACK, _one_line(error))
     except Exception as error:  # as above
@@ -240,19 +262,26 @@ def _one_line(error: Exception) -> str:
     return f"{message} ({remedy})" if remedy else message
 
 
-def _change(work: _Work, host: str, bake_s: float) -> Ended:
+def _change(work: _Work, session: HostSession, bake_s: float) -> Ended:
     """Do what the plan says on one host."""
-    plan, session = work.plans[host], work.run.sessions[host]
-    wants_signed = plan.signed
+    host = session.host.name
+    plan = work.plans[host]
+    wants_signed, others = plan.signed, False
     if plan.install_helper:
         work.run.report(HostEvent(host, "installing", "the helper and its service"))
-        session.install()
+        others = not session.install()
         observed = session.look()
         if observed.facts and observed.facts.problems:
             first = observed.facts.problems[0]
             return Ended(Phase.FAILED, f"refused: {first.message} ({first.remedy})")
         wants_signed = observed.facts is not None and observed.facts.signatures
-    token = work.run.lease(host, work.strategy.trial_deadline_s)
+    deadline_s = work.strategy.trial_deadline_s
+    token = work.run.lease(host, deadline_s)
+    # Without a helper there was no lease to be had: whoever brought one has had the host since the plan.
+    record = session.helper().status().last_known_good if others else None
+    if record and record.assignment != plan.desired.assignment:
+        why = f"another run has come before this one: last known good none -> {record.assignment}"
+        return Ended(Phase.FAILED, f"refused: {why} (plan again)")
     if plan.action is Action.REMOVE:
         session.helper().stop(why=plan.reason, token=token)
         return Ended(Phase.CONFIRMED, f"runs {plan.after}")
@@ -263,19 +292,22 @@ def _change(work: _Work, host: str, bake_s: float) -> Ended:
         assignment=assignment,
         object=None if plan.desired.program else work.run.objects[assignment.digest],
         checks=work.strategy.health,
-        deadline_s=work.strategy.trial_deadline_s,
+        deadline_s=deadline_s,
         bake_s=bake_s,
         run=work.run.id,
         revision=work.run.revision,
         signed=work.run.signatures.signed(wish) if wants_signed else None,
         program=plan.desired.program,
     )
-    return try_and_confirm(session.helper(), token, order, work.abort, _reporter(work, host))
+    return try_and_confirm(
+        session.helper(), lambda: work.run.lease(host, deadline_s), order, work.abort, _reporter(work, host)
+    )
 
 
-def _undo(work: _Work, host: str, why: str) -> Ended:
+def _undo(work: _Work, session: HostSession, why: str) -> Ended:
     """Put one confirmed host back to what it ran before this run, as a trial of its own."""
-    plan, session = work.plans[host], work.run.sessions[host]
+    host = session.host.name
+    plan = work.plans[host]
     try:
         token = work.run.lease(host, work.strategy.trial_deadline_s)
     except (HostError, TimeoutError):
@@ -283,11 +315,21 @@ def _undo(work: _Work, host: str, why: str) -> Ended:
         token = work.run.lease(host, work.strategy.trial_deadline_s)
     if plan.action is Action.HEAL:
         return Ended(Phase.ROLLED_BACK, f"healed, still on {plan.after}")
-    return put_back(work.run, plan, token, f"rolled back: {why}", work.strategy.trial_deadline_s)
+    return put_back(work.run, session, plan, token, f"rolled back: {why}", work.strategy.trial_deadline_s)
 
 
-def put_back(run: Run, plan: HostPlan, token: int, why: str, deadline_s: float) -> Ended:
+def put_back(
+    run: Run, session: HostSession, plan: HostPlan, token: int, why: str, deadline_s: float
+) -> Ended:
     """Bring one host to the last known good that `plan` recorded; what it runs now becomes held.
+
+    Args:
+        run: which does it.
+        session: of the host, for the caller alone.
+        plan: of the host.
+        token: of the run's lease.
+        why: for the host's history.
+        deadline_s: of the trial.
 
     Returns:
         ROLLED_BACK or NOT_ROLLED_BACK (the host keeps what it runs).
@@ -295,7 +337,7 @@ def put_back(run: Run, plan: HostPlan, token: int, why: str, deadline_s: float) 
     Raises:
         HelperError: the host refuses, or wants a signature that there is not.
     """
-    helper = run.sessions[plan.host].helper()
+    helper = session.helper()
     report = _reporter_of(run, plan.host)
     if plan.recorded is None:
         report("rolling back", "to the kernel's scheduler")
@@ -315,7 +357,7 @@ def put_back(run: Run, plan: HostPlan, token: int, why: str, deadline_s: float) 
         signed=run.signatures.signed(wish, brief=True) if plan.signed else None,
         program=plan.recorded.program,
     )
-    ended = try_and_confirm(helper, token, order, threading.Event(), report)
+    ended = try_and_confirm(helper, lambda: token, order, threading.Event(), report)
     if ended.phase is Phase.CONFIRMED:
         return Ended(Phase.ROLLED_BACK, f"runs {plan.recorded.assignment} again")
     return Ended(Phase.NOT_ROLLED_BACK, ended.detail)

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fleetsched.errors import BuildError, HelperError, HostError, LeaseHeldError, UnreachableError
@@ -31,11 +33,18 @@ class HostSession:
 
     Args:
         files: gives the helper for an architecture (`uname -m`); called only when it has to be installed.
+
+    Attributes:
+        token: of the lease that this run has; None = it has none.
+        lease_s: how long that lease lasts from each renewal on.
+        alone: held by the thread of a run that uses it (`Sessions`).
     """
 
     def __init__(self, host: Host, transport: Transport, files: Callable[[str], HelperFiles]) -> None:
         self.host = host
         self.token: int | None = None
+        self.lease_s = 0.0
+        self.alone = threading.RLock()
         self._transport = transport
         self._files = files
         self._connection: Connection | None = None
@@ -92,17 +101,30 @@ class HostSession:
         except HostError as error:
             return Observed(error=error.message, remedy=error.remedy)
 
-    def install(self) -> None:
-        """Bring the helper and its service to the host, then talk to it.
+    def has_helper(self) -> bool:
+        """Ask whether there is a helper now.
+
+        Raises:
+            HostError: it cannot be asked, or the helper is there and does not run.
+        """
+        return not isinstance(self._open(), NoHelper)
+
+    def install(self) -> bool:
+        """Bring the helper and its service to a host that has none, then talk to it.
+
+        Returns:
+            Whether it was brought; if not, somebody else has done so since this session looked.
 
         Raises:
             HostError: it cannot be installed there; the message says why.
         """
-        if not self._arch and not isinstance(self._open(), NoHelper):
-            return  # somebody else has installed it
+        if not self._arch and self.has_helper():
+            return False
         files = self.built(self._arch)
-        install(self.connection(), self.host.name, files.binary, files.unit)
+        # Another run may have installed one meanwhile, perhaps of another version, and have its trial on.
+        brought = install(self.connection(), self.host.name, files.binary, files.unit, replace=False)
         self.helper()
+        return brought
 
     def built(self, arch: str) -> HelperFiles:
         """The helper that this fleetsched has for an architecture (`uname -m`).
@@ -124,6 +146,7 @@ class HostSession:
             HostError: the host cannot be asked.
         """
         self.token = self.helper().lease(owner, ttl_s, token=self.token).token
+        self.lease_s = ttl_s
         return self.token
 
     def drop_lease(self) -> None:
@@ -159,6 +182,38 @@ class HostSession:
             helper.close()
         if connection is not None:
             connection.close()
+
+
+class Sessions:
+    """The sessions of a run's hosts. Whoever uses one has it alone: this is the only way to them."""
+
+    def __init__(self, sessions: Mapping[str, HostSession]) -> None:
+        self._sessions = sessions
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sessions)
+
+    def __contains__(self, host: str) -> bool:
+        return host in self._sessions
+
+    @contextmanager
+    def use(self, host: str) -> Iterator[HostSession]:
+        """Have a session alone, after whoever has it now; a thread may have it more than once."""
+        session = self._sessions[host]
+        with session.alone:
+            yield session
+
+    @contextmanager
+    def use_idle(self, host: str) -> Iterator[HostSession | None]:
+        """Have a session alone, or None, at once, when another thread has it."""
+        session = self._sessions[host]
+        if not session.alone.acquire(blocking=False):
+            yield None
+            return
+        try:
+            yield session
+        finally:
+            session.alone.release()
 
 
 def _obstacle(name: str, host: NoHelper) -> Notice | None:

@@ -18,6 +18,7 @@ from fleetsched.model.rollout import Phase
 from fleetsched.model.state import HistoryEntry, Status
 from fleetsched.rollout.bake import Ended
 from fleetsched.rollout.engine import HostEvent, Run
+from fleetsched.rollout.session import HostSession
 
 UPGRADE_S = 180.0
 """How long one host's upgrade may take: sending, the 30 s of proof, a restart of the service, a slow host."""
@@ -27,7 +28,7 @@ _LOOKS = 120
 _ENTRIES = 50  # of the host's history, newest; an upgrade and what follows it are a dozen
 
 
-def install_helper(run: Run, plan: HostPlan) -> Ended:
+def install_helper(run: Run, session: HostSession, plan: HostPlan) -> Ended:
     """Bring its first helper to one host. Nothing is attached there.
 
     Returns:
@@ -37,7 +38,6 @@ def install_helper(run: Run, plan: HostPlan) -> Ended:
         HostError: it cannot be installed there; the message says why.
     """
     run.report(HostEvent(plan.host, "installing", "the helper and its service"))
-    session = run.sessions[plan.host]
     session.install()
     greeting, running = session.helper().greeting, _running(session.helper().status())
     assert greeting is not None, "a session's helper was greeted"
@@ -46,6 +46,7 @@ def install_helper(run: Run, plan: HostPlan) -> Ended:
 
 def upgrade_helper(
     run: Run,
+    session: HostSession,
     plan: HostPlan,
     version: str,
     sign: Callable[[bytes], str],
@@ -55,7 +56,8 @@ def upgrade_helper(
     """Bring the helper of one host to the one that this fleetsched has.
 
     Args:
-        run: the run; its sessions know the helper's bytes.
+        run: the run.
+        session: of the host, for the caller alone; it knows the helper's bytes.
         plan: of the host.
         version: what the helper that is sent calls itself.
         sign: gives the signature of its bytes; called for hosts that take only what is signed.
@@ -72,7 +74,6 @@ def upgrade_helper(
     def report(word: str, detail: str) -> None:
         run.report(HostEvent(plan.host, word, detail))
 
-    session = run.sessions[plan.host]
     helper = session.helper()
     before, facts = helper.status(), helper.facts()
     binary = session.built(facts.arch).binary

@@ -68,8 +68,8 @@ class SimulatedConnection(Connection):
             return Completed(0, b"" if host.restricted else said, b"")
         if INSTALL_NAME not in command:
             raise ValueError(f"a simulated host cannot run {command}")
-        word = _install(host, command[-4:], stdin)
-        return Completed(0 if word in ("installed", "unchanged") else 1, word.encode() + b"\n", b"")
+        word = _install(host, command[-5:], stdin)
+        return Completed(0 if word in ("installed", "unchanged", "kept") else 1, word.encode() + b"\n", b"")
 
     def close(self) -> None:
         """Close it."""
@@ -159,9 +159,11 @@ def _machine(host: SimulatedHost) -> dict[str, object]:
 
 
 def _install(host: SimulatedHost, arguments: Sequence[str], binary: bytes) -> str:
-    digest, _, arch, unit = arguments
+    digest, _, arch, unit, mode = arguments
     if arch != host.arch:
         return f"wrong-arch\n{host.arch}"
+    if mode == "keep" and host.installed and host.serving:
+        return "kept"
     if host.helper_files == (digest, unit) and host.installed and host.serving:
         return "unchanged"
     if host.disk_full:

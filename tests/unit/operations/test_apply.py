@@ -11,7 +11,7 @@ import pytest
 from fleetsched.errors import BuildError, ExitCode, LeaseHeldError, RefusedError, UnreachableError
 from fleetsched.helper.simulated import Behaviour
 from fleetsched.operations.apply import apply, check_lab
-from fleetsched.operations.plan import EVERY_HOST, plan, select
+from fleetsched.operations.plan import EVERY_HOST, Selection, plan, select
 from tests.unit.operations.controller import NAMES, Controller, all_hosts
 
 
@@ -106,6 +106,21 @@ def test_hosts_that_another_run_changed_since_the_plan_are_not_touched(controlle
     assert caught.value.remedy == "nothing was changed; plan again"
     assert [host.kernel.enable_seq for host in controller.hosts.values()] == [2] * len(NAMES)
     assert [host.lease for host in controller.hosts.values()] == [None] * len(NAMES)
+
+
+def test_first_run_that_another_first_run_has_overtaken_changes_nothing(controller: Controller) -> None:
+    access = controller.access()
+    with plan(access) as planned:
+        controller.apply(Selection("lab-2"))  # somebody else's, while this one's plan is being read
+
+        with pytest.raises(RefusedError) as caught:
+            apply(access, planned, journals=controller.root / "runs", report=lambda event: None)
+
+    assert caught.value.message == (
+        "refused: another run has come before this one: lab-2: a helper was installed"
+    )
+    assert controller.ops() == {"lab-1": None, "lab-2": "fair", "lab-3": None}
+    assert not controller.hosts["lab-1"].installed
 
 
 def test_unreachable_host_is_told_and_named_by_the_exit_code(controller: Controller) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from fleetsched.errors import ExitCode, UnreachableError
 from fleetsched.helper.simulated import EXIT_ERROR, EXIT_STALL, Behaviour, SimulatedHost, SimulatedTransport
+from fleetsched.helper.simulated.verbs import status
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.inventory import Host
 from fleetsched.model.plan import Claim, Desired, plan_hosts
@@ -21,7 +22,7 @@ from fleetsched.model.rollout import Phase
 from fleetsched.model.strategy import HostCheck, RolloutStrategy, SchedulerCheck, Step
 from fleetsched.rollout.engine import HostEvent, Outcome, Run, StopRequest, roll_out
 from fleetsched.rollout.journal import Journal
-from fleetsched.rollout.session import HelperFiles, HostSession
+from fleetsched.rollout.session import HelperFiles, HostSession, Sessions
 
 OLD, NEW = b"old object", b"new object"
 STRATEGY = RolloutStrategy(
@@ -63,9 +64,10 @@ class Fleet:
                 id=f"run-{self.run_number}",
                 owner="ann@desk, run-1",
                 revision="c" * 40,
-                sessions=sessions,
+                sessions=Sessions(sessions),
                 objects={hashlib.sha256(data).hexdigest(): data for data in (OLD, NEW)},
                 executor=executor,
+                renewals=executor,
                 journal=journal,
                 report=self.report or self.events.append,
                 stop=stop or StopRequest(),
@@ -191,6 +193,82 @@ def test_helper_is_installed_where_it_is_missing(make_fleet) -> None:
     assert fleet.running() == {"a": "new", "b": "new", "c": "new"}
 
 
+OTHERS_HELPER = HelperFiles(HELPER.binary + b"another version", HELPER.unit)
+
+
+def other_run(fleet: Fleet, act: Callable[[HostSession], None]) -> None:
+    """Another run, with a helper of another version, comes just before this one's own work on host a."""
+
+    def report(event: HostEvent) -> None:
+        fleet.events.append(event)
+        if (event.host, event.word) == ("a", "installing"):
+            session = HostSession(Host("a", "a"), SimulatedTransport(fleet.hosts), lambda arch: OTHERS_HELPER)
+            session.install()
+            act(session)
+
+    fleet.report = report
+
+
+def try_old(session: HostSession) -> str:
+    helper = session.helper()
+    helper.stage(policy("old", OLD).digest, OLD)
+    return helper.try_(
+        policy("old", OLD), deadline_s=90, run="r9", revision="d" * 40, token=session.token
+    ).trial.id
+
+
+def test_first_install_leaves_the_helper_and_the_trial_of_a_run_that_was_quicker(make_fleet) -> None:
+    fleet = make_fleet(names="a")
+    host = fleet.hosts["a"]
+    host.installed = False
+
+    def on_trial(session: HostSession) -> None:
+        session.take_lease("bob@desk, run r9", 120)
+        try_old(session)
+
+    other_run(fleet, on_trial)
+
+    outcome = fleet.apply(policy("new", NEW))
+
+    assert outcome.rollout.phases == {"a": Phase.FAILED}
+    assert outcome.details["a"].startswith("a: the lease is held by bob@desk, run r9 for another 120 s")
+    assert host.helper_files[0] == hashlib.sha256(OTHERS_HELPER.binary).hexdigest()
+    assert (host.lives, host.kernel.ops, host.trial and host.trial.run) == (1, "old", "r9")
+
+
+def test_first_install_replaces_nothing_that_another_run_has_confirmed_there(make_fleet) -> None:
+    fleet = make_fleet(names="a")
+    host = fleet.hosts["a"]
+    host.installed = False
+
+    def confirmed(session: HostSession) -> None:
+        session.take_lease("bob@desk, run r9", 120)
+        trial = try_old(session)
+        host.clock.advance(20_000)
+        session.helper().confirm(trial, session.token)
+        session.drop_lease()
+
+    other_run(fleet, confirmed)
+
+    outcome = fleet.apply(policy("new", NEW))
+
+    assert outcome.details == {
+        "a": "refused: another run has come before this one: "
+        f"last known good none -> {policy('old', OLD)} (plan again)"
+    }
+    assert fleet.running() == {"a": "old"}
+    assert host.disk.last_known_good["run"] == "r9"
+
+
+def test_helper_that_somebody_installed_meanwhile_is_taken_where_nothing_runs(make_fleet) -> None:
+    fleet = make_fleet(names="a")
+    fleet.hosts["a"].installed = False
+    other_run(fleet, HostSession.close)
+
+    assert fleet.apply(policy("new", NEW)).exit_code is ExitCode.OK
+    assert fleet.hosts["a"].helper_files[0] == hashlib.sha256(OTHERS_HELPER.binary).hexdigest()
+
+
 def test_host_without_sched_ext_is_refused_before_anything_starts(make_fleet) -> None:
     fleet = make_fleet()
     fleet.hosts["b"] = SimulatedHost("b", sched_ext=False)
@@ -201,6 +279,24 @@ def test_host_without_sched_ext_is_refused_before_anything_starts(make_fleet) ->
     assert outcome.rollout.tried == frozenset()
     assert "has no sched_ext" in outcome.details["b"]
     assert outcome.exit_code is ExitCode.ROLLED_BACK
+
+
+def test_lease_outlives_the_trial_also_where_it_took_long_to_come_to_that(make_fleet) -> None:
+    fleet = make_fleet(names="a")
+    host = fleet.hosts["a"]
+    left_ms: list[tuple[int, int]] = []
+
+    def slow(event: HostEvent) -> None:
+        if event.word == "staging":
+            host.clock.advance(100_000)
+        if event.word == "enabled":
+            said = status(host)
+            left_ms.append((said["lease"]["expires_in_ms"], said["trial"]["deadline_in_ms"]))
+
+    fleet.report = slow
+    fleet.apply(policy("new", NEW))
+
+    assert left_ms == [(120_000, 90_000)]
 
 
 def test_wish_to_stop_lets_the_step_end_and_starts_no_other(make_fleet) -> None:

@@ -20,7 +20,7 @@ from fleetsched.model.rollout import Phase
 from fleetsched.rollout.bake import Ended
 from fleetsched.rollout.engine import HostEvent, Run
 from fleetsched.rollout.journal import Journal
-from fleetsched.rollout.session import HelperFiles, HostSession
+from fleetsched.rollout.session import HelperFiles, HostSession, Sessions
 from fleetsched.rollout.upgrade import upgrade_helper
 
 BINARY = b"\x7fELF\x02\x01\x01" + bytes(11) + (62).to_bytes(2, "little") + b"new"
@@ -51,8 +51,10 @@ def upgraded(
     events: list[HostEvent] = []
     with ThreadPoolExecutor() as executor, Journal(tmp_path / "run.jsonl", lambda: "now") as journal:
         sessions = {host.name: Interrupted(host, *failures, meanwhile=meanwhile)}
-        run = Run("r1", "anna", "c1", sessions, {}, executor, journal, events.append)
-        ended = upgrade_helper(run, PLAN, "0.2.0", lambda binary: "", pause=pauses.append)
+        run = Run("r1", "anna", "c1", Sessions(sessions), {}, executor, executor, journal, events.append)
+        ended = upgrade_helper(
+            run, sessions[host.name], PLAN, "0.2.0", lambda binary: "", pause=pauses.append
+        )
     return ended, pauses, events
 
 
