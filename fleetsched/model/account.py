@@ -14,7 +14,8 @@ class Account:
 
     Attributes:
         backend: `catalogue` or `anthropic`; `model` the language model, if there was one.
-        ended: of the search: `finished`, `gave-up`, `refused`, `lab`, or the budget that was used up.
+        ended: of the search: `finished`, `gave-up`, `refused`, `lab`, `interrupted`, or the budget that was
+            used up.
         explanation: of the backend; of a language model it is foreign text.
         tried: how many candidates; `measured` how many of them were measured.
         seconds: that all of it took.

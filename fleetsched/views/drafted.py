@@ -31,6 +31,7 @@ _AGAINST = {KERNEL_DEFAULT_ARM: "the kernel's own scheduler", INCUMBENT: "the in
 _ENDED = {
     "finished": "until it had nothing more to ask",
     "gave-up": "until it gave up",
+    "interrupted": "until it was interrupted",
     "lab": "until the lab failed",
     "refused": "until the language model refused",
 }

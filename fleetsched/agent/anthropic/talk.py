@@ -75,6 +75,7 @@ class Talk:
             BudgetSpentError: a budget is used up.
             LabLostError: nothing can be measured any more.
             ModelError: the API does not answer.
+            KeyboardInterrupt: somebody wants it to end; what was asked is counted.
         """
         self._record.write("begin", system=system, tools=self._tools)
         self._tell({"type": "text", "text": first})
@@ -129,6 +130,8 @@ class Talk:
             self._counted = len(self._messages) + bool(reply.content)  # the reply becomes the next message
             self._tokens = reply.usage.prompt + reply.usage.output
         self._report(reply)
+        if reply.interrupted:
+            raise KeyboardInterrupt
         return reply
 
     def _prompt(self, system: str) -> int:
