@@ -150,6 +150,7 @@ import signal, subprocess, sys
 from pathlib import Path
 
 from fleetsched.lab.guard import Guard
+from fleetsched.lab.processes import machine_processes
 from fleetsched.operations import workshop
 from tests.unit.operations.test_propose_measured import Shop
 from tests.unit.workbenches import FakeLab
@@ -165,6 +166,8 @@ class Hanging(FakeLab):
         with Guard(machine):
             command = ["qemu-system-fake", "-f", str(machine / "disk")]
             subprocess.Popen(command, executable="tail", start_new_session=True)
+            while not machine_processes(machine):  # in the midst of its exec it has no arguments
+                pass
             try:
                 print("measuring", file=sys.stderr, flush=True)
                 signal.pause()
