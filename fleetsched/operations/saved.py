@@ -14,6 +14,7 @@ from fleetsched.errors import InputError, RefusedError
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.inventory import Host, Inventory
 from fleetsched.model.plan import HostPlan, Observed, Plan
+from fleetsched.model.wording import listed
 from fleetsched.operations.files import write_whole
 from fleetsched.operations.fleet import FleetAccess
 
@@ -145,8 +146,7 @@ def refuse_moved(saved: SavedPlan, plan: Plan, observed: Mapping[str, Observed])
     """
     moved = list(_moved(saved, plan, observed))
     if moved:
-        more = f" and {len(moved) - _MOST_NAMED} more" if len(moved) > _MOST_NAMED else ""
-        raise _stale("; ".join(moved[:_MOST_NAMED]) + more)
+        raise _stale(listed(moved, _MOST_NAMED, "; "))
 
 
 def _moved(saved: SavedPlan, plan: Plan, observed: Mapping[str, Observed]) -> Iterator[str]:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from fleetsched.model.helper import Compared, HostHelper
 from fleetsched.model.plan import HostPlan
-from fleetsched.views.plan import count_hosts, printable, wrap
+from fleetsched.model.wording import counted
+from fleetsched.views.plan import printable, wrap
 
 _WORDS = {
     Compared.CURRENT: "this fleetsched's own",
@@ -35,7 +36,7 @@ def upgrade_text(hosts: Sequence[HostPlan]) -> str:
         return "No changes: no host has another helper than this fleetsched's own."
     lines = [line for host in hosts for line in _plan(host)]
     count = sum(host.known and not host.problem for host in hosts)
-    return printable("\n".join([*lines, "", f"Helpers to upgrade: {count_hosts(count)}."]))
+    return printable("\n".join([*lines, "", f"Helpers to upgrade: {counted(count, 'host')}."]))
 
 
 def _plan(host: HostPlan) -> Iterator[str]:
