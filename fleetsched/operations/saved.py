@@ -15,7 +15,7 @@ from fleetsched.model.assignment import Assignment
 from fleetsched.model.inventory import Host, Inventory
 from fleetsched.model.plan import HostPlan, Observed, Plan
 from fleetsched.model.wording import listed
-from fleetsched.operations.files import write_whole
+from fleetsched.operations.files import read_bounded, write_whole
 from fleetsched.operations.fleet import FleetAccess
 
 FORMAT = "fleetsched-saved-plan"
@@ -109,12 +109,9 @@ def read_plan(file: Path) -> SavedPlan:
     """
     import msgspec
 
+    data = read_bounded(file, _MOST_BYTES)
     try:
-        if file.stat().st_size > _MOST_BYTES:
-            raise InputError(f"{file} is larger than {_MOST_BYTES:,} bytes")
-        saved = msgspec.json.decode(file.read_bytes(), type=SavedPlan)
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
+        saved = msgspec.json.decode(data, type=SavedPlan)
     except (msgspec.MsgspecError, ValueError) as error:
         raise InputError(
             f"{file} is no saved plan: {error}", remedy="`fleetsched plan --out FILE` writes one"
