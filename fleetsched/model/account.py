@@ -24,6 +24,7 @@ class Account:
         compared: the final comparison of what is proposed, else of what was drafted; empty when there was
             none, and `stopped` says why.
         in_line: how many candidates stood in line for it; `rejected` are the others that were compared.
+        broke_off: the last comparison has no end, so none followed, whatever time there was.
         runs: the folder of the run.
     """
 
@@ -46,3 +47,4 @@ class Account:
     stopped: str = ""
     in_line: int = 1
     rejected: tuple[Rejected, ...] = ()
+    broke_off: bool = False

@@ -104,6 +104,7 @@ class Drafted:
             stopped=shown.ended if shown else self.nothing,
             in_line=self.in_line,
             rejected=self.rejected,
+            broke_off=bool(self.attempts) and self.attempts[-1].error is not None,
         )
 
     @property

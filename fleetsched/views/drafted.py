@@ -129,7 +129,7 @@ def _line_up(account: Account) -> Iterator[str]:
     yield ""
     compared = 1 + len(account.rejected)
     text = f"{account.in_line} candidates stood in line, the best of the search first; compared: {compared}."
-    if compared < account.in_line and not _proposes(account):
+    if compared < account.in_line and not _proposes(account) and not account.broke_off:
         text += " There was no time for more."
     text += f' "better" is corrected for all {account.in_line}.'
     yield fill(text, "  ")

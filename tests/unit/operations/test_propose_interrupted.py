@@ -100,7 +100,7 @@ def test_goals_that_come_later_are_named_and_not_begun(fleet: Fleet, shop: Shop,
 def test_a_final_comparison_that_is_interrupted_loses_neither_numbers_nor_lessons(
     fleet: Fleet, shop: Shop
 ) -> None:
-    shop.candidates, shop.finals = 2, {"interactive message-wakeups": 3000.0}
+    shop.candidates, shop.finals = 3, {"interactive message-wakeups": 3000.0}
     shop.broken = {"deadline message-wakeups": KeyboardInterrupt()}
     text = fleet.run("propose", "--offline", code=ExitCode.INTERRUPTED)
     (run,) = shop.runs.iterdir()
@@ -109,6 +109,7 @@ def test_a_final_comparison_that_is_interrupted_loses_neither_numbers_nor_lesson
     )
     told = " ".join(text.split())
     assert "not proposed: deadline (its defaults): message-wakeups: interrupted" in told, text
+    assert '3 candidates stood in line, the best of the search first; compared: 2. "better"' in told, text
     assert sorted(file.name for file in run.glob("final-*.json")) == [
         "final-2-interactive-under-hogs.json",
         "final-interactive-under-hogs.json",
