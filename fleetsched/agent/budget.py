@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from fleetsched.agent.interface import BudgetSpentError, Spent
 from fleetsched.model.controller import Budget
+from fleetsched.model.wording import counted
 
 BUDGETS = ("usd", "tokens", "wall", "candidates")
 """Every `BudgetSpentError.what`."""
@@ -63,7 +64,8 @@ class Meter:
             BudgetSpentError: that would be one too many; it is not counted.
         """
         if not self.left.candidates:
-            raise self._error("candidates", f"all {self._budget.candidates} candidates are made")
+            most = counted(self._budget.candidates, "candidate")
+            raise self._error("candidates", f"the budget of {most} is spent")
         self._candidates += 1
 
     def check(self) -> None:
@@ -76,7 +78,7 @@ class Meter:
         if left.usd <= 0:
             raise self._error("usd", f"the budget of ${self._usd_budget} is spent")
         if left.tokens <= 0:
-            raise self._error("tokens", f"the budget of {self._budget.tokens} tokens is spent")
+            raise self._error("tokens", f"the budget of {counted(self._budget.tokens, 'token')} is spent")
         if left.wall_s <= 0:
             raise self._error("wall", f"the budget of {self._budget.wall_s:.0f} s is spent")
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from fleetsched.agent.budget import Meter
-from fleetsched.agent.interface import Backend, BudgetSpentError, Draft, Task, Workbench
+from fleetsched.agent.interface import INTERRUPTED, Backend, BudgetSpentError, Draft, Task, Workbench
 from fleetsched.agent.learning import name_of
 from fleetsched.agent.search import Search
 from fleetsched.agent.trying import TIES, Trying
@@ -52,7 +52,10 @@ class CatalogueBackend(Backend):
         except LabError as error:
             ended, fault = "lab", error
             trying.lines.append(f"The search ended early: {one_line(error.message)}.")
-        line = trying.line
+        except KeyboardInterrupt:
+            ended = INTERRUPTED
+            trying.lines.append("The search was interrupted, so nothing is drafted.")
+        line = trying.line if ended != INTERRUPTED else ()
         trying.lines.append(_conclusion(trying))
         return Draft(
             backend=BACKEND,

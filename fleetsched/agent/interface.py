@@ -19,6 +19,9 @@ from fleetsched.model.policy import Policy
 from fleetsched.model.profile import Profile
 from fleetsched.model.suitability import Suitability
 
+INTERRUPTED = "interrupted"
+"""`Draft.ended` of a run that somebody wanted to end: Ctrl-C, or SIGTERM."""
+
 
 class BudgetSpentError(FleetschedError):
     """A budget is used up; what is there so far counts.
@@ -104,8 +107,8 @@ class Draft:
         explanation: for the reviewer, in plain text; of a language model, so it is foreign text.
         tried: every candidate, in order.
         evidence: of the search; the final comparison is not among it.
-        ended: `finished`, `gave-up`, `refused`, `lab` (it failed: `error` says how), or the budget that was
-            used up, by its name.
+        ended: `finished`, `gave-up`, `refused`, `lab` (it failed: `error` says how), `interrupted` (then
+            there is no candidate), or the budget that was used up, by its name.
     """
 
     backend: str
@@ -186,6 +189,9 @@ class Backend(ABC):
     @abstractmethod
     def draft(self, task: Task, bench: Workbench, say: Callable[[str], None]) -> Draft:
         """Work until there is a draft; a budget that is used up, or a lost lab, end it with the best so far.
+
+        KeyboardInterrupt ends it, too, with all that is known by then and nothing drafted: a comparison of
+        the best takes longer than somebody who wants it to end will wait.
 
         Raises:
             FleetschedError: it could not work at all: no key, no network.

@@ -29,14 +29,15 @@ def init(folder: Annotated[Path, typer.Argument(help="A new or empty folder.")])
 @app.command()
 def validate(repository: Repository = None, inventory: Inventory = None) -> None:
     """Check every file of the fleet repository; name all mistakes at once."""
+    from fleetsched.model.wording import counted
     from fleetsched.operations.validate import validate as check
 
     fleet = check(find_repository(repository), inventory)
     for warning in fleet.warnings:
         complain(f"warning: {warning}")
     say(
-        f"valid: {len(fleet.goals)} goals, {len(fleet.groups)} groups, {len(fleet.policies)} policies, "
-        f"{len(fleet.inventory.hosts)} hosts"
+        f"valid: {counted(len(fleet.goals), 'goal')}, {counted(len(fleet.groups), 'group')}, "
+        f"{counted(len(fleet.policies), 'policy', 'policies')}, {counted(len(fleet.inventory.hosts), 'host')}"
     )
 
 

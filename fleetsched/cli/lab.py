@@ -33,14 +33,14 @@ def up(
     ] = None,
 ) -> None:
     """Start a lab: Debian hosts that answer SSH on loopback."""
+    from fleetsched.model.wording import counted
     from fleetsched.operations import lab as operation
 
     request = operation.UpRequest(hosts=hosts, kernel=kernel, name=name, inventory=inventory, cwd=Path.cwd())
     started, changed = operation.up(request, lambda line: typer.echo(line, err=True))
     what = "is up" if changed else "was up already"
-    typer.echo(
-        f"lab {started.name} {what}: {len(started.machines)} hosts, {started.kernel}, {started.accelerator}"
-    )
+    hosts_up = counted(len(started.machines), "host")
+    typer.echo(f"lab {started.name} {what}: {hosts_up}, {started.kernel}, {started.accelerator}")
     typer.echo(f"inventory: {started.inventory or started.folder / 'inventory.yaml'}")
 
 

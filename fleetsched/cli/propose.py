@@ -130,6 +130,8 @@ def _show(result: Proposed) -> None:
         measured = result.drafted is not None
         say(outcome_text(result.outcome, result.goal, result.proposal, measured=measured))
     else:
+        for goal in result.not_started:
+            say(f"goal {goal}: not started")
         complain(f"fleetsched: {result.error}")
 
 

@@ -17,6 +17,7 @@ from fleetsched.fleetrepo.load import default_inventory
 from fleetsched.fleetrepo.misnamed import misnamed_commits, misnamed_objects
 from fleetsched.fleetrepo.signatures import signature_objections
 from fleetsched.model.controller import Trust
+from fleetsched.model.wording import listed
 
 _FETCH_LIMIT_S = 60.0
 _MOST_NAMED = 3
@@ -121,8 +122,7 @@ def _dirty(git: Git, root: Path) -> Iterator[str]:
     inside = [path for path in inventories if not path.startswith("..")]
     files += [file for file in _ignored(git, *inside) if os.access(root / file, os.X_OK)]
     if files:
-        more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
-        yield f"dirty: not as committed: {', '.join(map(shown, files[:_MOST_NAMED]))}{more}"
+        yield f"dirty: not as committed: {listed([*map(shown, files)], _MOST_NAMED)}"
 
 
 def _ignored(git: Git, *paths: str) -> list[str]:

@@ -12,6 +12,7 @@ from fleetsched.lab import qemu
 from fleetsched.lab.accelerators import Bootable
 from fleetsched.lab.link import LINK_SOCKET
 from fleetsched.lab.monitor import CONSOLE_LOG, QMP_SOCKET
+from fleetsched.model.wording import counted
 
 KERNEL_ARGUMENTS = "console=ttyS0 panic=-1 mitigations=off quiet"
 MAX_CPUS = 16
@@ -77,9 +78,8 @@ class MachineSpec:
             raise UsageError(f"topology {self.topology!r}: expected one of {', '.join(TOPOLOGIES)}")
         if not 1 <= self.cpus <= MAX_CPUS or self.cpus % (topology.sockets * topology.threads):
             step = topology.sockets * topology.threads
-            raise UsageError(
-                f"{self.cpus} CPUs: expected 1 to {MAX_CPUS}, a multiple of {step} for {self.topology}"
-            )
+            given = counted(self.cpus, "CPU")
+            raise UsageError(f"{given}: expected 1 to {MAX_CPUS}, a multiple of {step} for {self.topology}")
         least, most = MEMORY_MIB
         if not least <= self.memory_mib <= most or self.memory_mib % topology.nodes:
             raise UsageError(f"{self.memory_mib} MiB of memory: expected {least} to {most}")

@@ -14,7 +14,8 @@ class Account:
 
     Attributes:
         backend: `catalogue` or `anthropic`; `model` the language model, if there was one.
-        ended: of the search: `finished`, `gave-up`, `refused`, `lab`, or the budget that was used up.
+        ended: of the search: `finished`, `gave-up`, `refused`, `lab`, `interrupted`, or the budget that was
+            used up.
         explanation: of the backend; of a language model it is foreign text.
         tried: how many candidates; `measured` how many of them were measured.
         seconds: that all of it took.
@@ -23,6 +24,7 @@ class Account:
         compared: the final comparison of what is proposed, else of what was drafted; empty when there was
             none, and `stopped` says why.
         in_line: how many candidates stood in line for it; `rejected` are the others that were compared.
+        broke_off: the last comparison has no end, so none followed, whatever time there was.
         runs: the folder of the run.
     """
 
@@ -45,3 +47,4 @@ class Account:
     stopped: str = ""
     in_line: int = 1
     rejected: tuple[Rejected, ...] = ()
+    broke_off: bool = False

@@ -13,6 +13,7 @@ from fleetsched.model.plan import Action, HostPlan, Observed, Plan
 from fleetsched.model.rollout import Phase
 from fleetsched.model.run import Applied, HostResult
 from fleetsched.model.state import Held
+from fleetsched.model.wording import counted, listed
 
 _MOST_HOSTS = 5  # in a text
 _MOST_LISTED = 200  # in an event
@@ -134,7 +135,7 @@ def _of_run(cycle: Cycle, plan: Plan, applied: Applied) -> Iterator[Event]:
             yield _event(cycle, Kind.ROLLED_BACK, goal, _failure(failed), failed, plans, applied.run)
         for kind, hosts, done in ((Kind.APPLIED, new, "confirmed on"), (Kind.HEALED, healed, "healed on")):
             if hosts:
-                text = f"{plans[hosts[0]].after} {done} {_names(hosts)}"
+                text = f"{plans[hosts[0]].after} {done} {listed(hosts, _MOST_HOSTS)}"
                 ended = [result for result in results if result.host in hosts]
                 yield _event(cycle, kind, goal, text, ended, plans, applied.run)
 
@@ -159,7 +160,7 @@ def _failure(failed: list[HostResult]) -> str:
     first = next((result for result in failed if result.phase is Phase.FAILED), failed[0])
     lines = [f"{result.host}: {result.phase}: {result.detail}" for result in failed[:_MOST_HOSTS]]
     more = len(failed) - _MOST_HOSTS
-    lines += [f"and {more} more hosts"] if more > 0 else []
+    lines += [f"and {counted(more, 'more host')}"] if more > 0 else []
     kept = any(result.phase is Phase.NOT_ROLLED_BACK for result in failed)
     end = "NOT every host is back on what it ran before" if kept else "every host runs what it ran before"
     return "\n".join([f"failed on {first.host}; {end}; not tried again until it changes", *lines])
@@ -170,11 +171,5 @@ def _drift(cycle: Cycle, plan: Plan) -> Iterator[Event]:
     for goal in dict.fromkeys(host.desired.goal for host in drifted):
         hosts = [host for host in drifted if host.desired.goal == goal]
         names = [host.host for host in hosts]
-        text = f"{_names(names)}: {hosts[0].reason or hosts[0].problem}"
+        text = f"{listed(names, _MOST_HOSTS)}: {hosts[0].reason or hosts[0].problem}"
         yield Event(cycle.began, Kind.DRIFT, cycle.revision, goal, text, tuple(names[:_MOST_LISTED]))
-
-
-def _names(hosts: list[str]) -> str:
-    more = len(hosts) - _MOST_HOSTS
-    named = ", ".join(hosts[:_MOST_HOSTS])
-    return f"{named} and {more} more" if more > 0 else named

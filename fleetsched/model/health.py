@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from fleetsched.model.observation import Latency
 from fleetsched.model.state import Sample, Trial
 from fleetsched.model.strategy import HealthCheck, HostCheck, PressureCheck, RunQueueCheck
+from fleetsched.model.wording import counted
 
 FAULT_EVENTS = frozenset(
     {
@@ -169,7 +170,7 @@ def _run_queue(check: RunQueueCheck, before: Latency | None, sample: Sample) -> 
         return "the host measured no task that waited for a CPU"
     p99, found = (
         sample.run_queue.p99_us,
-        f"p99 is {_ms(sample.run_queue.p99_us)} of {sample.run_queue.count} waits",
+        f"p99 is {_ms(sample.run_queue.p99_us)} of {counted(sample.run_queue.count, 'wait')}",
     )
     if check.p99_below_ms is not None:
         return "" if p99 < check.p99_below_ms * 1000 else f"{found}, wanted below {check.p99_below_ms:g} ms"

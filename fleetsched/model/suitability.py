@@ -19,6 +19,7 @@ from fleetsched.model.goal import KERNEL_DEFAULT, Objective
 from fleetsched.model.metrics import FEATURES, METRICS, Nature
 from fleetsched.model.policy import Policy
 from fleetsched.model.profile import Profile
+from fleetsched.model.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +154,7 @@ def _spoken(objective: Objective | None) -> Mapping[str, float]:
 
 
 def _observed(profile: Profile, spoken: Mapping[str, float]) -> dict[str, Value]:
-    hosts = len(profile.hosts)
-    where = f"measured on {hosts} host{'' if hosts == 1 else 's'}"
+    where = f"measured on {counted(len(profile.hosts), 'host')}"
     values = {}
     for feature in FEATURES:
         value = value_of(feature, profile.features[feature]) if feature in profile.features else None

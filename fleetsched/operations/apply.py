@@ -15,6 +15,7 @@ from fleetsched.model.plan import CHANGING, Action, HostPlan, Plan
 from fleetsched.model.rollout import Done, Phase, decide
 from fleetsched.model.run import Applied, HostResult, Outlook
 from fleetsched.model.strategy import BUILT_IN_STRATEGY, FailureBudget, Percent, RolloutStrategy
+from fleetsched.model.wording import listed
 from fleetsched.operations.fleet import FleetAccess, may_skip_review
 from fleetsched.operations.objects import build_objects
 from fleetsched.operations.plan import Planned
@@ -162,9 +163,8 @@ def _refuse_overtaken(run: Run, plan: Plan) -> None:
     hosts = [host for host in plan.hosts if host.host in run.sessions]
     found = [words for words in run.executor.map(moved, hosts) if words]
     if found:
-        more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
         raise RefusedError(
-            f"refused: another run has come before this one: {'; '.join(found[:_MOST_NAMED])}{more}",
+            f"refused: another run has come before this one: {listed(found, _MOST_NAMED, '; ')}",
             remedy="nothing was changed; plan again",
         )
 

@@ -20,6 +20,7 @@ from fleetsched.helper.session import NoHelper, open_helper
 from fleetsched.model.access import Change, public_keys
 from fleetsched.model.fleet import Fleet
 from fleetsched.model.inventory import Host
+from fleetsched.operations.files import read_bounded
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.release import destination
 from fleetsched.transport.interface import Connection
@@ -163,12 +164,10 @@ def _group_of(fleet: Fleet, host: Host) -> str:
 
 
 def _read(file: Path) -> str:
+    data = read_bounded(file.expanduser(), _MOST_BYTES)
     try:
-        data = file.expanduser().read_bytes()
-        if len(data) > _MOST_BYTES:
-            raise InputError(f"{file} is larger than {_MOST_BYTES:,} bytes")
         return data.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise InputError(f"{file} cannot be read: {error}") from error
 
 

@@ -15,6 +15,7 @@ from fleetsched.model.diff import PolicyDiff
 from fleetsched.model.fleet import Fleet
 from fleetsched.model.plan import Plan
 from fleetsched.model.state import Record
+from fleetsched.model.wording import counted
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 _FILE = re.compile(r"[A-Za-z0-9_][\w.+-]*")
@@ -37,7 +38,7 @@ def policy_diffs(root: Path, fleet: Fleet, plan: Plan) -> list[PolicyDiff]:
         if key not in found:
             lines = [*_compare(git, fleet, root, recorded, wanted)]
             more = len(lines) - _MOST_LINES
-            cut = [*lines[:_MOST_LINES], *([f"... and {more} more lines"] if more > 0 else [])]
+            cut = [*lines[:_MOST_LINES], *([f"... and {counted(more, 'more line')}"] if more > 0 else [])]
             found[key] = PolicyDiff(goal, wanted.policy, recorded.revision, tuple(cut))
     return list(found.values())
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fleetsched.agent.faults import lab_error
-from fleetsched.agent.interface import Candidate, Draft, Task
-from fleetsched.errors import FleetschedError, LabError
+from fleetsched.agent.interface import INTERRUPTED, Candidate, Draft, Task
+from fleetsched.errors import FleetschedError, InterruptedRunError, LabError
 from fleetsched.fleetrepo.lessons import lessons_text
 from fleetsched.model.account import Account
 from fleetsched.model.evidence import Evidence
@@ -18,6 +18,8 @@ from fleetsched.model.judgement import Compared, Rejected
 from fleetsched.model.lesson import Lesson
 from fleetsched.operations.final import MOST_IN_LINE, Attempt, Final
 from fleetsched.operations.workshop import Workshop
+
+_INTERRUPTED = "the run was interrupted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Drafted:
         lessons: what was learnt in this run.
         seconds: that all of it took.
         unkept: why its lessons could not be written.
+        interrupted: somebody wanted it to end, by Ctrl-C or SIGTERM; nothing is proposed then.
     """
 
     task: Task
@@ -43,17 +46,25 @@ class Drafted:
     lessons: tuple[Lesson, ...] = ()
     seconds: float = 0.0
     unkept: LabError | None = None
+    interrupted: bool = False
 
     @property
     def candidate(self) -> Candidate | None:
         """What is to be proposed; None = nothing."""
-        return self.attempts[-1].candidate if self.attempts and self.attempts[-1].passed else None
+        if self.interrupted or not self.attempts or not self.attempts[-1].passed:
+            return None
+        return self.attempts[-1].candidate
 
     @property
     def error(self) -> FleetschedError | None:
         """What a person has to look at where nothing is proposed; None = nothing is worth proposing."""
         if self.candidate is not None:
             return None
+        if self.interrupted:
+            kept = f"and {self.unkept.message}" if self.unkept else f"and what was learnt is in {self.folder}"
+            return InterruptedRunError(
+                f"goal {self.task.goal.name}: interrupted; nothing is proposed, {kept}"
+            )
         broken = [each.error for each in self.attempts if each.error is not None]
         return next(iter(broken), None) or (None if self.attempts else self.draft.error) or self.unkept
 
@@ -93,6 +104,7 @@ class Drafted:
             stopped=shown.ended if shown else self.nothing,
             in_line=self.in_line,
             rejected=self.rejected,
+            broke_off=bool(self.attempts) and self.attempts[-1].error is not None,
         )
 
     @property
@@ -120,6 +132,8 @@ class Drafted:
 def draft_for(task: Task, fleet: Fleet, shop: Workshop) -> Drafted:
     """Work on a task, then compare what was drafted, and the next best, with what there is.
 
+    KeyboardInterrupt ends it early, with all that is known by then.
+
     Args:
         task: what is asked.
         fleet: whose workloads the comparison is on.
@@ -131,24 +145,40 @@ def draft_for(task: Task, fleet: Fleet, shop: Workshop) -> Drafted:
     began_s = shop.clock()
     run = shop.begin(task.goal.name)
     shop.say(f"goal {task.goal.name}: backend {shop.backend}, workload {task.workload}, Linux {task.kernel}")
-    draft = shop.draft(fleet.workloads, run, task)
-    made = Drafted(task, draft, run.folder, lessons=draft.lessons)
-    if draft.candidate is None:
-        lost = f"; the search ended early: {draft.error.message}" if draft.error else ""
-        made = replace(made, nothing=f"there is no draft to compare{lost}")
-    elif _is_incumbent(task, draft.candidate):
-        made = replace(made, nothing="the draft is what the goal has already")
-    else:
-        line = [each for each in draft.line if not _is_incumbent(task, each)][:MOST_IN_LINE]
-        attempts = tuple(Final(task, fleet, shop, run, began_s).attempts(line))
-        lessons = (*made.lessons, *(lesson for each in attempts for lesson in each.lessons))
-        made = replace(made, in_line=len(line), attempts=attempts, lessons=lessons)
+    made = Drafted(task, Draft(shop.backend, None, "", INTERRUPTED, model=shop.model), run.folder)
+    try:
+        draft = shop.draft(fleet.workloads, run, task)
+        made = replace(made, draft=draft, lessons=draft.lessons)
+        made = _compared(made, Final(task, fleet, shop, run, began_s))
+    except KeyboardInterrupt:  # where nobody had anything of it to keep
+        made = replace(made, nothing=_INTERRUPTED, interrupted=True)
     made = replace(made, seconds=shop.clock() - began_s)
     try:
         (run.folder / "lessons.yaml").write_text(lessons_text((), made.lessons), encoding="utf-8")
     except OSError as error:
         made = replace(made, unkept=lab_error(error))
     return made
+
+
+def _compared(made: Drafted, final: Final) -> Drafted:
+    """With what became of the draft in the final comparison."""
+    draft, task = made.draft, made.task
+    if draft.ended == INTERRUPTED:
+        return replace(made, nothing=_INTERRUPTED, interrupted=True)
+    if draft.candidate is None:
+        lost = f"; the search ended early: {draft.error.message}" if draft.error else ""
+        return replace(made, nothing=f"there is no draft to compare{lost}")
+    if _is_incumbent(task, draft.candidate):
+        return replace(made, nothing="the draft is what the goal has already")
+    line = [each for each in draft.line if not _is_incumbent(task, each)][:MOST_IN_LINE]
+    attempts = tuple(final.attempts(line))
+    return replace(
+        made,
+        in_line=len(line),
+        attempts=attempts,
+        lessons=(*made.lessons, *(lesson for each in attempts for lesson in each.lessons)),
+        interrupted=any(isinstance(each.error, InterruptedRunError) for each in attempts),
+    )
 
 
 def _is_incumbent(task: Task, candidate: Candidate) -> bool:

@@ -17,6 +17,7 @@ from fleetsched.errors import (
     BuildError,
     FleetschedError,
     HelperError,
+    InterruptedRunError,
     LabError,
     UnreachableError,
     WorkloadError,
@@ -37,7 +38,7 @@ MOST_IN_LINE = 3
 """Candidates: each more makes it harder for all of them, and takes as long as the first."""
 
 
-_BROKEN = (LabError, WorkloadError, BuildError, UnreachableError, OSError)
+_BROKEN = (LabError, WorkloadError, BuildError, UnreachableError, OSError, KeyboardInterrupt)
 """What ends a comparison and is not the candidate's fault."""
 
 
@@ -50,7 +51,8 @@ class Attempt:
         compared: workload by workload; not all of them where one was enough to reject it.
         judgement: None when there was nothing to judge; `ended` says why.
         ended: why the comparison was not made or not finished, in a line; empty when it was.
-        error: what a person has to look at: the lab, the workload, a policy that does not compile.
+        error: what a person has to look at: the lab, the workload, a policy that does not compile; or that
+            somebody interrupted it.
         lessons: what was learnt of it.
     """
 
@@ -148,9 +150,12 @@ class Final:
         return replace(made, judgement=judgement, lessons=(lesson,))
 
 
-def _broken(made: Attempt, error: FleetschedError | OSError, where: str = "") -> Attempt:
+def _broken(made: Attempt, error: FleetschedError | OSError | KeyboardInterrupt, where: str = "") -> Attempt:
     """What was compared so far stays; nothing is proposed by half a comparison."""
-    found = lab_error(error) if isinstance(error, UnreachableError | OSError) else error
+    if isinstance(error, KeyboardInterrupt):
+        found: FleetschedError = InterruptedRunError("interrupted")
+    else:
+        found = lab_error(error) if isinstance(error, UnreachableError | OSError) else error
     return replace(made, ended=where + one_line(found.message), error=found)
 
 

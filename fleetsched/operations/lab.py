@@ -23,6 +23,7 @@ from fleetsched.lab.labs import Health, LabStatus
 from fleetsched.lab.paths import lab_folder
 from fleetsched.lab.state import Lab
 from fleetsched.lab.templates import Template, build_template
+from fleetsched.model.wording import counted
 
 DEFAULT_NAME = "lab"
 _MOST_HOSTS = 32
@@ -144,7 +145,8 @@ def _as_requested(found: LabStatus, request: UpRequest) -> Lab:
         raise LabError(f"lab {lab.name} is broken: {', '.join(dead)} ended", remedy=remedy)
     if len(lab.machines) != request.hosts:
         raise LabError(
-            f"lab {lab.name} is up with {len(lab.machines)} hosts, not {request.hosts}", remedy=remedy
+            f"lab {lab.name} is up with {counted(len(lab.machines), 'host')}, not {request.hosts}",
+            remedy=remedy,
         )
     if request.kernel and not newest([lab.kernel], request.kernel):
         raise LabError(f"lab {lab.name} is up with kernel {lab.kernel}, not {request.kernel}", remedy=remedy)

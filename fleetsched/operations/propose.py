@@ -6,7 +6,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +17,7 @@ from fleetsched.errors import (
     ConflictError,
     FleetschedError,
     InputError,
+    InterruptedRunError,
     LabError,
     RefusedError,
     WorkloadError,
@@ -56,8 +57,9 @@ class Proposed:
         outcome: `kernel-default` = no policy beats it; `kept` = none beats the one that the goal has;
             `closed` = people closed the same proposal before.
         proposal: None when none was made.
-        error: why it failed; the other goals go on.
+        error: why it failed; the other goals go on, unless somebody interrupted it.
         drafted: what was measured; None where nothing was.
+        not_started: goals that were left alone because this one was interrupted.
     """
 
     goal: str
@@ -66,6 +68,7 @@ class Proposed:
     proposal: Proposal | None = None
     error: FleetschedError | None = None
     drafted: Drafted | None = None
+    not_started: tuple[str, ...] = ()
 
 
 def propose(
@@ -101,12 +104,18 @@ def propose(
         shipped = {name: policy for name, policy in catalogue().items() if name not in fleet.policies}
         by_goal = {proposal.goal: proposal for proposal in listing.proposals}
         work = _Work(forge, fleet, shipped, listing.trusted, by_goal, hosts, run_programs, again, known, shop)
-        for goal in _chosen(fleet, goals):
+        left = _chosen(fleet, goals)
+        while left:
+            goal, *left = left
             suitability = work.rank(goal)
             try:
-                yield work.propose(goal, suitability)
+                result = work.propose(goal, suitability)
             except _OF_ONE_GOAL as error:
-                yield Proposed(goal.name, "failed", suitability, error=error)
+                result = Proposed(goal.name, "failed", suitability, error=error)
+            if isinstance(result.error, InterruptedRunError):
+                yield replace(result, not_started=tuple(each.name for each in left))
+                return
+            yield result
 
 
 def _chosen(fleet: Fleet, names: Sequence[str]) -> list[WorkloadGoal]:
@@ -189,7 +198,14 @@ class _Work:
             drafted.evidence,
             drafted.lessons,
         )
-        return self._open(goal, suitability, choice, why_text(drafted.account, suitability), drafted)
+        try:
+            return self._open(goal, suitability, choice, why_text(drafted.account, suitability), drafted)
+        except KeyboardInterrupt:
+            left = InterruptedRunError(
+                f"goal {goal.name}: interrupted while it was being proposed; `fleetsched review list` says "
+                f"whether it is, and what was learnt is in {drafted.folder}"
+            )
+            return Proposed(goal.name, "failed", suitability, error=left, drafted=drafted)
 
     def _open(
         self,

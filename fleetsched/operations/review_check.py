@@ -19,6 +19,7 @@ from fleetsched.model.goal import WorkloadGoal
 from fleetsched.model.plan import Plan
 from fleetsched.model.policy import Policy
 from fleetsched.model.verdict import Check, Result, Verdict
+from fleetsched.model.wording import counted
 from fleetsched.operations.lock import check_program_lock
 from fleetsched.operations.review_gates import judged_by_gates
 
@@ -124,8 +125,9 @@ def _paths(wrong: list[str], changes: list[Change]) -> Check:
 
 def _files(fleet: Fleet | None, problems: tuple[str, ...]) -> Check:
     if fleet is None:
-        return Check("validate", Result.BAD, f"{len(problems)} mistakes", problems)
-    return Check("validate", Result.GOOD, f"{len(fleet.goals)} goals, {len(fleet.policies)} policies")
+        return Check("validate", Result.BAD, counted(len(problems), "mistake"), problems)
+    goals, policies = counted(len(fleet.goals), "goal"), counted(len(fleet.policies), "policy", "policies")
+    return Check("validate", Result.GOOD, f"{goals}, {policies}")
 
 
 def _meaning(old: Fleet | None, new: Fleet) -> Check:
@@ -219,5 +221,5 @@ def _plan(fleet: Fleet, head: str, plan: Planner | None, show_plan: Callable[[Pl
     changing = sum(host.changes and not host.problem for host in made.hosts)
     cannot = sum(bool(host.problem) for host in made.hosts)
     lines = tuple(show_plan(made, fleet).splitlines())
-    finding = f"{changing} hosts would change" + (f", {cannot} cannot" if cannot else "")
+    finding = f"{counted(changing, 'host')} would change" + (f", {cannot} cannot" if cannot else "")
     return Check("plan", Result.BAD if cannot else Result.GOOD, finding, lines)

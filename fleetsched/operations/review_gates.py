@@ -11,6 +11,7 @@ from fleetsched.model.evidence import kernel_version
 from fleetsched.model.fleet import Fleet
 from fleetsched.model.gate import GateReport, GateResult, GateVerdict
 from fleetsched.model.verdict import Check, Result
+from fleetsched.model.wording import counted
 
 
 def judged_by_gates(
@@ -44,7 +45,8 @@ def _check(report: GateReport) -> Check:
     variant = "" if report.variant in ("", "default") else f" {report.variant}"
     wrong = [each for each in report.results if each.verdict in (GateVerdict.FAILED, GateVerdict.ERROR)]
     kernels = list(dict.fromkeys(kernel_version(each.kernel) for each in report.results if each.kernel))
-    passed = f"{report.digest[:12]} passed {len(report.results)} gates on Linux {', '.join(kernels)}"
+    gates = counted(len(report.results), "gate")
+    passed = f"{report.digest[:12]} passed {gates} on Linux {', '.join(kernels)}"
     finding = passed if not wrong else "; ".join(map(_said, wrong))
     details = [line for each in wrong for line in _details(each)]
     result = Result.GOOD if report.verdict is GateVerdict.PASSED else Result.BAD

@@ -14,7 +14,8 @@ from fleetsched.errors import InputError, RefusedError
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.inventory import Host, Inventory
 from fleetsched.model.plan import HostPlan, Observed, Plan
-from fleetsched.operations.files import write_whole
+from fleetsched.model.wording import listed
+from fleetsched.operations.files import read_bounded, write_whole
 from fleetsched.operations.fleet import FleetAccess
 
 FORMAT = "fleetsched-saved-plan"
@@ -108,12 +109,9 @@ def read_plan(file: Path) -> SavedPlan:
     """
     import msgspec
 
+    data = read_bounded(file, _MOST_BYTES)
     try:
-        if file.stat().st_size > _MOST_BYTES:
-            raise InputError(f"{file} is larger than {_MOST_BYTES:,} bytes")
-        saved = msgspec.json.decode(file.read_bytes(), type=SavedPlan)
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
+        saved = msgspec.json.decode(data, type=SavedPlan)
     except (msgspec.MsgspecError, ValueError) as error:
         raise InputError(
             f"{file} is no saved plan: {error}", remedy="`fleetsched plan --out FILE` writes one"
@@ -145,8 +143,7 @@ def refuse_moved(saved: SavedPlan, plan: Plan, observed: Mapping[str, Observed])
     """
     moved = list(_moved(saved, plan, observed))
     if moved:
-        more = f" and {len(moved) - _MOST_NAMED} more" if len(moved) > _MOST_NAMED else ""
-        raise _stale("; ".join(moved[:_MOST_NAMED]) + more)
+        raise _stale(listed(moved, _MOST_NAMED, "; "))
 
 
 def _moved(saved: SavedPlan, plan: Plan, observed: Mapping[str, Observed]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from fleetsched.errors import InputError
 from fleetsched.model.desired import desired_of
 from fleetsched.model.statement import Signed, Statement
-from fleetsched.operations.files import write_whole
+from fleetsched.operations.files import read_bounded, write_whole
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.rollout.signatures import GivenSignatures, KeySignatures, Wish
 
@@ -77,14 +77,11 @@ def read_signatures(file: Path) -> GivenSignatures:
     import msgspec
 
     again = "`fleetsched sign FILE` writes one"
+    data = read_bounded(file, _MOST_BYTES)
     try:
-        if file.stat().st_size > _MOST_BYTES:
-            raise InputError(f"{file} is larger than {_MOST_BYTES:,} bytes")
-        found = msgspec.json.decode(file.read_bytes(), type=SignatureFile)
+        found = msgspec.json.decode(data, type=SignatureFile)
         if (found.format, found.version) != (FORMAT, VERSION):
             raise InputError(f"{file} is no {FORMAT} of version {VERSION}", remedy=again)
         return GivenSignatures(found.statements, str(file))
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
     except (msgspec.MsgspecError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{file} holds no signatures: {error}", remedy=again) from error

@@ -18,7 +18,7 @@ from fleetsched.model.desired import desired_of
 from fleetsched.model.fleet import Fleet
 from fleetsched.model.inventory import Host
 from fleetsched.model.plan import Observed, Plan, plan_hosts
-from fleetsched.operations.files import write_whole
+from fleetsched.operations.files import read_bounded, write_whole
 from fleetsched.secrets import redact_values
 
 FORMAT = "fleetsched-state"
@@ -76,15 +76,12 @@ def read_snapshot(file: Path) -> Snapshot:
     """
     import msgspec
 
+    data = read_bounded(file, _MOST_BYTES)
     try:
-        if file.stat().st_size > _MOST_BYTES:
-            raise InputError(f"{file} is larger than {_MOST_BYTES:,} bytes")
-        snapshot = msgspec.json.decode(file.read_bytes(), type=Snapshot)
+        snapshot = msgspec.json.decode(data, type=Snapshot)
         if (snapshot.format, snapshot.version) != (FORMAT, VERSION):
             raise InputError(f"{file} is no {FORMAT} of version {VERSION}")
         snapshot.age_s(datetime.now(UTC))
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
         raise InputError(
             f"{file} is no state of hosts: {error}", remedy="`fleetsched status --snapshot FILE` writes one"

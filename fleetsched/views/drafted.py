@@ -9,17 +9,18 @@ from fleetsched.model.account import Account
 from fleetsched.model.evidence import INCUMBENT, KERNEL_DEFAULT_ARM, Comparison, Evidence, Finding
 from fleetsched.model.judgement import Compared
 from fleetsched.model.suitability import Suitability
+from fleetsched.model.wording import counted
 from fleetsched.secrets import redact
 from fleetsched.views.fill import fill, labelled
 from fleetsched.views.measures import (
     LABELS,
     amount,
     arm_text,
-    blocks,
     environment_text,
     interval,
     number,
     percent,
+    runs_of_each,
 )
 from fleetsched.views.proposal import line_of
 from fleetsched.views.suitability import suitability_text
@@ -31,6 +32,7 @@ _AGAINST = {KERNEL_DEFAULT_ARM: "the kernel's own scheduler", INCUMBENT: "the in
 _ENDED = {
     "finished": "until it had nothing more to ask",
     "gave-up": "until it gave up",
+    "interrupted": "until it was interrupted",
     "lab": "until the lab failed",
     "refused": "until the language model refused",
 }
@@ -84,7 +86,7 @@ def _workload(compared: Compared) -> Iterator[str]:
     evidence = compared.evidence
     role = "held out: no search has seen it" if compared.role == "hold-out" else "the goal's"
     yield ""
-    yield fill(f"{evidence.workload} ({role}), {blocks(evidence)} runs of each", "  ")
+    yield fill(f"{evidence.workload} ({role}), {runs_of_each(evidence)}", "  ")
     for against in dict.fromkeys(each.against for each in evidence.comparisons):
         yield f"    against {_AGAINST[against]}"
         for each in evidence.comparisons:
@@ -127,7 +129,7 @@ def _line_up(account: Account) -> Iterator[str]:
     yield ""
     compared = 1 + len(account.rejected)
     text = f"{account.in_line} candidates stood in line, the best of the search first; compared: {compared}."
-    if compared < account.in_line and not _proposes(account):
+    if compared < account.in_line and not _proposes(account) and not account.broke_off:
         text += " There was no time for more."
     text += f' "better" is corrected for all {account.in_line}.'
     yield fill(text, "  ")
@@ -146,13 +148,13 @@ def _search(account: Account) -> Iterator[str]:
     yield ""
     until = _ENDED.get(account.ended, f"until the budget of {account.ended} was used up")
     yield fill(
-        f"{account.tried} candidates, {account.measured} measured on {account.workload}, "
+        f"{counted(account.tried, 'candidate')}, {account.measured} measured on {account.workload}, "
         f"Linux {account.kernel}, {until}.",
         "  ",
     )
     cost = f"{account.seconds:,.0f} s"
     if account.model:
-        cost += f", ${account.usd}, {account.tokens:,} tokens"
+        cost += f", ${account.usd}, {counted(account.tokens, 'token')}"
     yield fill(f"Cost: {cost}.", "  ")
     if account.transcript:
         yield f"  Transcript: SHA-256 {account.transcript[:16]}"
@@ -163,7 +165,7 @@ def _search(account: Account) -> Iterator[str]:
     lines = redact(account.explanation).splitlines()
     yield from (fill(line_of(line, _MOST_LETTERS), "  ", "    ") for line in lines[:_MOST_LINES])
     if len(lines) > _MOST_LINES:
-        yield f"  ... and {len(lines) - _MOST_LINES} more lines"
+        yield f"  ... and {counted(len(lines) - _MOST_LINES, 'more line')}"
 
 
 def _first(account: Account) -> str:

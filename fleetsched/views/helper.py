@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from fleetsched.model.helper import Compared, HostHelper
 from fleetsched.model.plan import HostPlan
-from fleetsched.views.plan import count_hosts, printable, wrap
+from fleetsched.model.wording import counted
+from fleetsched.views.plan import printable, wrap
 
 _WORDS = {
     Compared.CURRENT: "this fleetsched's own",
@@ -46,7 +47,7 @@ def install_text(hosts: Sequence[HostPlan]) -> str:
 def _planned(hosts: Sequence[HostPlan], what: str) -> str:
     lines = [line for host in hosts for line in _plan(host)]
     count = sum(host.known and not host.problem for host in hosts)
-    return printable("\n".join([*lines, "", f"{what}: {count_hosts(count)}."]))
+    return printable("\n".join([*lines, "", f"{what}: {counted(count, 'host')}."]))
 
 
 def _plan(host: HostPlan) -> Iterator[str]:

@@ -8,8 +8,17 @@ from collections.abc import Iterator, Sequence
 from fleetsched.model.dossier import broken_guardrails
 from fleetsched.model.evidence import KERNEL_DEFAULT_ARM, Comparison, Evidence, Finding, kernel_version
 from fleetsched.model.gate import Gate, GateReport, GateVerdict
+from fleetsched.model.wording import counted
 from fleetsched.views.markdown import code, plain
-from fleetsched.views.measures import LABELS, blocks, direction, environment_text, interval, number, percent
+from fleetsched.views.measures import (
+    LABELS,
+    direction,
+    environment_text,
+    interval,
+    number,
+    percent,
+    runs_of_each,
+)
 
 _MARKS = {
     GateVerdict.PASSED: "passed",
@@ -45,14 +54,14 @@ def measured_markdown(
 
 def _experiment(evidence: Evidence, held_out: bool, rows: int, unmeasured: Sequence[str]) -> Iterator[str]:
     role = ", held out: nothing was chosen on it" if held_out else ""
-    yield f"**Workload {code(evidence.workload, 64)}**{role}: {blocks(evidence)} runs of each, interleaved."
+    yield f"**Workload {code(evidence.workload, 64)}**{role}: {runs_of_each(evidence)}, interleaved."
     yield f"On {plain(environment_text(evidence.environment), 300)}."
     yield from (f"_{LABELS[label]}_." for label in evidence.environment.labels)
     if evidence.unmeasured:
         yield f"Not measured here: {plain(', '.join(evidence.unmeasured), 200)}."
     yield ""
     if rows == 0:
-        yield f"... cut: {len(evidence.comparisons)} comparisons; the files of evidence have them."
+        yield f"... cut: {counted(len(evidence.comparisons), 'comparison')}; the files of evidence have them."
         yield ""
         return
     by_name = {metric.metric: metric for metric in evidence.measured}

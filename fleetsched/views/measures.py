@@ -15,6 +15,7 @@ from fleetsched.model.evidence import (
     Evidence,
     Measured,
 )
+from fleetsched.model.wording import counted
 
 ARM_TITLES = {KERNEL_DEFAULT_ARM: "kernel's own", INCUMBENT: "incumbent", "candidate": "candidate"}
 LABELS = {
@@ -84,8 +85,9 @@ def _value(value: int | bool) -> str:
 def environment_text(environment: Environment) -> str:
     """Say where something was measured, in one line."""
     where = f"host {environment.host}" if environment.host else "a machine of the lab"
+    cpus = counted(environment.cpus, "CPU")
     return (
-        f"{where}: Linux {environment.kernel_release}, {environment.arch}, {environment.cpus} CPUs "
+        f"{where}: Linux {environment.kernel_release}, {environment.arch}, {cpus} "
         f"({environment.topology}), {environment.memory_mib:,} MiB, accelerator {environment.accelerator}"
     )
 
@@ -93,6 +95,11 @@ def environment_text(environment: Environment) -> str:
 def blocks(evidence: Evidence) -> int:
     """Count the runs of each arm."""
     return max(len(values) for metric in evidence.measured for values in metric.samples.values())
+
+
+def runs_of_each(evidence: Evidence) -> str:
+    """The same in words."""
+    return f"{counted(blocks(evidence), 'run')} of each"
 
 
 def ended_text(evidence: Evidence) -> str:

@@ -9,6 +9,7 @@ from itertools import groupby
 from fleetsched.model.metrics import FEATURES
 from fleetsched.model.observation import Key, Observation, Tally
 from fleetsched.model.profile import Profile
+from fleetsched.model.wording import counted
 from fleetsched.views.fill import fill
 from fleetsched.views.plan import WIDTH, printable
 
@@ -64,7 +65,8 @@ def _host(name: str, seen: Observation | None, error: str) -> Iterator[str]:
     if seen.keys_seen > len(seen.keys):
         yield f"and {seen.keys_seen - len(seen.keys)} more that ran less"
     if seen.unkeyed_switches:
-        yield f"{seen.unkeyed_switches} switches count for the whole host only: too many commands"
+        switches = counted(seen.unkeyed_switches, "switch counts", "switches count")
+        yield f"{switches} for the whole host only: too many commands"
 
 
 def _cgroup(cgroup: str | None, commands: Sequence[Key], seen: Observation) -> Iterator[str]:

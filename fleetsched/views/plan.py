@@ -10,6 +10,7 @@ from itertools import groupby
 from fleetsched.model.diff import PolicyDiff
 from fleetsched.model.fleet import Fleet
 from fleetsched.model.plan import Action, Claim, HostPlan, Plan
+from fleetsched.model.wording import counted
 
 WIDTH = 80
 JSON_VERSION = "1.0"
@@ -95,16 +96,11 @@ def summary(plan: Plan) -> str:
     """The last line: how many hosts each action concerns."""
     counts = plan.counts()
     if not plan.has_changes and not counts.keys() - {"none"}:
-        return f"No changes: {count_hosts(counts['none'])} as the revision wants."
+        return f"No changes: {counted(counts['none'], 'host')} as the revision wants."
     parts = [f"{counts[name]} to {name}" for name in _TO_DO if counts[name]]
     parts += [f"{counts[name]} {name}" for name in _OTHERWISE if counts[name]]
     parts.append(f"{counts['none']} unchanged")
     return wrap(f"Plan: {', '.join(parts)}.", "  ")
-
-
-def count_hosts(count: int) -> str:
-    """`1 host`, `2 hosts`."""
-    return f"{count} host{'' if count == 1 else 's'}"
 
 
 def diff_text(diffs: Sequence[PolicyDiff]) -> str:

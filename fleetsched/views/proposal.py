@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fleetsched.model.proposal import Proposal, State
+from fleetsched.model.wording import counted
 
 _MOST_DIFF_LINES = 2000
 
@@ -103,7 +104,8 @@ def diff_text(diff: str) -> str:
     """A diff without control characters, bounded."""
     lines = [line_of(line, 500) for line in diff.splitlines()]
     more = len(lines) - _MOST_DIFF_LINES
-    return "\n".join([*lines[:_MOST_DIFF_LINES], *([f"... and {more} more lines"] if more > 0 else [])])
+    cut = [f"... and {counted(more, 'more line')}"] if more > 0 else []
+    return "\n".join([*lines[:_MOST_DIFF_LINES], *cut])
 
 
 def line_of(text: str, most: int = 120) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from fleetsched.model.proposal import BRANCHES, Briefing
+from fleetsched.model.wording import counted, listed
 from fleetsched.views.markdown import block, code, plain, shortened
 from fleetsched.views.measured_markdown import gates_markdown, loses_markdown, measured_markdown
 
@@ -62,9 +63,7 @@ def _change(goal: str, policy: str, title: str, briefing: Briefing) -> Iterator[
 def _hosts(names: tuple[str, ...]) -> str:
     if not names:
         return "not said"
-    more = len(names) - _MOST_HOSTS
-    shown = ", ".join(code(name, 64) for name in names[:_MOST_HOSTS])
-    return f"{len(names)}: {shown}" + (f" and {more} more" if more > 0 else "")
+    return f"{len(names)}: {listed([code(name, 64) for name in names], _MOST_HOSTS)}"
 
 
 def _reasons(why: str, briefing: Briefing, most: int) -> Iterator[str]:
@@ -105,7 +104,8 @@ def _provenance(fingerprint: str, briefing: Briefing) -> Iterator[str]:
     if briefing.model:
         yield f"| model | {code(briefing.model)} |"
     yield f"| cost | {_cost(briefing)} |"
-    yield f"| tried | {briefing.candidates} candidates |" if briefing.candidates else "| tried | nothing |"
+    tried = counted(briefing.candidates, "candidate") if briefing.candidates else "nothing"
+    yield f"| tried | {tried} |"
     if briefing.transcript:
         yield f"| transcript, SHA-256 | {code(briefing.transcript)} |"
     yield f"| chosen from, SHA-256 | {code(fingerprint)} |"
@@ -116,7 +116,7 @@ def _cost(briefing: Briefing) -> str:
     minutes = f"{briefing.wall_s / 60:.0f} min of one machine"
     if not briefing.tokens:
         return minutes if briefing.wall_s >= 30 else "no model, no measuring"
-    return f"{briefing.usd:.2f} US dollars, {briefing.tokens:,} tokens, {minutes}"
+    return f"{briefing.usd:.2f} US dollars, {counted(briefing.tokens, 'token')}, {minutes}"
 
 
 def _next(goal: str, policy: str) -> Iterator[str]:

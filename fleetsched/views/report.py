@@ -16,6 +16,7 @@ from fleetsched.model.dossier import Dossier, outcomes
 from fleetsched.model.evidence import Comparison, Evidence, Finding
 from fleetsched.model.gate import Gate, GateReport, GateResult
 from fleetsched.model.observation import percentile_us
+from fleetsched.model.wording import counted
 from fleetsched.views.measures import (
     ARM_TITLES,
     LABELS,
@@ -29,6 +30,7 @@ from fleetsched.views.measures import (
     outcome_text,
     p_value,
     percent,
+    runs_of_each,
 )
 from fleetsched.views.plots import distribution_plot, samples_plot
 from fleetsched.views.policy import facts, suits_text
@@ -82,8 +84,8 @@ def _short(dossier: Dossier) -> str:
     kernels = ", ".join(dict.fromkeys(each.kernel for each in dossier.evidence))
     workloads = len({each.workload for each in dossier.evidence})
     return (
-        f"Against the kernel's own scheduler, by metric: {said}. {_count(workloads, 'workload')}, "
-        f"Linux {kernels}, {_count(len(dossier.evidence), 'experiment')}."
+        f"Against the kernel's own scheduler, by metric: {said}. {counted(workloads, 'workload')}, "
+        f"Linux {kernels}, {counted(len(dossier.evidence), 'experiment')}."
     )
 
 
@@ -94,10 +96,6 @@ def _outcomes(dossier: Dossier, finding: Finding) -> Iterator[str]:
 def _together(text: str) -> str:
     """Keep a number and its sign of percent on one line."""
     return text.replace(" %", "\N{NO-BREAK SPACE}%")
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _gates(report: GateReport, commit: str) -> dict[str, Any]:
@@ -132,7 +130,7 @@ def _experiment(evidence: Evidence, place: int) -> dict[str, Any]:
         "unmeasured": ", ".join(evidence.unmeasured),
         "where": environment_text(evidence.environment),
         "how": (
-            f"{blocks(evidence)} runs of each, interleaved, {ended_text(evidence)}; began {evidence.began}, "
+            f"{runs_of_each(evidence)}, interleaved, {ended_text(evidence)}; began {evidence.began}, "
             f"took {evidence.seconds:,.0f} s; fleetsched {evidence.fleetsched_version}; seed {evidence.seed}"
         ),
         "arms": [(ARM_TITLES[arm.name], arm_text(arm)) for arm in evidence.arms],

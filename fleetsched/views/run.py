@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from fleetsched.errors import ExitCode
 from fleetsched.model.rollout import Batch, Phase
 from fleetsched.model.run import Applied, Outlook, Undo
-from fleetsched.views.plan import count_hosts, printable, wrap
+from fleetsched.model.wording import counted
+from fleetsched.views.plan import printable, wrap
 
 _NOTHING = {
     ExitCode.ROLLED_BACK: "FAILED, nothing was changed: more hosts cannot than the failure budget allows",
@@ -43,9 +44,9 @@ def verdict(applied: Applied) -> str:
     if code is ExitCode.ROLLED_BACK and confirmed:
         back = applied.within(Phase.FAILED, Phase.ROLLED_BACK)
         if not back:
-            return f"done, except for {count_hosts(applied.within(Phase.CANNOT))} that cannot"
+            return f"done, except for {counted(applied.within(Phase.CANNOT), 'host')} that cannot"
         word = "runs what it ran" if back == 1 else "run what they ran"
-        return f"FAILED: {count_hosts(back)} {word} before, {confirmed} confirmed"
+        return f"FAILED: {counted(back, 'host')} {word} before, {confirmed} confirmed"
     if code is ExitCode.NOT_ROLLED_BACK and not applied.within(Phase.NOT_ROLLED_BACK):
         return "FAILED and stopped, as the strategy says: what is confirmed stays"
     return _VERDICTS[code]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from fleetsched.model.goal import KERNEL_DEFAULT
 from fleetsched.model.suitability import Candidate, Suitability
+from fleetsched.model.wording import counted
 from fleetsched.views.plan import WIDTH
 from fleetsched.views.proposal import line_of
 
@@ -63,7 +64,7 @@ def _conclusion(suitability: Suitability) -> Iterator[str]:
 def _checked(suitability: Suitability) -> str:
     hosts = len(suitability.checked_hosts)
     return (
-        f"  Kernel and architecture of {hosts} host{'' if hosts == 1 else 's'} were checked."
+        f"  Kernel and architecture of {counted(hosts, 'host')} were checked."
         if hosts
         else "  No host was asked: requirements are checked by plan."
     )

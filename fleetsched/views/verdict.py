@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from fleetsched.model.verdict import Check, Result, Verdict
+from fleetsched.model.wording import counted
 from fleetsched.views.markdown import block, code
 from fleetsched.views.proposal import line_of
 
@@ -49,7 +50,7 @@ def _details(check: Check) -> Iterator[str]:
     if check.details:
         lines = [line_of(line, 300) for line in check.details[:_MOST_LINES]]
         if len(check.details) > _MOST_LINES:
-            lines.append(f"... and {len(check.details) - _MOST_LINES} more lines")
+            lines.append(f"... and {counted(len(check.details) - _MOST_LINES, 'more line')}")
         yield from ("", f"### {code(check.name)}", "", block("\n".join(lines), _MOST_TEXT))
 
 

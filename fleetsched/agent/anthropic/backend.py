@@ -16,6 +16,7 @@ from fleetsched.agent.budget import Meter
 from fleetsched.agent.faults import lab_error
 from fleetsched.agent.foreign import paragraphs
 from fleetsched.agent.interface import (
+    INTERRUPTED,
     Backend,
     BudgetSpentError,
     Candidate,
@@ -24,6 +25,7 @@ from fleetsched.agent.interface import (
     Task,
     Workbench,
 )
+from fleetsched.agent.learning import name_of
 from fleetsched.agent.line import in_line
 from fleetsched.agent.prices import prices_of
 from fleetsched.agent.tools import toolbox
@@ -100,6 +102,8 @@ class AnthropicBackend(Backend):
             if not watched.tried:
                 raise
             ended = Ended("gave-up", text=error.message)
+        except KeyboardInterrupt:
+            ended = Ended(INTERRUPTED, text=_so_far(watched, task))
         line = _line(ended, watched, task)
         return Draft(
             backend=BACKEND,
@@ -121,7 +125,13 @@ def _line(ended: Ended, watched: Watched, task: Task) -> tuple[Candidate, ...]:
     """What the model finished with and what else was better; without its word, what was better."""
     if ended.how == "finished":
         return in_line((watched.tried[ended.answer["candidate"]], *watched.line(task.goal)))
-    return () if ended.answer or ended.how == "refused" else watched.line(task.goal)
+    return () if ended.answer or ended.how in ("refused", INTERRUPTED) else watched.line(task.goal)
+
+
+def _so_far(watched: Watched, task: Task) -> str:
+    best = next(iter(watched.line(task.goal)), None)
+    found = f"The best so far: {name_of(best)}." if best else "Nothing was better than what there is, so far."
+    return f"The talk was interrupted, so nothing is drafted. {found}"
 
 
 def _explanation(ended: Ended) -> str:

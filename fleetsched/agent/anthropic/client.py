@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -81,7 +82,7 @@ class Client:
         self._client.close()
 
     def ask(self, request: Request) -> Reply:
-        """Ask once; the SDK tries again where that helps.
+        """Ask once; the SDK tries again where that helps. After Ctrl-C the reply says `interrupted`.
 
         Raises:
             ModelError: there is no answer; the message says why, and what to do.
@@ -111,6 +112,8 @@ class Client:
             return self.ask(request)
         except anthropic.APIError as error:
             raise explained(error, self.url) from error
+        except KeyboardInterrupt:
+            return replace(hearing.reply(), interrupted=True)
         return hearing.reply()
 
 

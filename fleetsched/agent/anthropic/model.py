@@ -37,6 +37,7 @@ class Reply:
         stop: why it ended, as the API says it; empty = it did not come to its end, and `problem` says why.
         usage: of a reply without an end it is an estimate, rather too high than too low.
         incomplete: ids of the calls whose arguments are not whole.
+        interrupted: by Ctrl-C or SIGTERM; what was heard until then is paid for all the same.
     """
 
     content: tuple[Block, ...] = field(hash=False)
@@ -44,6 +45,7 @@ class Reply:
     usage: Usage
     problem: str = ""
     incomplete: frozenset[str] = frozenset()
+    interrupted: bool = False
 
     @property
     def text(self) -> str:

@@ -20,6 +20,7 @@ from fleetsched.agent.foreign import bounded
 from fleetsched.agent.interface import BudgetSpentError, LabLostError, Toolbox
 from fleetsched.agent.tools import FINISH, GIVE_UP, call_tool
 from fleetsched.agent.transcript import Record
+from fleetsched.model.wording import counted
 
 _LINE, _SHORT = 160, 40  # letters, of a line of progress and of a value in it
 MOST_BROKEN = 3  # replies in a row that do not come to their end
@@ -75,6 +76,7 @@ class Talk:
             BudgetSpentError: a budget is used up.
             LabLostError: nothing can be measured any more.
             ModelError: the API does not answer.
+            KeyboardInterrupt: somebody wants it to end; what was asked is counted.
         """
         self._record.write("begin", system=system, tools=self._tools)
         self._tell({"type": "text", "text": first})
@@ -129,6 +131,8 @@ class Talk:
             self._counted = len(self._messages) + bool(reply.content)  # the reply becomes the next message
             self._tokens = reply.usage.prompt + reply.usage.output
         self._report(reply)
+        if reply.interrupted:
+            raise KeyboardInterrupt
         return reply
 
     def _prompt(self, system: str) -> int:
@@ -176,7 +180,7 @@ class Talk:
     def _report(self, reply: Reply) -> None:
         spent = self._purse.spent
         self._say(
-            f"the model answered with {reply.usage.output:,} tokens to {reply.usage.prompt:,}; "
+            f"the model answered with {counted(reply.usage.output, 'token')} to {reply.usage.prompt:,}; "
             f"${spent.usd:.4f} spent so far"
         )
         if reply.text:

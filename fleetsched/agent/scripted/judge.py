@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from fleetsched.agent.scripted.script import Expect
+from fleetsched.model.wording import counted
 
 VERSION = "2026-10-21"
 _MOST_OUTPUT = 128_000
@@ -119,7 +120,7 @@ def _dialogue(messages: list[dict[str, Any]]) -> list[str]:
 def _results(expected: list[dict[str, Any]], content: Any) -> list[str]:
     blocks = [each for each in content if isinstance(each, dict) and each["type"] == "tool_result"]
     if len(blocks) != len(expected):
-        return [f"{len(expected)} results are expected and there are {len(blocks)}"]
+        return [f"expected {counted(len(expected), 'result')}, got {len(blocks)}"]
     faults = []
     for number, (wanted, block) in enumerate(zip(expected, blocks, strict=True), 1):
         value = json.loads(block["content"]) | {"is_error": block.get("is_error", False)}

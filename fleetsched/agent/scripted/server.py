@@ -14,6 +14,7 @@ from typing import Any, Self
 from fleetsched.agent.scripted.judge import expected_faults, protocol_faults
 from fleetsched.agent.scripted.script import Answer, Failure, Script, Turn
 from fleetsched.agent.scripted.wire import encoded, events, failure, message
+from fleetsched.model.wording import counted
 
 _MOST_BYTES = 32 * 1024 * 1024  # what the API takes
 _LETTERS_A_TOKEN = 4
@@ -73,7 +74,7 @@ class ScriptedServer:
             turn = self.script.turns[self._turn] if not self.done else Turn()
             faults = protocol_faults(headers, body) or expected_faults(turn.expect, body)
             if not faults and self.done:
-                faults = [f"the script {self.script.name} has ended after {self._turn} turns"]
+                faults = [f"the script {self.script.name} has ended after {counted(self._turn, 'turn')}"]
             if faults:
                 text = f"turn {self._turn + 1}: " + "; ".join(faults)
                 self.mismatches.append(text)

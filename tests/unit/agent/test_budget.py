@@ -45,7 +45,7 @@ def test_every_token_counts_also_a_cached_one() -> None:
     meter.tokens(600, 100, 299, Decimal(0))
     meter.check()
     meter.tokens(0, 1, 0, Decimal(0))
-    with pytest.raises(BudgetSpentError, match="1000 tokens") as raised:
+    with pytest.raises(BudgetSpentError, match="1,000 tokens") as raised:
         meter.check()
     assert raised.value.what == "tokens"
     assert meter.spent() == Spent(tokens_in=600, tokens_out=101, tokens_cached=299)
@@ -68,7 +68,7 @@ def test_a_candidate_too_many_is_refused_and_not_counted() -> None:
     meter.candidate()
     meter.candidate()
     meter.check()  # those that there are may still be measured
-    with pytest.raises(BudgetSpentError, match="all 2 candidates are made") as raised:
+    with pytest.raises(BudgetSpentError, match="the budget of 2 candidates is spent") as raised:
         meter.candidate()
     assert raised.value.what == "candidates"
     assert raised.value.remedy.startswith("what is there so far counts")

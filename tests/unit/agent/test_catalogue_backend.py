@@ -208,6 +208,29 @@ def test_a_full_disk_is_a_lab_that_is_lost(tmp_path: Path) -> None:
     assert "No space left on device: /var/tmp/overlay" in str(found.error)
 
 
+@dataclass
+class _Interrupted(Lab):
+    """A lab in which somebody wants the run to end, in the third measurement."""
+
+    def measure(self, candidate: Candidate, repeats: int, seed: int, budget_s: float) -> Evidence:
+        if len(self.measured) == 2:
+            raise KeyboardInterrupt
+        return super().measure(candidate, repeats, seed, budget_s)
+
+
+def test_an_interruption_ends_it_with_what_is_known_and_drafts_nothing(tmp_path: Path) -> None:
+    stalls = GateFinding("runnable-task-stall", "a task did not run for 5 s")
+    found = draft(tmp_path, _Interrupted(stops={"c2": (Gate.STRESS, stalls)}))
+    assert (found.ended, found.line, found.error) == ("interrupted", (), None)
+    assert [each.policy for each in found.tried] == ["interactive", "deadline", "fair", "interactive"]
+    assert len(found.evidence) == 2
+    assert [(each.policy, each.outcome) for each in found.lessons] == [("deadline", "failed")]
+    assert found.explanation.splitlines()[-2:] == [
+        "The search was interrupted, so nothing is drafted.",
+        "The best of the search: interactive (its defaults).",
+    ]
+
+
 class _DoesNotCompile(Lab):
     def means(self) -> Means:
         def compiled(policy: Policy, variant: str) -> str:

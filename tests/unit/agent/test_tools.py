@@ -245,7 +245,7 @@ def test_a_budget_that_is_used_up_is_named(tmp_path: Path) -> None:
     box = tools(tmp_path, budget=Budget(candidates=1))
     call_tool(box, "choose_policy", FAIR)
     answer = call_tool(box, "choose_policy", FAIR | {"policy": "deadline"})
-    assert answer["error"] == "all 1 candidates are made"
+    assert answer["error"] == "the budget of 1 candidate is spent"
     assert answer["budget"] == "candidates"
 
 

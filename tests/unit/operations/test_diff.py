@@ -149,7 +149,7 @@ def test_diff_is_bounded(root: Path) -> None:
     lines = shown(root).splitlines()
 
     assert len(lines) == 502
-    assert lines[-1].startswith("... and 15")
+    assert lines[-1].startswith("... and 1,5")
 
 
 def test_link_out_of_the_repository_is_not_read(root: Path, tmp_path: Path) -> None:

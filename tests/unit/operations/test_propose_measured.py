@@ -52,7 +52,8 @@ class Shop:
         seeds: of final comparisons.
         choose: instead of the catalogue backend's draft.
         eject: in the final comparison.
-        broken: by workload, what the final comparison on it ends with.
+        broken: by workload, or by policy and workload, what the final comparison on it ends with.
+        lab: of the search.
         seconds: that each experiment of it takes.
     """
 
@@ -63,7 +64,8 @@ class Shop:
     seeds: list[int] = field(default_factory=list)
     choose: Callable[[Draft, Task], Draft] = lambda draft, task: draft
     eject: bool = False
-    broken: dict[str, Exception] = field(default_factory=dict)
+    broken: dict[str, BaseException] = field(default_factory=dict)
+    lab: FakeLab = field(default_factory=FakeLab)
     seconds: float = 0.0
     now_s: float = 0.0
 
@@ -84,7 +86,7 @@ class Shop:
 
     def draft(self, known: Workloads, run: Run, task: Task) -> Draft:
         self.tasks.append(task)
-        bench = workbench(run.folder, FakeLab(), asked=task, meter=run.meter)
+        bench = workbench(run.folder, self.lab, asked=task, meter=run.meter)
         made = CatalogueBackend(run.meter, run.day).draft(task, bench, lambda line: None)
         return self.choose(made, task)
 
@@ -97,8 +99,9 @@ class Shop:
     ) -> Evidence:
         if self.eject:
             raise HelperError("candidate interactive: runnable task stall (in block 3)", code="ejected")
-        if task.workload in self.broken:
-            raise self.broken[task.workload]
+        for each in (task.workload, f"{candidate.policy} {task.workload}"):
+            if each in self.broken:
+                raise self.broken[each]
         self.seeds.append(seed)
         self.now_s += self.seconds
         ours = self.finals.get(f"{candidate.policy} {task.workload}", self.finals.get(task.workload, 400.0))

@@ -122,6 +122,7 @@ def test_a_language_models_part_is_named_paid_and_quoted_as_data() -> None:
     [
         ("finished", "until it had nothing more to ask."),
         ("gave-up", "until it gave up."),
+        ("interrupted", "until it was interrupted."),
         ("wall", "until the budget of wall was used up."),
     ],
 )

@@ -40,7 +40,7 @@ def test_foreign_text_is_printable_and_bounded() -> None:
     ]
     assert [line for text in texts for line in text.split("\n") if not line.isprintable()] == []
     assert max(len(line) for text in texts for line in text.split("\n")) <= 500
-    assert texts[-1].endswith("... and 4000 more lines")
+    assert texts[-1].endswith("... and 4,000 more lines")
 
 
 def test_people_who_went_on_and_own_approvals_are_shown() -> None:

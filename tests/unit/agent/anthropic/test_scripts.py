@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import threading
 from decimal import Decimal
 from hashlib import sha256
 from itertools import pairwise
@@ -14,6 +17,7 @@ import pytest
 from fleetsched.agent.anthropic.model import ModelError
 from fleetsched.agent.interface import Candidate
 from fleetsched.agent.scripted.script import Answer, Failure, Script, Turn, Usage
+from fleetsched.agent.scripted.server import ScriptedServer
 from fleetsched.agent.transcript import FILE, Transcript
 from fleetsched.errors import LabError
 from fleetsched.model.controller import Budget
@@ -239,6 +243,57 @@ def test_a_lab_that_is_lost_ends_the_talk_with_the_best_so_far(tmp_path: Path) -
     assert str(draft.error) == "the lab failed 2 times in a row: the machine does not come up\n  look"
     assert draft.explanation == "the lab failed 2 times in a row: the machine does not come up"
     assert sha256((played.folder / FILE).read_bytes()).hexdigest() == draft.transcript
+
+
+def interrupted_after_c1(candidate: Candidate, repeats: int, seed: int, left_s: float) -> Evidence:
+    if candidate.id != "c1":
+        raise KeyboardInterrupt
+    return measured(candidate, repeats, seed, left_s)
+
+
+def test_an_interruption_in_a_tool_ends_the_talk_with_what_is_known(tmp_path: Path) -> None:
+    draft = play(script_named("loses-the-lab"), tmp_path, measure=interrupted_after_c1).draft
+    assert (draft.ended, draft.line, draft.error) == ("interrupted", (), None)
+    assert [each.id for each in draft.tried] == ["c1", "c2"]
+    assert len(draft.evidence) == 1
+    assert draft.explanation == (
+        "The talk was interrupted, so nothing is drafted. The best so far: interactive (its defaults)."
+    )
+    assert sha256((tmp_path / "run" / FILE).read_bytes()).hexdigest() == draft.transcript
+
+
+def test_lessons_of_a_talk_that_is_interrupted_are_kept(tmp_path: Path) -> None:
+    def at_once(*_: object) -> Evidence:
+        raise KeyboardInterrupt
+
+    draft = play(script_named("writes-a-policy"), tmp_path, measure=at_once).draft
+    assert draft.ended == "interrupted"
+    assert [each.why.split(":")[0] for each in draft.lessons] == ["compile", "verify"]
+    assert draft.explanation == (
+        "The talk was interrupted, so nothing is drafted. Nothing was better than what there is, so far."
+    )
+
+
+@pytest.mark.parametrize("turn", [1, 3])
+def test_an_interruption_while_the_model_is_asked_counts_what_was_asked(
+    turn: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupting(ScriptedServer):
+        def play(self, headers: dict[str, str], body: dict[str, Any]) -> tuple[int, Answer | Failure]:
+            answer = super().play(headers, body)
+            if answer[0] == turn:
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            return answer
+
+    monkeypatch.setattr("tests.unit.agent.playing.ScriptedServer", Interrupting)
+    played = play(script_named("selects-from-catalogue"), tmp_path)
+    assert (played.draft.ended, played.draft.line) == ("interrupted", ())
+    assert len(played.server.requests) == turn
+    last = json.loads(played.transcript.splitlines()[-1])
+    assert (last["kind"], last["message"]["stop"]) == ("reply", "")
+    before = played.server.script.turns[: turn - 1]
+    answered = sum(each.answer.usage.input + each.answer.usage.cache_write for each in before if each.answer)
+    assert played.draft.spent.tokens_in > answered
 
 
 class Full(Transcript):

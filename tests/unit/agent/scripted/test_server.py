@@ -143,7 +143,7 @@ def test_what_the_api_would_refuse_is_refused_and_remembered(changed: dict[str, 
         (Expect(contains=["good bye"]), "the newest message lacks 'good bye'"),
         (Expect(lacks=["hello"]), "the request contains 'hello'"),
         (Expect(tools=["hear"]), "the tool hear is not offered"),
-        (Expect(results=[{"a.b": 1}]), "1 results are expected and there are 0"),
+        (Expect(results=[{"a.b": 1}]), "expected 1 result, got 0"),
     ],
 )
 def test_what_the_script_does_not_expect_is_refused(expect: Expect, fault: str) -> None:
@@ -157,7 +157,7 @@ def test_nothing_is_answered_after_the_last_turn() -> None:
     with played(Turn(answer=FULL)) as (server, client):
         ask(client)
         assert server.done
-        with pytest.raises(anthropic.BadRequestError, match="has ended after 1 turns"):
+        with pytest.raises(anthropic.BadRequestError, match="has ended after 1 turn"):
             ask(client)
 
 
