@@ -82,7 +82,8 @@ def no_library(forge: str, library: str) -> FleetschedError:
 
 
 def _until(headers: Mapping[str, str]) -> str:
-    after, reset = headers.get("retry-after", ""), headers.get("x-ratelimit-reset", "")
+    after = headers.get("retry-after", "")
+    reset = headers.get("x-ratelimit-reset", "") or headers.get("ratelimit-reset", "")
     if after.isdecimal():
         return f", for {after} s more"
     if reset.isdecimal():

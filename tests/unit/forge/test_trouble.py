@@ -38,6 +38,12 @@ from fleetsched.model.controller import ForgeAccess
             "too many requests, until 2026-09-21T14:13:20Z",
         ),
         (429, {"X-RateLimit-Reset": "soon"}, FleetschedError, "too many requests"),
+        (
+            429,
+            {"RateLimit-Reset": "1790000000"},
+            FleetschedError,
+            "too many requests, until 2026-09-21T14:13:20Z",
+        ),
         (503, {}, FleetschedError, "the forge failed (HTTP 503): why"),
     ],
 )
