@@ -40,18 +40,13 @@ NOTE = {"id": 9, "author": USER, "body": "new"}
 
 
 def approvals(*given: dict[str, Any]) -> dict[str, Any]:
-    return {"approved": bool(given), "approved_by": list(given)}
+    return {"approved_by": list(given)}
 
 
 PULL = Pull(
     3, "fleetsched/proposal/web", False, "main", HEAD, "Run fair", "why", "bot", State.OPEN,
     "2026-01-02T03:04:05Z", "2026-01-02T03:04:06Z",
 )  # fmt: skip
-
-
-@pytest.fixture
-def gitlab(server: Canned) -> GitLab:
-    return GitLab(ForgeAccess("gitlab", "acme/fleet", server.url), "the-token")
 
 
 def test_merge_requests_are_read_the_newest_first(server: Canned, gitlab: GitLab) -> None:
