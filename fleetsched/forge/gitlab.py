@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from fleetsched.errors import RefusedError
 from fleetsched.forge.pulls import LABEL, MOST_PULLS, Comment, Pull, PullRequests, Review
-from fleetsched.forge.trouble import no_library, trouble
+from fleetsched.forge.trouble import no_library, trouble, unanswered
 from fleetsched.model.controller import ForgeAccess
 from fleetsched.model.proposal import State
 from fleetsched.model.timestamp import rfc3339
@@ -78,7 +78,6 @@ class GitLab(PullRequests):
     def _asking(self, doing: str, unauthorized: int = 401) -> Iterator[None]:
         """Tell what GitLab's answers mean; a 401 means what another status does elsewhere."""
         from gitlab.exceptions import GitlabError
-        from requests import RequestException
 
         try:
             yield
@@ -87,8 +86,8 @@ class GitLab(PullRequests):
             raise trouble("GitLab", self._name, doing, status, str(error.error_message), {}) from error
         except _LimitedError as error:
             raise trouble("GitLab", self._name, doing, 429, "", error.headers) from error
-        except RequestException as error:
-            raise trouble("GitLab", self._name, doing, 0, type(error).__name__, {}) from error
+        except OSError as error:
+            raise trouble("GitLab", self._name, doing, 0, unanswered(error), {}) from error
 
     def newest(self) -> list[Pull]:
         """See `PullRequests`."""
