@@ -68,7 +68,7 @@ CALLS: dict[str, Callable[[GitLab], object]] = {
     "team": lambda our: our.is_member("acme/kernel", "alice"),
 }
 GAPS = {
-    # GitLab's manual on its REST API: all lists have pages, of 20 unless per_page says another number.
+    # GitLab's own OpenAPI description has it; without it, pages have 20.
     "GET merge_requests/3/versions: no parameter per_page",
     # GitLab's own OpenAPI description, and python-gitlab: `all` is one of the states.
     "GET merge_requests: []: 'all' is not one of ['opened', 'closed', 'locked', 'merged']",
