@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from fleetsched.forge.pulls import LABEL, MOST_PULLS, Comment, Pull, PullRequests, Review
-from fleetsched.forge.trouble import no_library, trouble
+from fleetsched.forge.trouble import no_library, trouble, unanswered
 from fleetsched.model.controller import ForgeAccess
 from fleetsched.model.proposal import State
 from fleetsched.model.timestamp import rfc3339
@@ -68,7 +68,6 @@ class GitHub(PullRequests):
     def _asking(self, doing: str) -> Iterator[None]:
         """Tell what GitHub's answers mean."""
         from github import GithubException
-        from requests import RequestException
 
         try:
             yield
@@ -76,8 +75,8 @@ class GitHub(PullRequests):
             raise trouble(
                 "GitHub", self._name, doing, error.status, _said(error), error.headers or {}
             ) from error
-        except RequestException as error:
-            raise trouble("GitHub", self._name, doing, 0, type(error).__name__, {}) from error
+        except OSError as error:
+            raise trouble("GitHub", self._name, doing, 0, unanswered(error), {}) from error
 
     def newest(self) -> list[Pull]:
         """See `PullRequests`."""

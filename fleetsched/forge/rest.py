@@ -6,11 +6,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fleetsched.errors import FleetschedError
-from fleetsched.forge.trouble import no_library, trouble
+from fleetsched.forge.trouble import no_library, trouble, unanswered
 from fleetsched.model.controller import ForgeAccess
 
 if TYPE_CHECKING:
-    from requests import Response
+    from requests import PreparedRequest, Response
+
+
+class _Signing:
+    """Puts a token into each request."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        request.headers["Authorization"] = f"token {self._token}"
+        return request
 
 
 class Rest:
@@ -41,7 +52,8 @@ class Rest:
             )
         self.url = access.url.rstrip("/")
         self._session = requests.Session()
-        self._session.headers["Authorization"] = f"token {token}"
+        # Not a header of the session: what .netrc knows of the host, for Git, would replace it.
+        self._session.auth = _Signing(token)
         self._forge, self._name, self._timeout_s = forge, access.repository, timeout_s
 
     def send(self, doing: str, method: str, path: str, **body: Any) -> Response:
@@ -56,9 +68,7 @@ class Rest:
         Raises:
             FleetschedError: there was no answer.
         """
-        import requests
-
         try:
             return self._session.request(method, self.url + path, timeout=self._timeout_s, **body)
-        except requests.RequestException as error:
-            raise trouble(self._forge, self._name, doing, 0, type(error).__name__, {}) from error
+        except OSError as error:
+            raise trouble(self._forge, self._name, doing, 0, unanswered(error), {}) from error

@@ -73,6 +73,12 @@ def trouble(
     )
 
 
+def unanswered(error: OSError) -> str:
+    """What kept an answer from coming; of the network's errors only their kind: they name addresses."""
+    # requests raises a plain OSError where a file of certificates of the environment is not there.
+    return str(error) if type(error) is OSError else type(error).__name__
+
+
 def no_library(forge: str, library: str) -> FleetschedError:
     """What to do where the library that speaks to a forge is not installed."""
     return FleetschedError(
@@ -82,7 +88,8 @@ def no_library(forge: str, library: str) -> FleetschedError:
 
 
 def _until(headers: Mapping[str, str]) -> str:
-    after, reset = headers.get("retry-after", ""), headers.get("x-ratelimit-reset", "")
+    after = headers.get("retry-after", "")
+    reset = headers.get("x-ratelimit-reset", "") or headers.get("ratelimit-reset", "")
     if after.isdecimal():
         return f", for {after} s more"
     if reset.isdecimal():

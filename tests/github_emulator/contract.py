@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""GitHub's OpenAPI description: which requests there are, and what requests and answers look like."""
+"""A forge's OpenAPI description: which requests there are, and what requests and answers look like."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4
 
 _FILE = Path(__file__).parents[1] / "data" / "github" / "openapi.json"
-_NAME = "urn:github"
+_NAME = "urn:forge"
 _FORMATS = {"date-time": "2026-01-01T00:00:00Z", "uri": "https://forge.example/x", "email": "a@example.test"}
 
 
@@ -30,11 +30,11 @@ class Operation:
 
 
 class Contract:
-    """The description, as a judge."""
+    """A description, as a judge."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path = _FILE) -> None:
         # A schema is validated on its own, so what it refers to needs a name of its own.
-        self._document = json.loads(_FILE.read_text().replace('"#/components', f'"{_NAME}#/components'))
+        self._document = json.loads(file.read_text().replace('"#/components', f'"{_NAME}#/components'))
         resource = Resource.from_contents(self._document, default_specification=DRAFT4)
         self._registry = Registry().with_resource(_NAME, resource)
 
@@ -50,7 +50,7 @@ class Contract:
 
     def wrong_request(self, operation: Operation, query: dict[str, str], body: Any) -> list[str]:
         """What is wrong with a request, by its parameters and its body."""
-        parameters = [self._resolved(each) for each in operation.description.get("parameters", [])]
+        parameters = [self.resolved(each) for each in operation.description.get("parameters", [])]
         by_name = {each["name"]: each for each in parameters if each["in"] == "query"}
         wrong = [f"no parameter {name}" for name in query if name not in by_name]
         for name, text in query.items():
@@ -63,7 +63,7 @@ class Contract:
             wrong.append("no body is taken")
         elif schema is not None and body is not None:
             wrong += self._errors(schema, body)
-            known = self._resolved(schema).get("properties")
+            known = self.resolved(schema).get("properties")
             wrong += [f"no field {name}" for name in body if known is not None and name not in known]
         return wrong
 
@@ -73,14 +73,20 @@ class Contract:
         if str(status) not in responses:
             # What GitHub answers wherever the token, its limit or GitHub itself is in the way.
             return [] if status in (401, 403, 404, 500, 502) else [f"no answer {status}"]
-        content = self._resolved(responses[str(status)]).get("content", {})
+        content = self.resolved(responses[str(status)]).get("content", {})
         schema = content.get("application/json", {}).get("schema")
         return [] if schema is None else self._errors(schema, body)
 
+    def fields(self, operation: Operation, status: int) -> set[str]:
+        """The names that an answer, or each of a list, is described to have."""
+        schema = self.resolved(operation.description["responses"][str(status)])["content"]
+        schema = self.resolved(schema["application/json"]["schema"])
+        return set(self.resolved(schema.get("items", schema))["properties"])
+
     def sample(self, operation: Operation, status: int) -> Any:
         """The least that fits an answer's schema; of a list, what one of its items is."""
-        content = self._resolved(operation.description["responses"][str(status)])["content"]
-        schema = self._resolved(content["application/json"]["schema"])
+        content = self.resolved(operation.description["responses"][str(status)])["content"]
+        schema = self.resolved(content["application/json"]["schema"])
         return self.instance(schema.get("items", schema))
 
     def instance(self, schema: Any) -> Any:
@@ -89,7 +95,7 @@ class Contract:
 
     @cache  # noqa: B019 - there is one contract, for as long as the tests run
     def _instance(self, text: str) -> Any:
-        schema = self._resolved(json.loads(text))
+        schema = self.resolved(json.loads(text))
         for several in ("allOf", "anyOf", "oneOf"):
             if several in schema:
                 return self.instance(schema[several][0])
@@ -109,7 +115,8 @@ class Contract:
                 return False
         return 1
 
-    def _resolved(self, value: dict[str, Any]) -> dict[str, Any]:
+    def resolved(self, value: dict[str, Any]) -> dict[str, Any]:
+        """A part of the description, or what it refers to."""
         while "$ref" in value:
             kind, name = value["$ref"].split("/")[-2:]
             value = self._document["components"][kind][name]
@@ -124,5 +131,5 @@ class Contract:
 
 @cache
 def contract() -> Contract:
-    """The one contract of this process: reading it takes a moment."""
+    """GitHub's contract, the one of this process: reading it takes a moment."""
     return Contract()

@@ -36,6 +36,7 @@ class Canned:
         asked: method and path with query, and body, of each request.
         headers: of the last request.
         totals: how many there are, of lists by `METHOD /path`; said in a header.
+        says: more headers of every answer.
     """
 
     def __init__(self) -> None:
@@ -43,6 +44,7 @@ class Canned:
         self.asked: list[tuple[str, Any]] = []
         self.headers: dict[str, str] = {}
         self.totals: dict[str, int] = {}
+        self.says: dict[str, str] = {}
         canned = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -62,6 +64,8 @@ class Canned:
                 self.send_header("Content-Length", str(len(answer)))
                 if about in canned.totals:
                     self.send_header("X-Total-Count", str(canned.totals[about]))
+                for header in canned.says.items():
+                    self.send_header(*header)
                 self.end_headers()
                 self.wfile.write(answer)
 

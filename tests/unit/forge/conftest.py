@@ -12,6 +12,7 @@ import pytest
 from fleetsched.fleetrepo.branches import Branches
 from fleetsched.forge.forgejo import Forgejo
 from fleetsched.forge.github import GitHub
+from fleetsched.forge.gitlab import GitLab
 from fleetsched.forge.pull_requests import PullRequestForge
 from fleetsched.model.controller import ForgeAccess, Trust
 from tests.github_emulator.repository import User
@@ -63,6 +64,11 @@ def server() -> Iterator[Canned]:
 @pytest.fixture
 def forgejo(server: Canned) -> Forgejo:
     return Forgejo(ForgeAccess("forgejo", "acme/fleet", f"{server.url}/api/v1"), "the-token")
+
+
+@pytest.fixture
+def gitlab(server: Canned) -> GitLab:
+    return GitLab(ForgeAccess("gitlab", "acme/fleet", server.url), "the-token")
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from fleetsched.forge.pagure import Pagure
 from fleetsched.forge.pulls import PullRequests
 from fleetsched.forge.trouble import trouble
 from fleetsched.model.controller import ForgeAccess
+from tests.unit.forge.canned import Canned
 
 
 @pytest.mark.parametrize(
@@ -38,6 +40,12 @@ from fleetsched.model.controller import ForgeAccess
             "too many requests, until 2026-09-21T14:13:20Z",
         ),
         (429, {"X-RateLimit-Reset": "soon"}, FleetschedError, "too many requests"),
+        (
+            429,
+            {"RateLimit-Reset": "1790000000"},
+            FleetschedError,
+            "too many requests, until 2026-09-21T14:13:20Z",
+        ),
         (503, {}, FleetschedError, "the forge failed (HTTP 503): why"),
     ],
 )
@@ -76,3 +84,29 @@ def test_a_library_that_is_missing_is_told_with_what_brings_it(
         client(ForgeAccess(), "token")
     assert caught.value.message == f"the library that speaks to {said} is not installed"
     assert caught.value.remedy == "pip install 'fleetsched[forge]'"
+
+
+@pytest.mark.parametrize("client", [GitHub, GitLab, Forgejo, Pagure])
+def test_certificates_are_those_of_the_environment(
+    client: Callable[[ForgeAccess, str], PullRequests], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
+    forge = client(ForgeAccess(repository="acme/fleet", url="https://127.0.0.1:9"), "token")
+    with pytest.raises(FleetschedError, match=r"no answer: .*certificate.*/nowhere/ca\.pem"):
+        forge.newest()
+
+
+@pytest.mark.parametrize("client", [GitHub, GitLab, Forgejo, Pagure])
+def test_what_git_knows_of_the_host_does_not_replace_the_token(
+    client: Callable[[ForgeAccess, str], PullRequests],
+    server: Canned,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login alice password of-git\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    forge = client(ForgeAccess(repository="acme/fleet", url=server.url), "the-token")
+    with pytest.raises(FleetschedError, match="no such repository or thing"):
+        forge.newest()
+    sent = server.headers.get("PRIVATE-TOKEN") or server.headers["Authorization"]
+    assert sent.endswith("the-token")
