@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fleetsched.errors import ExitCode, FleetschedError
+from fleetsched.errors import ExitCode, FleetschedError, InterruptedRunError
 from fleetsched.model.fleet import Fleet
 from fleetsched.model.plan import CHANGING, Observed, Plan
 from fleetsched.model.run import Applied, Outlook
@@ -139,6 +139,8 @@ def _take_over(
         planned = _look_again(access, planned)
         try:
             finish_rollback(access, planned, cut, journals=journals, report=report)
+        except InterruptedRunError:
+            raise  # workers of that rollback still use the sessions
         except FleetschedError as error:
             report(HostEvent("", "taking over", f"run {cut.run}: {error.message}"))
         else:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from fleetsched.errors import ExitCode, LeaseHeldError, UnreachableError
+from fleetsched.errors import ExitCode, InterruptedRunError, LeaseHeldError, UnreachableError
 from fleetsched.fleetrepo.branches import Branches
 from fleetsched.forge.interface import Change
 from fleetsched.forge.local import LocalForge
@@ -318,3 +318,20 @@ def test_a_damaged_clone_is_made_afresh(fleet: ReconciledFleet) -> None:
     for folder in (clone / ".git" / "objects").iterdir():
         shutil.rmtree(folder)
     assert loop.once().code is ExitCode.OK
+
+
+def test_who_interrupts_the_end_of_a_killed_run_ends_the_loop_with_it(
+    fleet: ReconciledFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = fleet.loop()
+    loop.once()
+    (journal,) = loop.state.journals.iterdir()
+    *whole, _ = journal.read_text(encoding="utf-8").splitlines(keepends=True)
+    journal.write_text("".join(whole), encoding="utf-8")  # as if it had been killed before its last line
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise InterruptedRunError("run was left in the middle")
+
+    monkeypatch.setattr("fleetsched.operations.reconcile.finish_rollback", interrupted)
+    with pytest.raises(InterruptedRunError):
+        loop.once()
