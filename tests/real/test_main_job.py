@@ -249,8 +249,11 @@ def test_rebooted_host_comes_back_with_its_policy(fleet: FleetRepository) -> Non
     fleet.lab.ssh(host, "systemctl reboot", check=False)
     fleet.lab.disconnect(host)
 
+    # Who connects while it goes down is neither refused nor answered.
     wait_until(
-        lambda: fleet.lab.ssh(host, boot, shared=False) != before, within_s=300, what="the host has rebooted"
+        lambda: fleet.lab.ssh(host, boot, shared=False, timeout=15) != before,
+        within_s=300,
+        what="the host has rebooted",
     )
     wait_until(
         lambda: fleet.lab.ssh(host, "cat /sys/kernel/sched_ext/root/ops", check=False).strip() == "fair",
