@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleetsched.build.policy import compile_policy
-from fleetsched.errors import HelperError
+from fleetsched.errors import HelperError, UnreachableError
 from fleetsched.helper.build import build_helper, find_unit
 from fleetsched.helper.client import HelperClient, WatchEnd
 from fleetsched.helper.install import install
@@ -91,7 +91,7 @@ class ManagedHost:
         def first() -> HistoryEntry | None:
             try:
                 entries = self.history()
-            except HelperError:  # it is just being started again
+            except (HelperError, UnreachableError):  # it is just being started again, or ended in the answer
                 return None
             return next((e for e in entries if e.event == event and e.boottime_ms > after * 1000), None)
 
