@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -70,7 +71,7 @@ class Prices:
         """
         rate = self._rate(prompt)
         left = usd * _MILLION - prompt * max(rate.input, rate.cache_write)
-        return int(left // rate.output)
+        return math.floor(left / rate.output)  # `//` of decimals cuts, so that a debt would become 0
 
     def _rate(self, prompt: int) -> _Rate:
         return next(rate for rate in self.rates if rate.up_to is None or prompt <= rate.up_to)

@@ -4,7 +4,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fleetsched.agent.prices import Prices, Usage, prices_of
@@ -51,6 +51,7 @@ def test_a_model_without_a_price_is_refused() -> None:
 
 
 @given(st.sampled_from(["claude-sonnet-5-5", "claude-haiku-5-5"]), st.decimals("0", "5", places=4), _tokens)
+@example("claude-sonnet-5-5", Decimal(0), 1)
 def test_what_money_is_enough_for_costs_no_more(model: str, usd: Decimal, prompt: int) -> None:
     prices = prices_of(model, None)
     output = prices.output_for(usd, prompt)
