@@ -255,7 +255,9 @@ def operation(types: Types, declared: str, verb: str, path: str) -> dict[str, An
     opening, promised = declared.split(">(", 1)[1].rsplit("): Promise<", 1)
     options: dict[str, Any] = {"type": "object", "properties": {}}
     for said in re.split(r", (?=\w+\??: |\{ \w+, \.\.\.options)", opening):
-        name, mark, typed = re.fullmatch(r"(\w+|\{.*?\})(\??): (.*)", said, re.DOTALL).groups()  # type: ignore[union-attr]
+        found = re.fullmatch(r"(\w+|\{.*?\})(\??): (.*)", said, re.DOTALL)
+        assert found, said
+        name, mark, typed = found.groups()
         schema = Reader(types, typed).read()[0]
         if name.startswith("{") or name == "options":
             options = both(options, types.whole(schema))

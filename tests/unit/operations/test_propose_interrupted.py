@@ -9,7 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 import pytest
 
@@ -120,10 +120,10 @@ def test_a_final_comparison_that_is_interrupted_loses_neither_numbers_nor_lesson
 
 
 def test_a_backend_that_does_not_end_by_itself_is_ended_all_the_same(fleet: Fleet, shop: Shop) -> None:
-    def leave(*_: object) -> None:
+    def leave(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    shop.choose = leave  # type: ignore[assignment]
+    shop.choose = leave
     text = fleet.run("propose", "--offline", code=ExitCode.INTERRUPTED)
     (run,) = shop.runs.iterdir()
     assert text.splitlines()[-1].endswith(f"what was learnt is in {run}")
@@ -133,7 +133,7 @@ def test_a_backend_that_does_not_end_by_itself_is_ended_all_the_same(fleet: Flee
 def test_who_interrupts_the_opening_is_told_where_to_look(
     fleet: Fleet, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def leave(*_: object) -> None:
+    def leave(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("fleetsched.forge.local.LocalForge.open", leave)
