@@ -132,8 +132,11 @@ class SshConnection(Connection):
             channel.close()
             for thread in threads:
                 thread.join(_END_S)
-        if not ended or (channel.exit_status < 0 and not self._sessions[-1].transport.is_active()):
-            raise UnreachableError(f"{self._options.host}: the connection was lost while `{command[0]}` ran")
+        session = self._sessions[-1]
+        if not ended or (channel.exit_status < 0 and not session.transport.is_active()):
+            why = f": {said}" if (said := session.farewell()) else ""
+            message = f"{self._options.host}: the connection was lost while `{command[0]}` ran{why}"
+            raise UnreachableError(message)
         return self._completed(Completed(channel.exit_status, b"".join(stdout), b"".join(stderr)))
 
     def close(self) -> None:

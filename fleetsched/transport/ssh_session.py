@@ -15,6 +15,7 @@ from fleetsched.transport.known_hosts import HostKey, KnownHosts, Verdict
 from fleetsched.transport.ssh_auth import log_in
 from fleetsched.transport.ssh_link import Link
 from fleetsched.transport.ssh_options import SshOptions
+from fleetsched.transport.ssh_ordered import OrderedPacketizer
 
 # Seconds. A host under emulation, or one with a hundred connections at once, is slow to say its first line.
 BANNER_S = 60.0
@@ -22,6 +23,7 @@ HANDSHAKE_S = 90.0
 OPEN_S = 60.0
 _AUTH_S = 60.0
 _JOIN_S = 10.0
+_FAREWELL = 200
 
 # The algorithms that use a kind of key; others have the key's own name.
 _ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
@@ -42,7 +44,7 @@ class Session:
     def __init__(self, link: Link, options: SshOptions) -> None:
         self.options = options
         self._link = link
-        self.transport = paramiko.Transport(link.sock)
+        self.transport = paramiko.Transport(link.sock, packetizer_class=OrderedPacketizer)
         self.transport.banner_timeout = BANNER_S
         self.transport.handshake_timeout = BANNER_S
         self.transport.auth_timeout = _AUTH_S
@@ -81,8 +83,8 @@ class Session:
         try:
             return connect()
         except (paramiko.SSHException, EOFError, OSError) as error:
-            message = f"{self.options.host}: no channel on the connection: {error or 'it was lost'}"
-            raise UnreachableError(message) from error
+            why = self.farewell() or error or "it was lost"
+            raise UnreachableError(f"{self.options.host}: no channel on the connection: {why}") from error
 
     def tunnel(self, to: SshOptions) -> Link:
         """Open a way through this host to the next one."""
@@ -91,6 +93,13 @@ class Session:
             lambda: self.transport.open_channel("direct-tcpip", target, source, timeout=OPEN_S)
         )
         return Link(channel, channel.close)
+
+    def farewell(self) -> str:
+        """Why the host ended the connection, in its own words; empty when it said nothing."""
+        packetizer = self.transport.packetizer
+        assert isinstance(packetizer, OrderedPacketizer)
+        said = packetizer.farewell[:_FAREWELL]
+        return "".join(letter if letter.isprintable() else "?" for letter in said)
 
     def _prefer(self, types: set[str]) -> None:
         """Ask for a kind of key that is known, as OpenSSH does: a host with several shows the first asked."""

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from getpass import getuser
 from pathlib import Path
 
+import paramiko
 import pytest
 
 from fleetsched.errors import BecomeError, HostError, HostKeyError, UnreachableError
@@ -24,6 +25,7 @@ from fleetsched.operations.hosts import TrustOutcome, trust
 from fleetsched.transport import ssh_session
 from fleetsched.transport.interface import Completed, Connection
 from fleetsched.transport.known_hosts import HostKey, Verdict
+from tests.real.conftest import wait_until
 from tests.real.sshd import Sshd, find_sshd, free_port, make_key, public
 
 pytestmark = [
@@ -113,6 +115,38 @@ def test_a_lost_connection_ends_the_channel(server: Sshd) -> None:
         with pytest.raises(UnreachableError, match="web-1: the connection was lost"):
             channel.send(b"x")
         with pytest.raises(UnreachableError, match="web-1: no channel on the connection"):
+            connection.run(["true"], timeout_s=30)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [b"\x60", b"\x5e" + bytes(3) + b"\x01x", b"\x5d" + bytes(3) + b"\x01", b"\x61"],
+    ids=["end", "data", "window", "close"],
+)
+def test_what_is_said_too_late_of_a_channel_does_not_cost_the_connection(
+    server: Sshd, message: bytes
+) -> None:
+    """As from a thread that was writing when the command ended, and was held up on its way to the socket."""
+    with server.transport().connect(server.host()) as connection:
+        channel = connection.open(["true"])._channel  # type: ignore[attr-defined]
+        wait_until(lambda: channel.closed, within_s=30, what="the command ended")
+        late = message[:1] + channel.remote_chanid.to_bytes(4, "big") + message[1:]
+
+        channel.transport._send_user_message(paramiko.Message(late))
+
+        for _ in range(2):
+            assert connection.run(["cat"], stdin=b"later", timeout_s=30).stdout == b"later"
+
+
+def test_the_host_says_why_it_ends_the_connection(server: Sshd) -> None:
+    with server.transport().connect(server.host()) as connection:
+        transport = connection._sessions[-1].transport  # type: ignore[attr-defined]
+        nonsense = paramiko.Message(b"\x60" + (4711).to_bytes(4, "big"))
+        transport._send_user_message(nonsense)
+        wait_until(lambda: not transport.is_active(), within_s=30, what="the connection ended")
+        with pytest.raises(
+            UnreachableError, match=r"^web-1: no channel on the connection: .*nonexistent channel 4711"
+        ):
             connection.run(["true"], timeout_s=30)
 
 
