@@ -71,6 +71,10 @@ def _operator(word: str, wanted: Any, found: Any, where: str) -> Iterator[str]:
             right = isinstance(found, list) and bool(found)
             for number, value in enumerate(found):
                 yield from differences(wanted, value, f"{where}[{number}]")
+        case "$null-or":
+            right = True
+            if found is not None:
+                yield from differences(wanted, found, where)
         case "$exactly":
             right = isinstance(found, Mapping) and found.keys() == wanted.keys()
             yield from differences(wanted, found, where)
