@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "signature.h"
+
 #define PATH_CHARS 512	/* protocol.c takes no longer one */
 
 static int refused(struct failure *f, const char *rule, const char *path, const char *why)
@@ -56,6 +58,18 @@ static int check_file(int fd, const char *path, struct failure *f)
 	return 0;
 }
 
+/*
+ * Whoever has a restricted key chooses the arguments, and a shell is an ELF program of root's, too. Where nobody signs them,
+ * only what is named as schedulers are can be started: root alone gives names in these folders.
+ */
+static int check_name(const char *path, struct failure *f)
+{
+	if (!signature_missing() || !strncmp(strrchr(path, '/') + 1, "scx_", 4))
+		return 0;
+	return refused(f, "not-scx", path,
+		       "the fleet's key is restricted on this host, which knows no signers: its name has to begin with scx_");
+}
+
 static int check_digest(int fd, const char *path, const char *digest, struct failure *f)
 {
 	uint8_t buffer[16384];
@@ -83,7 +97,7 @@ int binary_open(const char *path, const char *digest, struct failure *f)
 {
 	int fd;
 
-	if (check_folders(path, f))
+	if (check_name(path, f) || check_folders(path, f))
 		return -1;
 	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);	/* without waiting, if it is a pipe */
 	if (fd < 0)

@@ -38,6 +38,11 @@ bool signature_required(void)
 	return !lstat(SIGNERS, &st) || (errno != ENOENT && errno != ENOTDIR);
 }
 
+bool signature_missing(void)
+{
+	return !signature_required() && !access(FOLDER "/bootstrap", F_OK);
+}
+
 int signature_possible(struct failure *f)
 {
 	struct stat folder, file;

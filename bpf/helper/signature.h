@@ -8,6 +8,7 @@
 #define SIGNATURE_BYTES 4096	/* of an armored signature */
 
 bool signature_required(void);	/* whether this host has a file of signers, usable or not */
+bool signature_missing(void);	/* whether `bootstrap` restricted the fleet's key here, and nobody signs what it brings */
 
 /* Whether signatures can be verified here: `signers-unusable`, `no-ssh-keygen`. */
 int signature_possible(struct failure *f);

@@ -152,6 +152,9 @@ int upgrade_may(json_t *request, struct failure *f)
 	if (signature_required() && !text_of(request, "signature")[0])
 		return fail(f, "unsigned", "give the controller a signing key (sign.key)",
 			    "this host takes only signed helpers, and this one is not signed");
+	if (signature_missing())	/* else the restricted key would be root's */
+		return fail(f, "unsigned", "`fleetsched bootstrap --allowed-signers FILE` tells it who signs helpers",
+			    "the fleet's key is restricted on this host, which then takes only signed helpers, and it knows no signers");
 	return check_space((size_t)number_of(request, "size"), f);
 }
 

@@ -23,6 +23,7 @@ from fleetsched.helper.session import RPC_COMMAND, NoHelper, open_helper
 from fleetsched.inventory.read import read_inventory
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.inventory import Host
+from fleetsched.model.program import Program
 from fleetsched.transport.interface import Connection
 from fleetsched.transport.ssh import SshTransport
 from fleetsched.transport.ssh_options import SshDefaults
@@ -327,6 +328,31 @@ def test_a_free_command_is_no_verb(as_fleet: Connection) -> None:
     with as_fleet.open(RPC_COMMAND) as channel, pytest.raises(HelperError) as raised:
         Exchange(channel, "host").call("run", {"command": "id"}, timeout_s=60)
     assert (raised.value.code, raised.value.message) == ("unknown-verb", "host: there is no verb run")
+
+
+def test_without_signers_the_key_brings_no_helper(bootstrapped: FleetHost, as_fleet: Connection) -> None:
+    """It would run as root before anything could judge it."""
+    before = bootstrapped.shell(f"sha256sum {HELPER}")
+    with client(as_fleet) as helper, pytest.raises(HelperError) as raised:
+        helper.upgrade(b"\x7fELF: any program", version="9.9.9")
+    assert raised.value.code == "unsigned"
+    assert "`fleetsched bootstrap --allowed-signers FILE`" in str(raised.value)
+    assert bootstrapped.shell(f"sha256sum {HELPER}") == before
+
+
+def test_without_signers_the_key_starts_no_program_but_schedulers(
+    bootstrapped: FleetHost, as_fleet: Connection
+) -> None:
+    """A shell is an ELF program of root's, too, and whoever has the key chooses its arguments."""
+    shell = bootstrapped.shell("readlink -f /bin/sh").strip()
+    digest = bootstrapped.shell(f"sha256sum {shell}").split()[0]
+    command = Program(shell, ("-c", "touch /root/was-here"))
+    with client(as_fleet) as helper, pytest.raises(HelperError) as raised:
+        helper.try_(
+            Assignment.of("sh", "default", digest, {}), deadline_s=30, run="r", revision="c", program=command
+        )
+    assert (raised.value.code, raised.value.detail) == ("program-refused", {"rule": "not-scx"})
+    assert bootstrapped.shell("ls /root/was-here", check=False).endswith("No such file or directory\n")
 
 
 def test_a_hangup_ends_nothing(bootstrapped: FleetHost) -> None:
