@@ -36,6 +36,7 @@ BEHAVIOURS = {
     "strange-kfunc": Behaviour(
         refused="the object is refused: kernel function or variable bpf_task_from_pid"
     ),
+    "circular": Behaviour(refused="the object is refused: not a readable BPF object: type 2 leads nowhere"),
     "program": Behaviour(ops="fair"),
     "program-fails": Behaviour(
         init_exit=Exit(1024, "ERROR", "the program ended with status 1", "told to fail")
