@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kernel.h"
@@ -267,11 +268,15 @@ static bool names(json_t *value, const char *digest)
 	return false;
 }
 
-/* Drop the oldest of the objects that nothing names when there are more than SPARE_OBJECTS of them. */
-static bool drop_one_spare(void)
+/*
+ * Drop the oldest of the objects that nothing names, but never @kept, when there are more than SPARE_OBJECTS of them.
+ * What is younger than now was written before the clock was set back.
+ */
+static bool drop_one_spare(const char *kept)
 {
 	char dir[300], oldest[400] = "", path[600];
 	struct timespec oldest_time = { 0 };
+	time_t now = time(NULL);
 	struct dirent *entry;
 	int spare = 0;
 	DIR *d;
@@ -289,6 +294,10 @@ static bool drop_one_spare(void)
 		if (stat(path, &st))
 			continue;
 		spare++;
+		if (!strcmp(entry->d_name, kept))
+			continue;
+		if (st.st_mtim.tv_sec > now)
+			st.st_mtim.tv_sec = 0;
 		if (!oldest[0] || st.st_mtim.tv_sec < oldest_time.tv_sec ||
 		    (st.st_mtim.tv_sec == oldest_time.tv_sec && st.st_mtim.tv_nsec < oldest_time.tv_nsec)) {
 			oldest_time = st.st_mtim;
@@ -308,7 +317,7 @@ int journal_write_object(const char *digest, const void *data, size_t size, stru
 	err = write_durably(path, data, size);
 	if (err)
 		return cannot_write(f, err, "the object");
-	while (drop_one_spare())
+	while (drop_one_spare(digest))
 		;
 	return 0;
 }

@@ -35,6 +35,7 @@ exec "$0" serve --socket "$2" --state "$3"
 _HANGING = "#!/bin/sh\nexec sleep 300\n"
 _CHECK_S = 10.0
 _MOST_LEFT = 16  # bpf/helper/child.h
+_SPARE_OBJECTS = 16  # bpf/helper/journal.c
 
 _PTRACE_DETACH, _PTRACE_SEIZE, _PTRACE_O_TRACEEXIT = 17, 0x4206, 0x40
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -270,3 +271,21 @@ def test_a_verification_that_cannot_die_is_late_and_the_helper_goes_on(alone: Al
         with cannot_die(child):
             assert client.read()["error"]["code"] == "verify-timeout"
             assert client.ask(verb="status")["ok"]
+
+
+# --- what it keeps ------------------------------------------------------------------------------------------
+
+
+def test_an_object_that_was_just_staged_is_kept_also_when_the_clock_was_set_back(alone: Alone) -> None:
+    with alone.running() as client:
+        for number in range(_SPARE_OBJECTS + 1):
+            client.stage(b"earlier %d" % number)
+        objects = alone.state / "objects"
+        for file in objects.iterdir():
+            os.utime(file, (time.time() + 86_400,) * 2)
+        new = [b"new 1", b"new 2"]
+        staged = [client.stage(image)["result"]["staged"] for image in new]
+        kept = {file.name for file in objects.iterdir()}
+        assert staged == [True, True]
+        assert kept >= {hashlib.sha256(image).hexdigest() for image in new}
+        assert len(kept) == _SPARE_OBJECTS
