@@ -454,12 +454,14 @@ json_t *host_stop_policy(json_int_t token, const char *why, const char *hold_why
 
 json_t *host_release_held(json_t *assignment, struct failure *f)
 {
+	json_t *before;
 	size_t at;
 
 	if (!find_held(assignment, &at))
 		return checked(json_object());
+	before = checked(json_deep_copy(journal_state()));
 	json_array_remove(recorded("held"), at);
-	if (journal_save(f))
+	if (save_or_undo(before, f))
 		return NULL;
 	journal_add("released", assignment, NULL, NULL, "may be tried again");
 	return checked(json_object());

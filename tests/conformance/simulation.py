@@ -56,6 +56,7 @@ class SimulatedAdapter(Adapter):
         self.host = SimulatedHost("simulated", behaviours=BEHAVIOURS)
         self._acts: dict[str, Callable[[], None]] = {
             "fill-disk": self._fill_disk,
+            "free-disk": lambda: setattr(self.host, "disk_full", False),
             "attach-foreign": lambda: self.host.attach_foreign("scx_rusty"),
             "detach-foreign": self.host.detach_foreign,
             "kill-helper": self.host.kill_helper,

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ _NAMESPACE = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else [
 _SERVE = """
 mount -t tmpfs none /etc && cp -r "$1" /etc/fleetsched && chmod -R go-w /etc/fleetsched || exit
 [ ! -e "$1/ssh-keygen" ] || mount --bind "$1/ssh-keygen" /usr/bin/ssh-keygen || exit
-[ -z "$4" ] || mount -t tmpfs -o "size=$4" none "$3" || exit
+cp -r "$3" /etc/ && [ -z "$4" ] || mount -t tmpfs -o "size=$4" none "$3" && cp -r /etc/state/. "$3" || exit
 exec "$0" serve --socket "$2" --state "$3"
 """
 _HANGING = "#!/bin/sh\nexec sleep 300\n"
@@ -86,7 +86,7 @@ class Alone:
 
     Attributes:
         folder: has `etc` (its /etc/fleetsched), `state` and the socket.
-        state_size: of a file system of its own for the state, such as `3m`; that ends with the process.
+        state_size: of a file system of its own for the state, such as `1m`; that ends with the process.
     """
 
     folder: Path
@@ -136,6 +136,9 @@ class Alone:
         assert isinstance(client, Client)
         return client
 
+    def remembers(self, state: dict[str, Any]) -> None:
+        (self.folder / "state" / "state.json").write_text(json.dumps(state))
+
     def children(self) -> list[int]:
         """Its children, also those that are dead and not reaped."""
         return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
@@ -166,6 +169,17 @@ def cannot_die(*pids: int) -> Iterator[None]:
     finally:
         for pid in pids:
             _LIBC.ptrace(_PTRACE_DETACH, pid, None, None)
+
+
+@contextmanager
+def full(folder: Path) -> Iterator[None]:
+    """Leave no room in the file system of a folder."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    yield
+    filler.unlink()
 
 
 def is_held(pid: int) -> bool:
@@ -289,3 +303,32 @@ def test_an_object_that_was_just_staged_is_kept_also_when_the_clock_was_set_back
         assert staged == [True, True]
         assert kept >= {hashlib.sha256(image).hexdigest() for image in new}
         assert len(kept) == _SPARE_OBJECTS
+
+
+def test_a_release_that_cannot_be_written_changes_nothing(alone: Alone) -> None:
+    alone.state_size = "1m"
+    with alone.running() as client:
+        token = client.ask(verb="lease", owner="ann", ttl_ms=600_000)["result"]["token"]
+        with full(alone.state):
+            assert client.ask(verb="release", token=token)["error"]["code"] == "disk-full"
+            assert client.ask(verb="status")["result"]["lease"]["owner"] == "ann"
+        refused = client.ask(verb="lease", owner="ben", ttl_ms=600_000)["error"]
+        assert (refused["code"], refused["detail"]["owner"]) == ("lease-held", "ann")
+        assert client.ask(verb="release", token=token)["ok"]
+        with full(alone.state):
+            assert client.ask(verb="lease", owner="ben", ttl_ms=600_000)["error"]["code"] == "disk-full"
+        assert client.ask(verb="status")["result"]["lease"] is None
+        assert client.ask(verb="lease", owner="ben", ttl_ms=600_000)["result"]["token"] == token + 1
+
+
+def test_a_hold_that_cannot_be_released_on_disk_stays(alone: Alone) -> None:
+    held = {"policy": "fair", "variant": "default", "digest": "1" * 64, "parameters": {}}
+    entry = {"assignment": held, "why": "health", "exit": None, "at": "2026-01-01T00:00:00Z"}
+    alone.state_size = "1m"
+    alone.remembers({"held": [entry]})
+    with alone.running() as client:
+        with full(alone.state):
+            assert client.ask(verb="release", held=held)["error"]["code"] == "disk-full"
+            assert client.ask(verb="status")["result"]["held"] == [entry]
+        assert client.ask(verb="release", held=held)["ok"]
+        assert client.ask(verb="status")["result"]["held"] == []

@@ -55,6 +55,7 @@ class LabAdapter(Adapter):
         self.objects = objects()
         self._acts: dict[str, Callable[[], None]] = {
             "fill-disk": lambda: self.shell(f"dd if=/dev/zero of={_FILLER} bs=1M || true; sync"),
+            "free-disk": lambda: self.shell(f"rm {_FILLER}; sync"),
             "attach-foreign": self._attach_foreign,
             "detach-foreign": lambda: self.shell(f"rm -rf {_FOREIGN_PIN}; {_UNTIL_DISABLED}"),
             "kill-helper": self._kill_helper,
