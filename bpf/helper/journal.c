@@ -160,6 +160,7 @@ int journal_open(const char *dir, struct failure *f)
 static void write_entry(const char *line)
 {
 	char path[300], old[300];
+	char last = '\n';	/* of the file: another character when a crash or a full disk has cut its last line off */
 	struct stat st;
 	int fd;
 
@@ -167,8 +168,9 @@ static void write_entry(const char *line)
 	path_of(old, sizeof(old), "history.old.jsonl");
 	if (!stat(path, &st) && st.st_size > HISTORY_BYTES && rename(path, old))
 		note("%s: %s", old, strerror(errno));
-	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	if (fd < 0 || dprintf(fd, "%s\n", line) < 0 || fdatasync(fd))
+	fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (fd < 0 || (lseek(fd, -1, SEEK_END) >= 0 && read(fd, &last, 1) < 0) ||
+	    dprintf(fd, last == '\n' ? "%s\n" : "\n%s\n", line) < 0 || fdatasync(fd))
 		note("%s: %s", path, strerror(errno));
 	if (fd >= 0)
 		close(fd);

@@ -332,3 +332,19 @@ def test_a_hold_that_cannot_be_released_on_disk_stays(alone: Alone) -> None:
             assert client.ask(verb="status")["result"]["held"] == [entry]
         assert client.ask(verb="release", held=held)["ok"]
         assert client.ask(verb="status")["result"]["held"] == []
+
+
+def test_a_line_of_the_history_that_was_cut_off_takes_no_other_with_it(alone: Alone) -> None:
+    def starts(client: Client) -> list[int]:
+        entries = client.ask(verb="history", limit=200)["result"]["entries"]
+        return [entry["boottime_ms"] for entry in entries if entry["event"] == "service-start"]
+
+    with alone.running() as client:
+        first = starts(client)
+    with (alone.folder / "state" / "history.jsonl").open("a") as file:
+        file.write('{"at":"2026-11-26T16:')
+    with alone.running() as client:
+        second = starts(client)
+    with alone.running() as client:
+        third = starts(client)
+    assert (len(first), second[:1], len(second), third[:2], len(third)) == (1, first, 2, second, 3)
