@@ -23,7 +23,7 @@
 #define SSH_KEYGEN "/usr/bin/ssh-keygen"
 /*
  * For both questions. They take 20 ms on a real machine, and were seen to take more than 4 s on an emulated one that was
- * busy. The loop waits that long; a heartbeat is due every 10 s and must come within 30.
+ * busy. The loop waits that long; a heartbeat is due every 15 s and must come within 30.
  */
 #define VERIFY_MS 10000
 #define OUTPUT_BYTES 1024
