@@ -23,7 +23,6 @@ struct check {
 	pid_t pid;		/* also its process group */
 	int output_fd;
 	int64_t deadline_ms;
-	bool late;
 	size_t used;
 	char output[OUTPUT_BYTES];
 };
@@ -99,17 +98,16 @@ json_t *check_poll(struct check *check)
 	if (check->status)
 		return result(check, check->status, json_null());
 	drain(check);
-	if (!check->late && boottime_ms() >= check->deadline_ms) {
-		check->late = true;
-		kill(-check->pid, SIGKILL);
+	if (waitpid(check->pid, &status, WNOHANG) != check->pid) {
+		if (boottime_ms() < check->deadline_ms)
+			return NULL;
+		child_end(check->pid);
+		check->pid = 0;
+		return result(check, "timeout", json_null());
 	}
-	if (waitpid(check->pid, &status, WNOHANG) != check->pid)
-		return NULL;
 	drain(check);
 	kill(-check->pid, SIGKILL);	/* what it may have left behind */
 	check->pid = 0;
-	if (check->late)
-		return result(check, "timeout", json_null());
 	if (WIFEXITED(status))
 		return result(check, WEXITSTATUS(status) ? "failed" : "ok", json_integer(WEXITSTATUS(status)));
 	return result(check, "failed", json_null());
@@ -119,10 +117,8 @@ void check_free(struct check *check)
 {
 	if (!check)
 		return;
-	if (check->pid > 0) {
-		kill(-check->pid, SIGKILL);
-		waitpid(check->pid, NULL, 0);
-	}
+	if (check->pid > 0)
+		child_end(check->pid);
 	if (check->output_fd >= 0)
 		close(check->output_fd);
 	free(check);

@@ -6,6 +6,7 @@
 
 #include "journal.h"
 #include "kernel.h"
+#include "records.h"
 
 /* In the state: {"owner", "token", "ends_ms", "boot_id"}; a reboot ends it. NULL when none is in force. */
 static json_t *current(void)
@@ -49,31 +50,28 @@ int fence_check(json_int_t token, const char *used, struct failure *f)
 
 json_t *fence_take(const char *owner, int64_t ttl_ms, json_int_t token, struct failure *f)
 {
-	json_t *before = copy_or_null(json_object_get(journal_state(), "lease"));
-	json_int_t last = json_integer_value(json_object_get(journal_state(), "token"));
-	json_t *result = NULL;
+	json_t *before;
 
 	if (token ? fence_check(token, "renewed", f) : (current() ? held(current(), f) : 0))
-		goto out;
+		return NULL;
+	before = checked(json_deep_copy(journal_state()));
 	if (!token)
-		token = last + 1;
+		token = number_of(journal_state(), "token") + 1;
 	journal_set("token", json_integer(token));
 	journal_set("lease", json_pack("{s:s, s:I, s:I, s:s}", "owner", owner, "token", token, "ends_ms",
 				       (json_int_t)(boottime_ms() + ttl_ms), "boot_id", kernel_boot_id()));
-	if (journal_save(f)) {
-		journal_set("lease", json_is_null(before) ? NULL : json_incref(before));
-		goto out;
-	}
-	result = checked(json_pack("{s:I, s:I}", "token", token, "expires_in_ms", (json_int_t)ttl_ms));
-out:
-	json_decref(before);
-	return result;
+	if (save_or_undo(before, f))
+		return NULL;
+	return checked(json_pack("{s:I, s:I}", "token", token, "expires_in_ms", (json_int_t)ttl_ms));
 }
 
 json_t *fence_release(json_int_t token, struct failure *f)
 {
+	json_t *before;
+
 	if (fence_check(token, "released", f))
 		return NULL;
+	before = checked(json_deep_copy(journal_state()));
 	journal_set("lease", NULL);
-	return journal_save(f) ? NULL : checked(json_object());
+	return save_or_undo(before, f) ? NULL : checked(json_object());
 }

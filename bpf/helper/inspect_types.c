@@ -6,12 +6,12 @@
 #include <stdlib.h>
 
 #include "allowed.h"
+#include "inspect.h"
 
 #define OPS_TYPE "sched_ext_ops"
 #define PERCPU_ARRAY 6
 #define RING_BUFFER 27	/* its entries are bytes */
 #define TASK_STORAGE 29
-#define MOST_LINKS 32		/* from a type to what it is in the end */
 #define MOST_MEMBERS 128	/* of a map's declaration or the ops table */
 
 /* --- reading types (the kernel's Documentation/bpf/btf.rst) --- */
@@ -99,16 +99,41 @@ static bool get_type(const struct object *o, uint32_t id, struct type *t)
 	return true;
 }
 
+/* A typedef or a qualifier: it is what another type is. */
+static bool is_link(const struct type *t)
+{
+	return t->kind == BTF_KIND_TYPEDEF || t->kind == BTF_KIND_VOLATILE || t->kind == BTF_KIND_CONST ||
+	       t->kind == BTF_KIND_RESTRICT || t->kind == BTF_KIND_TYPE_TAG;
+}
+
 /* What a type is, without its typedefs and qualifiers. */
 static bool resolve(const struct object *o, uint32_t id, struct type *t)
 {
 	for (int i = 0; i < MOST_LINKS && get_type(o, id, t); i++) {
-		if (t->kind != BTF_KIND_TYPEDEF && t->kind != BTF_KIND_VOLATILE && t->kind != BTF_KIND_CONST &&
-		    t->kind != BTF_KIND_RESTRICT && t->kind != BTF_KIND_TYPE_TAG)
+		if (!is_link(t))
 			return true;
 		id = t->head.type;
 	}
 	return false;
+}
+
+/* libbpf follows links, of whatever it comes across, for as long as there are any. */
+static int judge_links(struct object *o)
+{
+	struct type t;
+
+	for (uint32_t first = 1; first < o->type_count; first++) {
+		uint32_t id = first;
+		int links = 0;
+
+		while (links < MOST_LINKS && get_type(o, id, &t) && is_link(&t)) {
+			id = t.head.type;
+			links++;
+		}
+		if (links == MOST_LINKS || id >= o->type_count)
+			return refuse(o, "not a readable BPF object: type %u leads nowhere", id);
+	}
+	return 0;
 }
 
 /* Bytes of a value of the type; anything above MOST_MEMORY when it is too large, or has no size. */
@@ -376,7 +401,7 @@ static int judge_all_variables(struct object *o)
 
 int judge_types(struct object *o)
 {
-	int result = read_types(o) || judge_all_variables(o) ? -1 : 0;
+	int result = read_types(o) || judge_links(o) || judge_all_variables(o) ? -1 : 0;
 
 	free(o->at);
 	return result;

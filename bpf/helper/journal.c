@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kernel.h"
@@ -159,6 +160,7 @@ int journal_open(const char *dir, struct failure *f)
 static void write_entry(const char *line)
 {
 	char path[300], old[300];
+	char last = '\n';	/* of the file: another character when a crash or a full disk has cut its last line off */
 	struct stat st;
 	int fd;
 
@@ -166,8 +168,9 @@ static void write_entry(const char *line)
 	path_of(old, sizeof(old), "history.old.jsonl");
 	if (!stat(path, &st) && st.st_size > HISTORY_BYTES && rename(path, old))
 		note("%s: %s", old, strerror(errno));
-	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	if (fd < 0 || dprintf(fd, "%s\n", line) < 0 || fdatasync(fd))
+	fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (fd < 0 || (lseek(fd, -1, SEEK_END) >= 0 && read(fd, &last, 1) < 0) ||
+	    dprintf(fd, last == '\n' ? "%s\n" : "\n%s\n", line) < 0 || fdatasync(fd))
 		note("%s: %s", path, strerror(errno));
 	if (fd >= 0)
 		close(fd);
@@ -267,11 +270,15 @@ static bool names(json_t *value, const char *digest)
 	return false;
 }
 
-/* Drop the oldest of the objects that nothing names when there are more than SPARE_OBJECTS of them. */
-static bool drop_one_spare(void)
+/*
+ * Drop the oldest of the objects that nothing names, but never @kept, when there are more than SPARE_OBJECTS of them.
+ * What is younger than now was written before the clock was set back.
+ */
+static bool drop_one_spare(const char *kept)
 {
 	char dir[300], oldest[400] = "", path[600];
 	struct timespec oldest_time = { 0 };
+	time_t now = time(NULL);
 	struct dirent *entry;
 	int spare = 0;
 	DIR *d;
@@ -289,6 +296,10 @@ static bool drop_one_spare(void)
 		if (stat(path, &st))
 			continue;
 		spare++;
+		if (!strcmp(entry->d_name, kept))
+			continue;
+		if (st.st_mtim.tv_sec > now)
+			st.st_mtim.tv_sec = 0;
 		if (!oldest[0] || st.st_mtim.tv_sec < oldest_time.tv_sec ||
 		    (st.st_mtim.tv_sec == oldest_time.tv_sec && st.st_mtim.tv_nsec < oldest_time.tv_nsec)) {
 			oldest_time = st.st_mtim;
@@ -308,7 +319,7 @@ int journal_write_object(const char *digest, const void *data, size_t size, stru
 	err = write_durably(path, data, size);
 	if (err)
 		return cannot_write(f, err, "the object");
-	while (drop_one_spare())
+	while (drop_one_spare(digest))
 		;
 	return 0;
 }

@@ -59,7 +59,7 @@ static const struct btf_type *skip_names(const struct btf *btf, uint32_t id)
 {
 	const struct btf_type *type = btf__type_by_id(btf, id);
 
-	while (type && (btf_is_mod(type) || btf_is_typedef(type)))
+	for (int i = 1; i < MOST_LINKS && type && (btf_is_mod(type) || btf_is_typedef(type)); i++)
 		type = btf__type_by_id(btf, type->type);
 	return type;
 }

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "attached.h"
+#include "child.h"
 #include "guard.h"
 #include "journal.h"
 #include "loader.h"
@@ -191,7 +192,7 @@ static int64_t sooner(int64_t a, int64_t b)
 
 static int pause_ms(void)
 {
-	int64_t next = sooner(host_next_tick_ms(), observer_next_ms()), left;
+	int64_t next = sooner(sooner(host_next_tick_ms(), observer_next_ms()), child_next_ms()), left;
 
 	for (size_t i = 0; i < MOST_CONNECTIONS; i++)
 		if (connections[i].used && connections[i].watch)
@@ -207,6 +208,7 @@ static void tick(void)
 {
 	host_tick();
 	observer_tick();
+	child_reap();
 	for (size_t i = 0; i < MOST_CONNECTIONS && !upgrade_is_due(); i++)
 		if (connections[i].used && connections[i].watch)
 			serve_connection(&connections[i], 0);

@@ -34,8 +34,9 @@
 #define OVERDUE_MS 500
 #define RESTARTS_A_MINUTE 5
 #define TOO_OFTEN "CPUs came or went more than five times in a minute, and it cannot go on through that"
+#define LEASE_TOO_OFTEN "the kernel lease, or the policy in its name, ended it more than five times in a minute"
 
-static int64_t restarts[RESTARTS_A_MINUTE];	/* times of the latest hotplug restarts */
+static int64_t restarts[RESTARTS_A_MINUTE];	/* times of the latest restarts of a policy that the kernel ended */
 
 static json_t *on_trial(void)
 {
@@ -91,10 +92,10 @@ static bool wants_restart(json_t *exit)
 	return number_of(exit, "kind") == EXIT_UNREG_KERN && number_of(exit, "code") & EXIT_ACT_RESTART;
 }
 
-/* At most RESTARTS_A_MINUTE. */
+/* At most RESTARTS_A_MINUTE. The kernel lease ends two in a minute; a policy can end itself as if it had been that. */
 static bool may_restart(json_t *exit)
 {
-	if (!wants_restart(exit) || (restarts[0] && boottime_ms() - restarts[0] < 60000))
+	if ((!wants_restart(exit) && !is_our_lease(exit)) || (restarts[0] && boottime_ms() - restarts[0] < 60000))
 		return false;
 	memmove(restarts, restarts + 1, sizeof(restarts) - sizeof(restarts[0]));
 	restarts[RESTARTS_A_MINUTE - 1] = boottime_ms();
@@ -156,12 +157,11 @@ static void confirmed_ended(json_t *assignment, json_t *exit)
 	}
 	journal_add("detached", assignment, run, exit, "%s",
 		    is_our_lease(exit) ? "the helper was stopped for longer than the kernel lease" : reason_of(exit));
-	if (is_our_lease(exit))
-		reattach("the helper goes on");
-	else if (may_restart(exit))
-		reattach("a CPU came or went");
-	else if (wants_restart(exit))
-		journal_add("attach-failed", assignment, run, NULL, "the last known good stays off: " TOO_OFTEN);
+	if (may_restart(exit))
+		reattach(is_our_lease(exit) ? "the helper goes on" : "a CPU came or went");
+	else if (is_our_lease(exit) || wants_restart(exit))
+		journal_add("attach-failed", assignment, run, NULL, "the last known good stays off: %s",
+			    is_our_lease(exit) ? LEASE_TOO_OFTEN : TOO_OFTEN);
 }
 
 /* The policy no longer runs, or the guard has just seen to it. */
@@ -454,12 +454,14 @@ json_t *host_stop_policy(json_int_t token, const char *why, const char *hold_why
 
 json_t *host_release_held(json_t *assignment, struct failure *f)
 {
+	json_t *before;
 	size_t at;
 
 	if (!find_held(assignment, &at))
 		return checked(json_object());
+	before = checked(json_deep_copy(journal_state()));
 	json_array_remove(recorded("held"), at);
-	if (journal_save(f))
+	if (save_or_undo(before, f))
 		return NULL;
 	journal_add("released", assignment, NULL, NULL, "may be tried again");
 	return checked(json_object());

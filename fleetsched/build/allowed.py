@@ -158,6 +158,7 @@ def _violations(elf: Any) -> Iterator[Fault]:
     if types is None:
         raise ValueError("no type information")
     btf = Btf(plain_data(types))
+    btf.check_links()  # the loader follows them for as long as there are any
     yield from _ops(btf, elf)
     yield from _memory(btf, sections)
 

@@ -12,6 +12,9 @@ _HEADER = struct.Struct("<HBBIIIII")
 _TYPE = struct.Struct("<III")
 _MAGIC = 0xEB9F
 
+MOST_LINKS = 32
+"""Typedefs and qualifiers from any type to what it is in the end, itself included."""
+
 
 class Kind(IntEnum):
     """What a type is."""
@@ -116,7 +119,7 @@ class Btf:
         Raises:
             ValueError: a dangling or circular reference.
         """
-        for _ in range(64):
+        for _ in range(MOST_LINKS):
             if number >= len(self.types):
                 break
             found = self.types[number]
@@ -124,6 +127,15 @@ class Btf:
                 return found
             number = found.type
         raise ValueError(f"type {number} leads nowhere")
+
+    def check_links(self) -> None:
+        """Resolve every type once.
+
+        Raises:
+            ValueError: a dangling or circular reference.
+        """
+        for number in range(len(self.types)):
+            self.resolve(number)
 
     def variables(self, section: str) -> dict[str, int]:
         """The variables of a section: the id of each one's type by its name.

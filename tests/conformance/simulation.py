@@ -36,6 +36,7 @@ BEHAVIOURS = {
     "strange-kfunc": Behaviour(
         refused="the object is refused: kernel function or variable bpf_task_from_pid"
     ),
+    "circular": Behaviour(refused="the object is refused: not a readable BPF object: type 2 leads nowhere"),
     "program": Behaviour(ops="fair"),
     "program-fails": Behaviour(
         init_exit=Exit(1024, "ERROR", "the program ended with status 1", "told to fail")
@@ -55,6 +56,7 @@ class SimulatedAdapter(Adapter):
         self.host = SimulatedHost("simulated", behaviours=BEHAVIOURS)
         self._acts: dict[str, Callable[[], None]] = {
             "fill-disk": self._fill_disk,
+            "free-disk": lambda: setattr(self.host, "disk_full", False),
             "attach-foreign": lambda: self.host.attach_foreign("scx_rusty"),
             "detach-foreign": self.host.detach_foreign,
             "kill-helper": self.host.kill_helper,

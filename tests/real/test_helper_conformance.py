@@ -15,6 +15,7 @@ from typing import Any, TypeGuard
 
 import pytest
 
+from fleetsched.build.btf import Kind
 from fleetsched.build.policy import compile_policy
 from fleetsched.errors import HostError
 from fleetsched.helper.build import find_helper, find_unit
@@ -30,6 +31,7 @@ from tests.programs import build_scheduler
 from tests.real.conftest import PROJECT, RealLab
 from tests.real.managed import REMOVE
 from tests.real.spread import spread
+from tests.unit.build.hostile import with_link
 
 pytestmark = pytest.mark.lab
 
@@ -53,6 +55,7 @@ class LabAdapter(Adapter):
         self.objects = objects()
         self._acts: dict[str, Callable[[], None]] = {
             "fill-disk": lambda: self.shell(f"dd if=/dev/zero of={_FILLER} bs=1M || true; sync"),
+            "free-disk": lambda: self.shell(f"rm {_FILLER}; sync"),
             "attach-foreign": self._attach_foreign,
             "detach-foreign": lambda: self.shell(f"rm -rf {_FOREIGN_PIN}; {_UNTIL_DISABLED}"),
             "kill-helper": self._kill_helper,
@@ -129,6 +132,7 @@ def objects() -> Mapping[str, bytes]:
     compiled = {folder.name: folder for folder in folders if folder.name in _OBJECTS}
     found = {name: compile_policy(folder, {}).image for name, folder in compiled.items()}
     found["noise"] = os.urandom(100_000)
+    found["circular"] = with_link(found["fair"], Kind.CONST, lambda number: number)
     # A static program does not mind what stands after its end.
     return found | {name: build_scheduler() + name.encode() for name in _OBJECTS if name in _PROGRAMS}
 

@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.faults]
 _POLICIES = {
     "fair": "policies/fair",
     "exits-late": "tests/policies/exits-late",
+    "leaves-as-lease": "tests/policies/leaves-as-lease",
     "no-hotplug": "tests/policies/no-hotplug",
 }
 _CPU = "/sys/devices/system/cpu/cpu1/online"
@@ -90,6 +91,21 @@ def test_it_hears_of_an_ejection_at_once(host: ManagedHost) -> None:
     assert all(
         re.fullmatch(r"[\w.]+\+0x[0-9a-f]+/0x[0-9a-f]+( \[\w+\])?", call) for call in voided.exit.trace
     )
+
+
+def test_a_policy_that_ends_as_if_by_the_lease_comes_back_but_not_for_ever(host: ManagedHost) -> None:
+    leaves_at_s = host.uptime_s() + 30
+    host.confirm(host.assignment("leaves-as-lease", at_ms=int(leaves_at_s * 1000)))
+
+    failed = host.wait_for("attach-failed", within_s=120)
+
+    assert failed.detail == (
+        "the last known good stays off: "
+        "the kernel lease, or the policy in its name, ended it more than five times in a minute"
+    )
+    assert [entry.event for entry in host.history()].count("reattached") == 5
+    status = host.status()
+    assert (status.kernel.state, status.running, status.voided) == ("disabled", None, None)
 
 
 # --- CPUs that come and go ----------------------------------------------------------------------------------

@@ -112,6 +112,8 @@ def lease(host: SimulatedHost, arguments: Arguments) -> dict[str, Any]:
     check_token(host, token, "renewed")
     if token is None:
         host.require(not _lease(host), "lease-held", _held_message(host), **_lease(host) or {})
+    _check_writable(host)
+    if token is None:
         host.disk.last_token += 1
         token = host.disk.last_token
     host.lease = (arguments["owner"], token, host.now() + arguments["ttl_ms"])
@@ -124,10 +126,12 @@ def release(host: SimulatedHost, arguments: Arguments) -> dict[str, Any]:
         assignment = Assignment.from_wire(wire)
         held = host.disk.find_held(assignment)
         if held:
+            _check_writable(host)
             host.disk.held.remove(held)
             host.log("released", assignment)
         return {}
     check_token(host, arguments["token"], "released")
+    _check_writable(host)
     host.lease = None
     return {}
 
@@ -247,6 +251,10 @@ def check_token(host: SimulatedHost, token: int | None, used: str) -> None:
         host.require(may, "lease-held", _held_message(host), **current)
     elif token is not None and token != host.disk.last_token:
         raise Refusal("lease-lost", f"the lease {token} is over and cannot be {used}: a later one was given")
+
+
+def _check_writable(host: SimulatedHost) -> None:
+    host.require(not host.disk_full, "disk-full", "cannot write the state: No space left on device")
 
 
 def _lease(host: SimulatedHost) -> dict[str, Any] | None:

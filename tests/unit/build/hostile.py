@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import struct
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 from elftools.elf.elffile import ELFFile
 from hypothesis import strategies as st
 
+from fleetsched.build.btf import Kind
 from tests.unit.build.conftest import MINIMAL
 
 Compile = Callable[[str], bytes]
@@ -189,6 +191,22 @@ TRICKS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
         lambda image: _with_field(image, ".bss", "size", 2**64 - 8),
         "",
     ),
+    "a constant of a type that is itself": (
+        lambda image: with_link(image, Kind.CONST, lambda number: number),
+        "not a readable BPF object: type ",
+    ),
+    "a name for what is called so": (
+        lambda image: with_link(image, Kind.TYPEDEF, lambda number: number),
+        "not a readable BPF object: type ",
+    ),
+    "two types that are each other": (
+        lambda image: with_link(image, Kind.VOLATILE, lambda number: number - 1),
+        "not a readable BPF object: type ",
+    ),
+    "a constant of a type that is not there": (
+        lambda image: with_link(image, Kind.CONST, lambda number: 1_000_000),
+        "not a readable BPF object: type 1000000 leads nowhere",
+    ),
     "bytes in the other order": (lambda image: _with(image, 5, b"\2"), ""),
     "a program for another machine": (lambda image: _with(image, 18, b"\x3e\0"), ""),
     "no object, but a program": (lambda image: _with(image, 16, b"\2\0"), ""),
@@ -200,6 +218,21 @@ TRICKS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 """Changes to a good object, and what the refusal says, where it says more than that it cannot be read."""
 
 _FIELDS = {"name": (0, "<I"), "type": (4, "<I"), "flags": (8, "<Q"), "size": (32, "<Q"), "info": (44, "<I")}
+
+
+# Bytes that follow the twelve of each type: so many, and so many for each item.
+_TYPE_TAILS = {
+    Kind.INT: (4, 0),
+    Kind.ARRAY: (12, 0),
+    Kind.VAR: (4, 0),
+    Kind.DECL_TAG: (4, 0),
+    Kind.STRUCT: (0, 12),
+    Kind.UNION: (0, 12),
+    Kind.ENUM: (0, 8),
+    Kind.ENUM64: (0, 12),
+    Kind.FUNC_PROTO: (0, 8),
+    Kind.DATASEC: (0, 12),
+}
 
 
 def damaged(draw: st.DataObject, image: bytes) -> bytes:
@@ -221,6 +254,22 @@ def _find(image: bytes, name: str) -> tuple[int, Any]:
 def _with_field(image: bytes, section: str, field: str, value: int) -> bytes:
     offset, form = _FIELDS[field]
     return _with(image, _find(image, section)[0] + offset, struct.pack(form, value))
+
+
+def with_link(image: bytes, kind: Kind, target: Callable[[int], int]) -> bytes:
+    """Let the first type of this kind be the one with the number that `target` makes of its own."""
+    _, header = _find(image, ".BTF")
+    head, _, size, _, _ = struct.unpack_from("<IIIII", image, header["sh_offset"] + 4)
+    at = start = header["sh_offset"] + head
+    for number in itertools.count(1):
+        assert at < start + size
+        info = struct.unpack_from("<I", image, at + 4)[0]
+        found = Kind(info >> 24 & 0x1F)
+        if found is kind:
+            return _with(image, at + 8, struct.pack("<I", target(number)))
+        fixed, item = _TYPE_TAILS.get(found, (0, 0))
+        at += 12 + fixed + item * (info & 0xFFFF)
+    raise AssertionError
 
 
 def _with(image: bytes, at: int, change: bytes) -> bytes:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fleetsched.build import allowed
 from fleetsched.build.allowed import check_allowed
+from fleetsched.build.btf import MOST_LINKS
 from fleetsched.build.policy import compile_policy
 from fleetsched.errors import BuildError
 from tests.conformance.runner import REFUSED as REFUSED_FOLDERS
@@ -94,6 +95,8 @@ def test_an_object_that_a_loader_could_read_otherwise_is_refused(
     found = inspect(change(compiled(GOOD)))
     assert found
     assert reason in found
+    if reason.startswith("not a readable BPF object: type "):
+        assert judged_here(change(compiled(GOOD))) == found
 
 
 STRICTER = ("symbol", "relocation", "variable", "of another type")  # what the helper alone looks at
@@ -145,3 +148,6 @@ def test_the_lists_are_those_of_the_controller() -> None:
         "ASSUMED_TASKS": f"{allowed.ASSUMED_TASKS}u",
     }
     assert {name: int(most) for name, most in settings.items()} == allowed.MOST_SETTINGS
+    links = re.search(r"#define MOST_LINKS (\d+)", (HELPER / "inspect.h").read_text())
+    assert links
+    assert int(links[1]) == MOST_LINKS
