@@ -140,6 +140,7 @@ int upgrade_may(json_t *request, struct failure *f)
 
 	if (fence_check(number_of(request, "token"), "used", f))
 		return -1;
+	host_look();
 	if (host_trial_id()[0]) {
 		f->detail = checked(json_pack("{s:o}", "trial", host_trial()));
 		return fail(f, "trial-in-progress", "wait until it has ended", "the trial %s is in progress", host_trial_id());
