@@ -232,6 +232,7 @@ void host_tick(void)
 {
 	int64_t t = boottime_ms();
 
+	save_again();
 	if (!now.policy)
 		return;
 	if (t >= now.next_look_ms || (on_trial() && t >= number_of(recorded("trial"), "deadline_ms"))) {
@@ -254,12 +255,14 @@ void host_look(void)
 
 int64_t host_next_tick_ms(void)
 {
-	int64_t other;
+	int64_t next = save_again_at_ms(), other;
 
 	if (!now.policy)
-		return -1;
+		return next;
 	other = on_trial() ? number_of(recorded("trial"), "deadline_ms") + OVERDUE_MS : now.next_beat_ms;
-	return other < now.next_look_ms ? other : now.next_look_ms;
+	if (other > now.next_look_ms)
+		other = now.next_look_ms;
+	return next >= 0 && next < other ? next : other;
 }
 
 /* --- the verbs --- */
@@ -516,12 +519,14 @@ json_t *host_stop_policy(json_int_t token, const char *why, const char *hold_why
 
 json_t *host_release_held(json_t *assignment, struct failure *f)
 {
+	json_t *before;
 	size_t at;
 
 	if (!find_held(assignment, &at))
 		return checked(json_object());
+	before = checked(json_deep_copy(journal_state()));
 	json_array_remove(recorded("held"), at);
-	if (journal_save(f))
+	if (save_or_undo(before, f))
 		return NULL;
 	journal_add("released", assignment, NULL, NULL, "may be tried again");
 	return checked(json_object());

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The C helper when a policy fails unseen, what failed cannot be written down, or what runs could not come back.
+"""The C helper when a policy fails unseen, a failure cannot be written down, or what runs could not return.
 
 The helper's state machine, socket and disk are real, as a process of this machine; the kernel is a folder of
 files (no_kernel/), so that each moment can be had exactly. As root, without sched_ext or a virtual machine.
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from fleetsched.errors import HelperError
-from tests.real.no_kernel import HostOfFiles, attempt, brief, build_over_files, stage
+from tests.real.no_kernel import HostOfFiles, attempt, brief, build_over_files, policy, stage
 
 FAILED = {"running": None, "good": None, "previous": None, "voided": "good", "held": ["good"]}
 
@@ -154,3 +154,46 @@ def test_a_policy_that_writes_to_its_ring_and_goes_on_is_looked_for(host: HostOf
         host.eject("chatty")
         # Not by `status`, which looks itself.
         host.wait(lambda: "voided" in host.events(), "the ejection is seen")
+
+
+# --- what failed while the disk was full -------------------------------------------------------------------
+
+
+def test_what_failed_on_a_full_disk_is_written_down_when_there_is_room(host: HostOfFiles) -> None:
+    host.break_disk()
+    host.eject("good")
+    host.wait(lambda: brief(host.status()) == FAILED, "the ejection is seen")
+    assert "voided" not in host.recorded()
+    host.mend_disk()
+    host.wait(lambda: "voided" in host.recorded(), "it is on disk, with nobody asking")
+    host.end(signal.SIGKILL)
+    host.start()
+    assert brief(host.status()) == FAILED
+
+
+def test_a_trial_that_ended_on_a_full_disk_is_held_when_there_is_room(host: HostOfFiles) -> None:
+    with host.client() as client:
+        trial = attempt(client, "new")
+        host.break_disk()
+        client.revert(trial, "not wanted")
+    host.mend_disk()
+    host.wait(lambda: "held" in host.recorded(), "it is on disk, with nobody asking")
+    host.end(signal.SIGKILL)
+    host.start()
+    assert brief(host.status()) == {
+        **FAILED,
+        "running": "good",
+        "good": "good",
+        "voided": None,
+        "held": ["new"],
+    }
+
+
+def test_a_hold_is_not_released_while_that_cannot_be_written_down(host: HostOfFiles) -> None:
+    with host.client() as client:
+        client.revert(attempt(client, "new"), "not wanted")
+        host.break_disk()
+        with pytest.raises(HelperError) as refused:
+            client.release_held(policy("new"))
+    assert refused.value.code == "state-unwritable"
+    assert brief(host.status())["held"] == ["new"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from fleetsched.errors import FleetschedError
 from fleetsched.helper import build
@@ -129,6 +131,19 @@ class HostOfFiles:
     def eject_unseen(self, name: str) -> None:
         """The kernel ejects it after the helper has looked for the last time: only the exit record tells."""
         self.write(f"exit-{name}", "1026")
+
+    def break_disk(self) -> None:
+        """No state can be written any more: a folder is where it is written first."""
+        (self.folder / "state" / "state.json.tmp").mkdir()
+
+    def mend_disk(self) -> None:
+        """It can be written again."""
+        (self.folder / "state" / "state.json.tmp").rmdir()
+
+    def recorded(self) -> dict[str, Any]:
+        """The state as it is on disk."""
+        state: dict[str, Any] = json.loads((self.folder / "state" / "state.json").read_text())
+        return state
 
     def wait(self, condition: object, what: str) -> None:
         """Wait for something that the helper does by itself; an answer that cannot be had yet is none."""
