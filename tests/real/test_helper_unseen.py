@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -197,3 +197,61 @@ def test_a_hold_is_not_released_while_that_cannot_be_written_down(host: HostOfFi
             client.release_held(policy("new"))
     assert refused.value.code == "state-unwritable"
     assert brief(host.status())["held"] == ["new"]
+
+
+# --- what could not come back after an upgrade -------------------------------------------------------------
+
+
+def lose_cpu(host: HostOfFiles) -> str:
+    host.write("online", "0")
+    return "it was confirmed with the CPUs 0-1, these are 0"
+
+
+def switch_off(host: HostOfFiles) -> str:
+    host.write("etc/off", "")
+    return f"switched off by {host.folder}/etc/off"
+
+
+def enable_other_loader(host: HostOfFiles) -> str:
+    host.write("problem", "scx.service, another loader of schedulers, is enabled or runs")
+    return "scx.service, another loader of schedulers, is enabled or runs"
+
+
+def damage_object(host: HostOfFiles) -> str:
+    digest = policy("good").digest
+    host.write(f"state/objects/{digest}", "something else")
+    return f"the object {digest[:12]} was damaged on disk and is dropped"
+
+
+@pytest.mark.parametrize("act", [lose_cpu, switch_off, enable_other_loader, damage_object])
+def test_an_upgrade_that_would_take_a_healthy_policy_off_is_refused(
+    host: HostOfFiles, act: Callable[[HostOfFiles], str]
+) -> None:
+    why = act(host)
+    with host.client() as client:
+        with pytest.raises(HelperError) as refused:
+            client.upgrade(host.binary + b"\0", version="0.1.0")
+        running = client.status().running
+    assert refused.value.code == "stays-off"
+    assert str(refused.value) == (
+        f"here: what runs on this host would not come back after the upgrade: {why}\n"
+        "  put that right; or restart fleetsched-host there and apply, which confirms it as the host is now"
+    )
+    assert running is not None
+
+
+def test_a_host_whose_policy_is_off_already_is_upgraded_whatever_it_is_like(host: HostOfFiles) -> None:
+    lose_cpu(host)
+    host.end()
+    host.start()
+    assert brief(host.status()) == {**FAILED, "good": "good", "voided": None, "held": []}
+    with host.client() as client:
+        client.upgrade(host.binary + b"\0", version="0.1.0")
+    host.wait(lambda: host.events()[-1] == "upgraded", "the upgrade has ended")
+
+
+def test_a_healthy_policy_runs_again_after_an_upgrade(host: HostOfFiles) -> None:
+    with host.client() as client:
+        client.upgrade(host.binary + b"\0", version="0.1.0")
+    host.wait(lambda: host.events()[-1] == "upgraded", "the upgrade has ended")
+    assert host.status().running is not None
