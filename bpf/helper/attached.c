@@ -34,7 +34,7 @@ static void set_real_time(bool on)
 /*
  * sysfs does not announce the end of a policy, but a policy that is built with our headers does, in a ring buffer. The
  * one of the attached policy is the only thing in this epoll, and it speaks once: a policy that writes to its ring again
- * and again wakes nobody.
+ * and again wakes nobody. One that spoke and goes on is looked for from then on, like one that tells nothing.
  */
 int ends_fd(void)
 {
@@ -57,6 +57,7 @@ void end_told(void)
 	struct epoll_event told;
 
 	epoll_wait(ends_fd(), &told, 1, 0);
+	now.tells = false;
 	now.next_look_ms = 0;
 }
 

@@ -6,6 +6,7 @@
 #include "good.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -122,7 +123,7 @@ static int mark_boot(struct failure *f)
 	return journal_save(f);
 }
 
-/* Why the last known good must not be attached at this start; "" when it may. */
+/* Why the last known good must not be attached at a start; "" when it may. */
 static void why_not(char *why, size_t size)
 {
 	json_t *record = recorded("last_known_good");
@@ -138,7 +139,32 @@ static void why_not(char *why, size_t size)
 		snprintf(why, size, "it was confirmed on the kernel %s, this is %s", text_of(record, "kernel_release"), release);
 	else if (strcmp(text_of(record, "cpus"), cpus))
 		snprintf(why, size, "it was confirmed with the CPUs %s, these are %s", text_of(record, "cpus"), cpus);
-	else if (preflight(true, &f) || mark_boot(&f))
+	else if (preflight(true, &f))
+		snprintf(why, size, "%s", f.message);
+	failure_clear(&f);
+}
+
+/* Is what would be loaded or started still there, as it was? */
+static int find_bytes(json_t *record, struct failure *f)
+{
+	const char *digest = text_of(assignment_of(record), "digest");
+	json_t *program = json_object_get(record, "program");
+	struct policy *policy = program ? policy_of_program(program, digest, f) : NULL;
+	size_t size;
+	void *data = program ? NULL : journal_read_object(digest, &size, f);
+	int err = policy || data ? 0 : -1;
+
+	policy_free(policy);
+	free(data);
+	return err;
+}
+
+void good_would_stay_off(char *why, size_t size)
+{
+	struct failure f = { 0 };
+
+	why_not(why, size);
+	if (!why[0] && find_bytes(recorded("last_known_good"), &f))
 		snprintf(why, size, "%s", f.message);
 	failure_clear(&f);
 }
@@ -147,6 +173,7 @@ void attach_at_start(void)
 {
 	static const char unclean[] = "twice within 24 hours the host went down uncleanly after this policy was attached at boot";
 	json_t *record = recorded("last_known_good"), *exit;
+	struct failure f = { 0 };
 	char why[600];
 
 	if (!record)
@@ -159,6 +186,9 @@ void attach_at_start(void)
 		return;
 	}
 	why_not(why, sizeof(why));
+	if (!why[0] && mark_boot(&f))
+		snprintf(why, sizeof(why), "%s", f.message);
+	failure_clear(&f);
 	if (why[0])
 		journal_add("attach-failed", assignment_of(record), text_of(record, "run"), NULL,
 			    "the last known good stays off: %s", why);

@@ -7,6 +7,7 @@
 
 void reattach(const char *why);	/* when there is one; the kernel's own scheduler stays when it fails */
 void attach_at_start(void);	/* the same at the start of the service, when nothing speaks against it */
+void good_would_stay_off(char *why, size_t size);	/* why a helper that starts now would not attach it; "" when it would */
 void void_last_known_good(json_t *exit, const char *why);
 json_t *new_record(json_t *trial);
 

@@ -9,6 +9,9 @@
 #include "loader.h"
 
 #define MOST_HELD 32
+#define SAVE_AGAIN_MS 5000
+
+static int64_t unsaved_ms = -1;	/* when to save again what could not be saved; -1: it is on disk */
 
 json_t *recorded(const char *key)
 {
@@ -47,6 +50,8 @@ int save_or_undo(json_t *before, struct failure *f)
 	if (err) {
 		json_object_clear(journal_state());
 		json_object_update(journal_state(), before);
+	} else {
+		unsaved_ms = -1;
 	}
 	json_decref(before);
 	return err;
@@ -56,9 +61,25 @@ void save_or_note(void)
 {
 	struct failure f = { 0 };
 
-	if (journal_save(&f))
-		note("%s", f.message);
+	if (!journal_save(&f)) {
+		unsaved_ms = -1;
+	} else {
+		if (unsaved_ms < 0)
+			note("%s; it is tried again every %d s", f.message, SAVE_AGAIN_MS / 1000);
+		unsaved_ms = boottime_ms() + SAVE_AGAIN_MS;
+	}
 	failure_clear(&f);
+}
+
+int64_t save_again_at_ms(void)
+{
+	return unsaved_ms;
+}
+
+void save_again(void)
+{
+	if (unsaved_ms >= 0 && boottime_ms() >= unsaved_ms)
+		save_or_note();
 }
 
 const char *reason_of(json_t *exit)

@@ -13,7 +13,9 @@ json_int_t number_of(json_t *object, const char *key);	/* 0 when absent */
 
 /* Save, or put the state in memory back to @before, which is consumed. */
 int save_or_undo(json_t *before, struct failure *f);
-void save_or_note(void);
+void save_or_note(void);	/* for what has happened already: `save_again` is called until it could be saved */
+void save_again(void);		/* when it is time to */
+int64_t save_again_at_ms(void);	/* CLOCK_BOOTTIME, -1: no need */
 
 const char *reason_of(json_t *exit);	/* words, also for NULL */
 bool is_our_lease(json_t *exit);

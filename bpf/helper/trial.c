@@ -68,22 +68,68 @@ static void set_last_trial(json_t *trial, const char *outcome, json_t *exit)
 	journal_set("trial", NULL);
 }
 
-/* The policy is detached already. Write it down, then attach the last known good, unless that is what failed. */
-static void end_trial(const char *outcome, json_t *exit, const char *why, bool blame)
+static bool is_fault(json_t *exit)
+{
+	return number_of(exit, "kind") >= EXIT_ERROR;
+}
+
+/* The policy is detached already. Write it down, and void the last known good when that is what failed. */
+static void close_trial(const char *outcome, json_t *exit, const char *why, bool blame)
 {
 	json_t *trial = json_incref(recorded("trial"));
-	bool faulty = number_of(exit, "kind") >= EXIT_ERROR;
 
 	set_last_trial(trial, outcome, exit);
 	journal_add(!strcmp(outcome, "reverted") ? "revert" : outcome, assignment_of(trial), text_of(trial, "run"), exit, "%s",
 		    why);
 	if (blame)
 		hold(assignment_of(trial), why, exit);
-	if (faulty && is_same(trial, recorded("last_known_good")))
+	if (is_fault(exit) && is_same(trial, recorded("last_known_good")))
 		void_last_known_good(exit, why);
 	save_or_note();
-	reattach("after a trial");
 	json_decref(trial);
+}
+
+static void end_trial(const char *outcome, json_t *exit, const char *why, bool blame)
+{
+	close_trial(outcome, exit, why, blame);
+	reattach("after a trial");
+}
+
+static void trial_failed(json_t *exit)
+{
+	char why[1400];
+
+	snprintf(why, sizeof(why), "%s: %s: %s",
+		 json_object_get(recorded("trial"), "program") ? "its program failed" : "ejected by the kernel", reason_of(exit),
+		 text_of(exit, "message"));
+	close_trial("ejected", exit, why, true);
+}
+
+static void good_failed(json_t *exit)
+{
+	json_t *record = recorded("last_known_good");
+	char why[1400];
+
+	snprintf(why, sizeof(why), "ejected after it was confirmed: %s: %s", reason_of(exit), text_of(exit, "message"));
+	journal_add("ejected", assignment_of(record), text_of(record, "run"), exit, "%s", why);
+	void_last_known_good(exit, why);
+}
+
+/*
+ * Write down that what was just detached had failed; attaches nothing. Whoever detaches for another reason asks, too: the
+ * kernel may have ejected the policy since this file last looked, and only the exit record knows. False: it had not.
+ */
+static bool write_fault(json_t *exit)
+{
+	if (!is_fault(exit))
+		return false;
+	if (recorded("trial"))
+		trial_failed(exit);
+	else if (recorded("last_known_good"))
+		good_failed(exit);
+	else
+		return false;
+	return true;
 }
 
 /* A CPU came or went, and the kernel asks for the policy to be started again. */
@@ -126,11 +172,8 @@ static void trial_ended(json_t *assignment, json_t *exit, bool guard_fired)
 {
 	char why[1400];
 
-	if (number_of(exit, "kind") >= EXIT_ERROR) {
-		snprintf(why, sizeof(why), "%s: %s: %s",
-			 json_object_get(recorded("trial"), "program") ? "its program failed" : "ejected by the kernel",
-			 reason_of(exit), text_of(exit, "message"));
-		end_trial("ejected", exit, why, true);
+	if (write_fault(exit)) {
+		reattach("after a trial");
 	} else if (guard_fired || is_our_lease(exit) || boottime_ms() >= number_of(recorded("trial"), "deadline_ms")) {
 		if (is_our_lease(exit))
 			end_trial("expired", exit, "not confirmed before its deadline; the kernel lease ended it", true);
@@ -147,14 +190,9 @@ static void trial_ended(json_t *assignment, json_t *exit, bool guard_fired)
 static void confirmed_ended(json_t *assignment, json_t *exit)
 {
 	const char *run = text_of(recorded("last_known_good"), "run");
-	char why[1400];
 
-	if (exit && number_of(exit, "kind") >= EXIT_ERROR && recorded("last_known_good")) {
-		snprintf(why, sizeof(why), "ejected after it was confirmed: %s: %s", reason_of(exit), text_of(exit, "message"));
-		journal_add("ejected", assignment, run, exit, "%s", why);
-		void_last_known_good(exit, why);
+	if (write_fault(exit))
 		return;
-	}
 	journal_add("detached", assignment, run, exit, "%s",
 		    is_our_lease(exit) ? "the helper was stopped for longer than the kernel lease" : reason_of(exit));
 	if (may_restart(exit))
@@ -194,6 +232,7 @@ void host_tick(void)
 {
 	int64_t t = boottime_ms();
 
+	save_again();
 	if (!now.policy)
 		return;
 	if (t >= now.next_look_ms || (on_trial() && t >= number_of(recorded("trial"), "deadline_ms"))) {
@@ -208,7 +247,7 @@ void host_tick(void)
 }
 
 /* What is answered now is the kernel's word of this moment. */
-static void look_now(void)
+void host_look(void)
 {
 	now.next_look_ms = 0;
 	host_tick();
@@ -216,12 +255,14 @@ static void look_now(void)
 
 int64_t host_next_tick_ms(void)
 {
-	int64_t other;
+	int64_t next = save_again_at_ms(), other;
 
 	if (!now.policy)
-		return -1;
+		return next;
 	other = on_trial() ? number_of(recorded("trial"), "deadline_ms") + OVERDUE_MS : now.next_beat_ms;
-	return other < now.next_look_ms ? other : now.next_look_ms;
+	if (other > now.next_look_ms)
+		other = now.next_look_ms;
+	return next >= 0 && next < other ? next : other;
 }
 
 /* --- the verbs --- */
@@ -235,6 +276,7 @@ static int may_try(const struct try_args *args, struct failure *f)
 
 	if (fence_check(args->token, "used", f))
 		return -1;
+	host_look();
 	held = find_held(args->assignment, &at);
 	if (held) {
 		f->detail = checked(json_pack("{s:O, s:O}", "why", json_object_get(held, "why"), "exit",
@@ -307,6 +349,7 @@ static json_t *begin(const struct try_args *args, int64_t window)
 json_t *host_try(const struct try_args *args, struct failure *f)
 {
 	struct policy *policy, *old = NULL;
+	json_t *exit = NULL, *result = NULL;
 	int64_t window = -1;
 	int err;
 
@@ -328,18 +371,24 @@ json_t *host_try(const struct try_args *args, struct failure *f)
 		old = let_go();
 	}
 	err = attach_policy(policy, args->assignment, f);
-	policy_free(old);
-	if (err) {
+	if (err)
 		lease_cancel();
+	else
+		result = begin(args, window < 0 ? 0 : now.attached_ms - window);
+	if (old)
+		exit = policy_exit(old, 0);
+	policy_free(old);
+	if (is_fault(exit) && recorded("last_known_good"))	/* ejected while the new one was being loaded */
+		good_failed(exit);
+	json_decref(exit);
+	if (err)
 		attach_refused(args, f);
-		return NULL;
-	}
-	return begin(args, window < 0 ? 0 : now.attached_ms - window);
+	return result;
 }
 
 static int find_trial(const char *id, struct failure *f)
 {
-	look_now();
+	host_look();
 	if (on_trial() && !strcmp(host_trial_id(), id))
 		return 0;
 	return fail(f, "no-trial", NULL, "there is no trial %s now", id);
@@ -411,6 +460,8 @@ json_t *host_confirm(const char *id, json_int_t token, struct failure *f)
 
 json_t *host_revert(const char *id, json_int_t token, const char *why, bool blame, struct failure *f)
 {
+	json_t *exit;
+
 	if (fence_check(token, "used", f) || find_trial(id, f))
 		return NULL;
 	if (!guard_disarm()) {
@@ -418,37 +469,51 @@ json_t *host_revert(const char *id, json_int_t token, const char *why, bool blam
 		fail(f, "no-trial", NULL, "the trial %s has just reached its deadline", id);
 		return NULL;
 	}
-	json_decref(detach_policy());
-	end_trial("reverted", NULL, why, blame);
+	exit = detach_policy();
+	if (write_fault(exit))
+		reattach("after a trial");
+	else
+		end_trial("reverted", NULL, why, blame);
+	json_decref(exit);
 	return host_status();
 }
 
 json_t *host_stop_policy(json_int_t token, const char *why, const char *hold_why, struct failure *f)
 {
-	json_t *before, *replaced, *stopped = NULL;
+	json_t *before, *previous, *replaced, *stopped = NULL, *exit = NULL;
+	bool of_good;
 
 	if (fence_check(token, "used", f))
 		return NULL;
-	look_now();
+	host_look();
 	before = checked(json_deep_copy(journal_state()));
+	previous = json_incref(recorded("previous"));
+	of_good = !recorded("trial") || is_same(recorded("trial"), recorded("last_known_good"));
 	replaced = retire(hold_why);
 	journal_set("last_known_good", NULL);
 	if (save_or_undo(before, f)) {
 		json_decref(replaced);
+		json_decref(previous);
 		return NULL;
 	}
 	if (now.policy) {
 		stopped = json_incref(now.assignment);
 		guard_disarm();
-		json_decref(detach_policy());
+		exit = detach_policy();
 	}
-	if (recorded("trial"))
-		end_trial("reverted", NULL, why, true);
+	if (is_fault(exit) && replaced && of_good) {	/* ejected just before: then it is voided, and no previous one */
+		journal_set("last_known_good", json_incref(recorded("previous")));
+		journal_set("previous", json_incref(previous));
+	}
+	if (!write_fault(exit) && recorded("trial"))
+		close_trial("reverted", NULL, why, true);
 	journal_add("stop", stopped, NULL, NULL, "%s", why);
 	if (replaced && hold_why)
 		journal_add("held", replaced, NULL, NULL, "%s", hold_why);
 	json_decref(replaced);
+	json_decref(previous);
 	json_decref(stopped);
+	json_decref(exit);
 	return host_status();
 }
 
@@ -497,7 +562,7 @@ json_t *host_status(void)
 	char foreign[128];
 	json_t *status;
 
-	look_now();
+	host_look();
 	find_foreign(foreign, sizeof(foreign));
 	status = checked(json_pack("{s:s, s:I, s:o, s:o, s:o, s:o}", "boot_id", kernel_boot_id(), "boottime_ms",
 				   (json_int_t)boottime_ms(), "kernel", kernel_json(), "running", host_running(), "foreign",
@@ -532,11 +597,15 @@ void host_start(void)
 void host_stop(void)
 {
 	if (now.policy) {
-		json_t *assignment = json_incref(now.assignment);
+		json_t *assignment = json_incref(now.assignment), *exit;
 
 		guard_disarm();
-		json_decref(detach_policy());
-		journal_add("detached", assignment, NULL, NULL, "the service stops");
+		exit = detach_policy();
+		if (!write_fault(exit))
+			journal_add("detached", assignment, NULL, NULL, "the service stops");
+		else if (recorded("upgrade"))	/* then nothing has to run again for the new helper to be good */
+			put(recorded("upgrade"), "running", json_null());
+		json_decref(exit);
 		json_decref(assignment);
 	}
 	journal_set("boots", NULL);

@@ -19,6 +19,7 @@ struct try_args {
 void host_start(void);			/* a lost trial is noted, the last known good attached if it may be */
 void host_stop(void);			/* a clean stop: detach, and remember that it was clean */
 void host_tick(void);			/* notice what the kernel or the guard did; keep the kernel lease alive */
+void host_look(void);			/* the same, now: what is answered or decided next is the kernel's word of this moment */
 int64_t host_next_tick_ms(void);	/* when to call host_tick at the latest (CLOCK_BOOTTIME), -1: no need */
 
 json_t *host_status(void);

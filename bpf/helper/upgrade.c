@@ -33,7 +33,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attached.h"
 #include "fence.h"
+#include "good.h"
 #include "journal.h"
 #include "kernel.h"
 #include "records.h"
@@ -133,6 +135,20 @@ static int check_space(size_t size, struct failure *f)
 	return fail(f, "disk-full", "free some space there", "no room for another helper in %s", folder);
 }
 
+/* The new helper attaches what runs as at any start. What it would leave off runs only as long as this helper does. */
+static int check_running(struct failure *f)
+{
+	char why[600];
+
+	if (!now.policy)
+		return 0;
+	good_would_stay_off(why, sizeof(why));
+	if (!why[0])
+		return 0;
+	return fail(f, "stays-off", "put that right; or restart fleetsched-host there and apply, which confirms it as the host is now",
+		    "what runs on this host would not come back after the upgrade: %s", why);
+}
+
 int upgrade_may(json_t *request, struct failure *f)
 {
 	const char *version = text_of(request, "version");
@@ -140,6 +156,7 @@ int upgrade_may(json_t *request, struct failure *f)
 
 	if (fence_check(number_of(request, "token"), "used", f))
 		return -1;
+	host_look();
 	if (host_trial_id()[0]) {
 		f->detail = checked(json_pack("{s:o}", "trial", host_trial()));
 		return fail(f, "trial-in-progress", "wait until it has ended", "the trial %s is in progress", host_trial_id());
@@ -155,7 +172,7 @@ int upgrade_may(json_t *request, struct failure *f)
 	if (signature_missing())	/* else the restricted key would be root's */
 		return fail(f, "unsigned", "`fleetsched bootstrap --allowed-signers FILE` tells it who signs helpers",
 			    "the fleet's key is restricted on this host, which then takes only signed helpers, and it knows no signers");
-	return check_space((size_t)number_of(request, "size"), f);
+	return check_running(f) || check_space((size_t)number_of(request, "size"), f) ? -1 : 0;
 }
 
 /* What the kernel would refuse to execute, and what needs libraries of the host, which it may not have. */

@@ -64,8 +64,8 @@ class SimulatedAdapter(Adapter):
             "lose-group": lambda: setattr(self.host, "group", None),
             "lose-ssh-keygen": lambda: setattr(self.host, "ssh_keygen", False),
             "install-programs": lambda: None,  # what a host has of them is in their behaviours
-            "cpu-goes": self.host.hotplug,
-            "cpu-comes": self.host.hotplug,
+            "cpu-goes": lambda: self._hotplug("0"),
+            "cpu-comes": lambda: self._hotplug("0-1"),
         }
         self.acts = frozenset(self._acts)
 
@@ -78,6 +78,10 @@ class SimulatedAdapter(Adapter):
 
     def _require_signatures(self) -> None:
         self.host.allowed_signers, self.host.group = allowed_signers(), GROUP
+
+    def _hotplug(self, cpus: str) -> None:
+        self.host.cpus = cpus
+        self.host.hotplug()
 
     def _fill_disk(self) -> None:
         self.host.disk_full = True

@@ -156,6 +156,24 @@ def test_a_confirmed_policy_that_fails_is_voided_and_stays_off(host: ManagedHost
     assert refused.value.code == "held"
 
 
+def test_a_policy_that_failed_while_the_helper_was_stopped_does_not_come_back_by_a_restart(
+    host: ManagedHost,
+) -> None:
+    """The helper hears of its own end before it has heard of the policy's."""
+    assignment = host.assignment("exits-late", after_ms=20_000)
+    host.confirm(assignment)
+
+    host.shell(f"kill -STOP {PID}")
+    wait_until(lambda: host.disabled_at("exits_late"), within_s=60, what="the kernel ejects the policy")
+    host.shell("systemctl restart fleetsched-host.service")
+
+    status = host.status()
+    assert (status.running, status.last_known_good) == (None, None)
+    assert status.voided is not None
+    assert status.voided.assignment == assignment
+    assert [held.assignment for held in status.held] == [assignment]
+
+
 def test_after_two_unclean_boots_the_last_known_good_stays_off(host: ManagedHost) -> None:
     host.confirm(host.assignment("fair"))
     host.shell("systemctl stop fleetsched-host.service")

@@ -10,7 +10,7 @@ from typing import Any
 from fleetsched.helper.simulated.host import SimulatedHost
 from fleetsched.helper.simulated.refusal import Refusal
 from fleetsched.helper.simulated.signatures import wrong_signature
-from fleetsched.helper.simulated.verbs import check_token, trial
+from fleetsched.helper.simulated.verbs import PREFLIGHT, check_token, trial
 from fleetsched.model.statement import HELPER_NAMESPACE
 
 _VERSION = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}")
@@ -49,10 +49,28 @@ def may(host: SimulatedHost, arguments: Mapping[str, Any]) -> None:
             "this host takes only signed helpers, and this one is not signed",
             remedy="give the controller a signing key (sign.key)",
         )
+    if why := _why_off(host):
+        raise Refusal(
+            "stays-off",
+            f"what runs on this host would not come back after the upgrade: {why}",
+            remedy="put that right; or restart fleetsched-host there and apply, which confirms it as the host"
+            " is now",
+        )
     if host.disk_full:
         raise Refusal(
             "disk-full", "no room for another helper in /usr/libexec", remedy="free some space there"
         )
+
+
+def _why_off(host: SimulatedHost) -> str:
+    """Why a helper that starts now would leave off what runs; empty when it would not, or nothing runs."""
+    record = host.disk.last_known_good
+    if not host.attached or record is None:
+        return ""
+    if record["cpus"] != host.cpus:
+        return f"it was confirmed with the CPUs {record['cpus']}, these are {host.cpus}"
+    found = {problem["code"]: problem["message"] for problem in host.problems}
+    return next((found[code] for code in PREFLIGHT if code in found and code != "disk-full"), "")
 
 
 def take(host: SimulatedHost, arguments: Mapping[str, Any], data: bytes) -> None:

@@ -19,7 +19,7 @@ from fleetsched.model.assignment import Assignment
 Arguments = Mapping[str, Any]
 
 # Facts that refuse every `try`, in the order in which the protocol looks at them.
-_PREFLIGHT = (
+PREFLIGHT = (
     "no-sched-ext",
     "malformed-btf",
     "isolcpus",
@@ -295,8 +295,8 @@ def _check_free(host: SimulatedHost) -> None:
 
 def _check_preflight(host: SimulatedHost) -> None:
     for problem in sorted(
-        (problem for problem in host.problems if problem["code"] in _PREFLIGHT),
-        key=lambda problem: _PREFLIGHT.index(problem["code"]),
+        (problem for problem in host.problems if problem["code"] in PREFLIGHT),
+        key=lambda problem: PREFLIGHT.index(problem["code"]),
     ):
         raise Refusal(problem["code"], problem["message"], remedy=problem["remedy"])
 
