@@ -15,6 +15,7 @@ from fleetsched.model.state import Status
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.plan import Planned
 from fleetsched.operations.running import new_run, under_way
+from fleetsched.rollout.bake import Ended
 from fleetsched.rollout.engine import HostEvent, Run, put_back
 from fleetsched.rollout.signatures import SIGN_THE_WAY_BACK, Wish
 
@@ -68,7 +69,8 @@ def rollback(
 ) -> Applied:
     """Put every host of `undo` back to what it ran before; what it runs now becomes held there.
 
-    All hosts go at once: what they go back to was confirmed on them before.
+    All hosts go at once: what they go back to was confirmed on them before. A host that another run has
+    changed since `planned`, or has on trial, is left as it is, and counts as not rolled back.
 
     Raises:
         RefusedError: hosts take only signed assignments, and there is no signature; nothing was changed.
@@ -76,7 +78,11 @@ def rollback(
     _refuse_unsigned(access, undo)
     run = new_run(access, planned.reached, {}, journals, report)
     with under_way(run, "rollback-run", undoes=undo.run):
-        results = tuple(run.executor.map(lambda plan: _put_back(run, plan, why), undo.hosts))
+        results = tuple(
+            run.executor.map(
+                lambda plan: _put_back(run, plan, planned.observed[plan.host].status, why), undo.hosts
+            )
+        )
         failed = any(result.phase is not Phase.ROLLED_BACK for result in results)
         code = ExitCode.NOT_ROLLED_BACK if failed else ExitCode.OK
         run.journal.write("end", exit_code=int(code))
@@ -95,17 +101,36 @@ def _refuse_unsigned(access: FleetAccess, undo: Undo) -> None:
                 )
 
 
-def _put_back(run: Run, plan: HostPlan, why: str) -> HostResult:
+def _put_back(run: Run, plan: HostPlan, seen: Status | None, why: str) -> HostResult:
     try:
         with run.sessions.use(plan.host) as session:
             token = run.lease(plan.host, _DEADLINE_S)
-            ended = put_back(run, session, plan, token, why, _DEADLINE_S)
+            if overtaken := _overtaken(seen, session.helper().status()):
+                ended = Ended(Phase.NOT_ROLLED_BACK, f"refused: {overtaken}")
+            else:
+                ended = put_back(run, session, plan, token, why, _DEADLINE_S)
         result = HostResult(plan.host, plan.desired.goal, ended.phase, ended.detail, tried=True)
     except (HostError, LeaseHeldError) as error:
         result = HostResult(plan.host, plan.desired.goal, Phase.NOT_ROLLED_BACK, error.message, tried=True)
     run.journal.write("host", host=plan.host, phase=result.phase, detail=result.detail)
     run.report(HostEvent(plan.host, str(result.phase), result.detail))
     return result
+
+
+def _overtaken(seen: Status | None, now: Status) -> str:
+    """What has come to a host since it was planned, for whoever has its lease now; empty = nothing."""
+    assert seen is not None, "only hosts with a record are chosen"
+    if now.trial:
+        return (
+            f"{now.trial.assignment} is on trial there, for run {now.trial.run} (try again when it is over)"
+        )
+    if (now.last_known_good, now.previous) == (seen.last_known_good, seen.previous):
+        return ""
+    before, after = (
+        f"{record.assignment} of run {record.run}" if record else "none"
+        for record in (seen.last_known_good, now.last_known_good)
+    )
+    return f"another run has come before this one: last known good {before} -> {after} (roll back again)"
 
 
 def retry(planned: Planned) -> list[tuple[str, str]]:
