@@ -38,7 +38,7 @@ def check_lab(access: FleetAccess, hosts: Iterable[Host]) -> None:
     if not access.revision.approved and not may_skip_review(hosts):
         raise RefusedError(
             f"refused: NOT APPROVED: {'; '.join(access.revision.objections)}",
-            remedy="--unreviewed works only for a lab: every address on loopback, known_hosts of `lab up`",
+            remedy="--unreviewed works only for a lab: SSH to loopback addresses, known_hosts of `lab up`",
         )
 
 

@@ -164,9 +164,9 @@ def test_unapproved_revision_is_refused_on_hosts_that_are_no_lab(controller: Con
         check_lab(access, select(access.fleet, EVERY_HOST))
 
 
-def test_lab_may_run_what_nobody_approved_when_asked(
-    controller: Controller, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.fixture
+def lab(controller: Controller, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Controller:
+    """All hosts on loopback, with a known_hosts file as `fleetsched lab` writes it."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     known_hosts = tmp_path / "fleetsched" / "lab" / "lab" / "known_hosts"
     known_hosts.parent.mkdir(parents=True)
@@ -175,6 +175,32 @@ def test_lab_may_run_what_nobody_approved_when_asked(
         "all:\n  vars:\n    ansible_host: 127.0.0.1\n"
         f"    ansible_ssh_common_args: -o UserKnownHostsFile={known_hosts}\n"
     )
-    access = controller.access("dirty: not as committed: x")
+    return controller
+
+
+def test_lab_may_run_what_nobody_approved_when_asked(lab: Controller) -> None:
+    access = lab.access("dirty: not as committed: x")
 
     check_lab(access, select(access.fleet, EVERY_HOST))
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        pytest.param("ansible_connection: local", id="the controller itself"),
+        pytest.param("ansible_host: 192.0.2.7", id="another machine"),
+        pytest.param("ansible_ssh_extra_args: -o ProxyJump=192.0.2.7", id="loopback of another machine"),
+        pytest.param("ansible_ssh_extra_args: -o GlobalKnownHostsFile=/etc/keys", id="keys of other files"),
+        pytest.param("ansible_ssh_extra_args: -o HostKeyAlias=web-1", id="keys of other names"),
+    ],
+)
+def test_no_lab_is_what_a_host_key_of_a_lab_does_not_vouch_for(lab: Controller, variables: str) -> None:
+    lab.edit("inventory/lab.yaml", "lab-2:", f"lab-2: {{{variables}}}")
+    access = lab.access("dirty: not as committed: x")
+
+    with pytest.raises(RefusedError, match="NOT APPROVED: dirty: not as committed: x") as caught:
+        check_lab(access, select(access.fleet, EVERY_HOST))
+
+    assert caught.value.remedy == (
+        "--unreviewed works only for a lab: SSH to loopback addresses, known_hosts of `lab up`"
+    )
