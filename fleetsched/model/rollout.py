@@ -62,9 +62,7 @@ def cut_batches(hosts: Sequence[str], steps: Sequence[Step]) -> tuple[Batch, ...
 
 def allows(limit: Count | Percent, count: int, total: int) -> bool:
     """Whether `count` of `total` hosts stays within a budget; a percentage is not rounded here."""
-    if isinstance(limit, Percent):
-        return count * 100 <= limit.value * total
-    return count <= limit.value
+    return count <= (limit.of(total) if isinstance(limit, Percent) else limit.value)
 
 
 @dataclass(frozen=True, slots=True)

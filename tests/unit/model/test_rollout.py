@@ -53,6 +53,17 @@ def test_budget_is_exceeded_only_beyond_its_limit(
     assert allows(limit, count, total) is within
 
 
+@given(st.integers(0, 1000), st.integers(0, 300), st.integers(0, 300))
+def test_budget_of_a_group_allows_the_same_in_numbers(tenths: int, count: int, total: int) -> None:
+    share = Percent(tenths / 10)
+    in_hosts = FailureBudget(failed=share).of(total)
+
+    assert in_hosts.unreachable == Count(0)
+    assert (
+        allows(share, count, total) is allows(in_hosts.failed, count, 1) is (count * 1000 <= tenths * total)
+    )
+
+
 def test_canary_goes_first_and_the_rest_waits_for_it() -> None:
     rollout = Rollout.begin(HOSTS, CAREFUL)
 

@@ -10,6 +10,8 @@ import pytest
 
 from fleetsched.errors import BuildError, ExitCode, LeaseHeldError, RefusedError, UnreachableError
 from fleetsched.helper.simulated import Behaviour
+from fleetsched.helper.simulated.scenario import EXIT_SYSRQ
+from fleetsched.model.rollout import Phase
 from fleetsched.operations.apply import apply, check_lab
 from fleetsched.operations.plan import EVERY_HOST, Selection, plan, select
 from tests.unit.operations.controller import NAMES, Controller, all_hosts
@@ -130,6 +132,24 @@ def test_unreachable_host_is_told_and_named_by_the_exit_code(controller: Control
     assert controller.actions()["lab-2"] == "unknown"
     with plan(controller.access()) as planned:
         assert planned.plan.exit_code(detailed=True) is ExitCode.UNREACHABLE
+
+
+def test_shares_of_the_failure_budget_count_the_hosts_that_have_nothing_to_do(controller: Controller) -> None:
+    controller.edit("manifests/lab.yaml", "unreachable: 0}", "unreachable: 40%}")
+    controller.apply()
+    controller.hosts["lab-1"].connect_error = UnreachableError("lab-1: no answer")
+    controller.hosts["lab-3"].eject(EXIT_SYSRQ)
+
+    one_of_two = controller.apply(Selection("lab-1,lab-3"))
+    assert one_of_two.hosts[1].phase is Phase.WAITING
+    assert controller.ops()["lab-3"] is None
+
+    one_of_three = controller.apply()
+    assert one_of_three.exit_code is ExitCode.UNREACHABLE
+    assert {result.host: result.phase for result in one_of_three.hosts} == {
+        "lab-1": Phase.UNREACHABLE,
+        "lab-3": Phase.CONFIRMED,
+    }
 
 
 def test_limit_leaves_the_other_hosts_out(controller: Controller) -> None:
