@@ -21,6 +21,11 @@ from fleetsched.model.suggest import suggestion
 
 # Between the end of a bake and the confirmation of a host: questions to it, and a busy controller.
 CONFIRM_MARGIN_S = 30.0
+# A host grants leases of an hour at most (`ttl_ms` in docs/helper-protocol.md), and a run takes one that
+# outlives its trial by as much (LEASE_MARGIN_S of the engine).
+LONGEST_LEASE_S = 3600.0
+LEASE_MARGIN_S = 30.0
+LONGEST_DEADLINE_S = LONGEST_LEASE_S - LEASE_MARGIN_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,11 +238,20 @@ def _strategy(strategy: RolloutStrategy, node: Node) -> Iterator[Problem]:
         yield from _can_fail(check, shortest)
     delay = max(check.initial_delay_s for check in strategy.health)
     least = delay + longest + CONFIRM_MARGIN_S
+    place = node.get("spec", "trialDeadline") or node.at("metadata", "name")
     if strategy.trial_deadline_s <= least:
-        place = node.get("spec", "trialDeadline") or node.at("metadata", "name")
+        most = (
+            f", and {LONGEST_DEADLINE_S:g}s at most: shorten the bake" if least >= LONGEST_DEADLINE_S else ""
+        )
         yield place.problem(
             f"trialDeadline of {strategy.trial_deadline_s:g}s: expected more than {least:g}s "
-            f"(initialDelay {delay:g}s + longest bake {longest:g}s + {CONFIRM_MARGIN_S:g}s)"
+            f"(initialDelay {delay:g}s + longest bake {longest:g}s + {CONFIRM_MARGIN_S:g}s){most}"
+        )
+    elif strategy.trial_deadline_s > LONGEST_DEADLINE_S:
+        yield place.problem(
+            f"trialDeadline of {strategy.trial_deadline_s:g}s: expected {LONGEST_DEADLINE_S:g}s or less "
+            f"(a host grants leases of {LONGEST_LEASE_S:g}s at most, and one outlives its trial by "
+            f"{LEASE_MARGIN_S:g}s)"
         )
 
 

@@ -26,6 +26,7 @@ class CutOff:
         owner: of its leases.
         tokens: by host, of the leases that it took.
         goals: the hosts of each goal whose rollout was begun.
+        group_sizes: by goal, how many hosts its group had, also those that had nothing to do.
         heals: those that had to get again what they had before; a rollback leaves them at that.
     """
 
@@ -34,6 +35,7 @@ class CutOff:
     tokens: Mapping[str, int] = field(hash=False)
     goals: Mapping[str, tuple[str, ...]] = field(hash=False)
     heals: frozenset[str] = frozenset()
+    group_sizes: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
 def cut_off(events: Iterable[Mapping[str, Any]]) -> CutOff | None:
@@ -42,6 +44,7 @@ def cut_off(events: Iterable[Mapping[str, Any]]) -> CutOff | None:
     tokens: dict[str, int] = {}
     goals: dict[str, tuple[str, ...]] = {}
     heals: set[str] = set()
+    sizes: dict[str, int] = {}
     for event in events:
         name = event.get("event")
         if name in _ENDS:
@@ -53,7 +56,9 @@ def cut_off(events: Iterable[Mapping[str, Any]]) -> CutOff | None:
         elif name == "goal" and event["goal"]:
             goals[event["goal"]] = tuple(event["hosts"])
             heals.update(event["heals"])
-    return CutOff(run, owner, tokens, goals, frozenset(heals)) if run else None
+            # Journals of before did not have it.
+            sizes[event["goal"]] = event.get("group_size", len(event["hosts"]))
+    return CutOff(run, owner, tokens, goals, frozenset(heals), sizes) if run else None
 
 
 def blameless(run: str, status: Status, history: Sequence[HistoryEntry]) -> list[Held]:
@@ -117,6 +122,6 @@ def to_put_back(
                 for status in states.values()
                 if status
             )
-            if not allows(strategy.failure_budget.failed, failed, len(hosts)):
+            if not allows(strategy.failure_budget.failed, failed, cut.group_sizes.get(goal, len(hosts))):
                 found += [host for host, runs in confirmed.items() if runs == assignment]
     return found

@@ -52,19 +52,20 @@ def cut_batches(hosts: Sequence[str], steps: Sequence[Step]) -> tuple[Batch, ...
     batches: list[Batch] = []
     done = 0
     for step in steps:
-        share = step.value / 100 * len(hosts) if step.kind == "percent" else step.value
-        reach = min(max(done, math.ceil(share)), len(hosts))
+        reach = min(max(done, _reach(step, len(hosts))), len(hosts))
         if reach > done:
             batches.append(Batch(tuple(hosts[done:reach]), step.bake_s))
         done = reach
     return tuple(batches)
 
 
+def _reach(step: Step, hosts: int) -> int:
+    return math.ceil(Percent(step.value).of(hosts) if step.kind == "percent" else step.value)
+
+
 def allows(limit: Count | Percent, count: int, total: int) -> bool:
     """Whether `count` of `total` hosts stays within a budget; a percentage is not rounded here."""
-    if isinstance(limit, Percent):
-        return count * 100 <= limit.value * total
-    return count <= limit.value
+    return count <= (limit.of(total) if isinstance(limit, Percent) else limit.value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Literal
 
 from fleetsched.model.position import BUILT_IN, Position
@@ -87,6 +89,10 @@ class Percent:
 
     value: float
 
+    def of(self, hosts: int) -> Fraction:
+        """How many of so many hosts that is, of the decimal number that people wrote, and not rounded."""
+        return Fraction(str(self.value)) * hosts / 100
+
 
 @dataclass(frozen=True, slots=True)
 class FailureBudget:
@@ -94,6 +100,14 @@ class FailureBudget:
 
     failed: Count | Percent = Count(0)
     unreachable: Count | Percent = Count(0)
+
+    def of(self, hosts: int) -> FailureBudget:
+        """The same in numbers of hosts, for a group of so many; a share is rounded down."""
+        return FailureBudget(_count(self.failed, hosts), _count(self.unreachable, hosts))
+
+
+def _count(limit: Count | Percent, hosts: int) -> Count:
+    return Count(math.floor(limit.of(hosts))) if isinstance(limit, Percent) else limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +127,10 @@ class RolloutStrategy:
     on_failure: Literal["rollback", "stop"] = "rollback"
     trial_deadline_s: float = 120.0
     source: Position = field(default=BUILT_IN, compare=False)
+
+    def of_group(self, hosts: int) -> RolloutStrategy:
+        """The same with a failure budget in numbers of hosts, whatever part of the group is rolled out to."""
+        return replace(self, failure_budget=self.failure_budget.of(hosts))
 
 
 BUILT_IN_STRATEGY = RolloutStrategy(

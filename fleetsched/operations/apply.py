@@ -38,7 +38,7 @@ def check_lab(access: FleetAccess, hosts: Iterable[Host]) -> None:
     if not access.revision.approved and not may_skip_review(hosts):
         raise RefusedError(
             f"refused: NOT APPROVED: {'; '.join(access.revision.objections)}",
-            remedy="--unreviewed works only for a lab: every address on loopback, known_hosts of `lab up`",
+            remedy="--unreviewed works only for a lab: SSH to loopback addresses, known_hosts of `lab up`",
         )
 
 
@@ -110,23 +110,29 @@ class _Rollout:
     goal: str | None
     hosts: Mapping[str, HostPlan]
     strategy: RolloutStrategy
+    group_size: int
     depends_on: tuple[str, ...] = ()
 
 
 def _rollouts(plan: Plan, fleet: Fleet) -> list[_Rollout]:
-    """Cut the plan into one rollout a goal; goals with nothing to do are left out."""
+    """Cut the plan into one rollout a goal; goals with nothing to do are left out.
+
+    Shares in a failure budget are of all hosts that the goal has in this plan: those with nothing to do count
+    too, those that `--limit` leaves out do not.
+    """
     rollouts = []
-    for goal, group in groupby(plan.hosts, key=lambda host: host.desired.goal):
+    for goal, of_goal in groupby(plan.hosts, key=lambda host: host.desired.goal):
+        group = [*of_goal]
         hosts = {
             host.host: host for host in group if host.changes or host.action is Action.UNKNOWN or host.problem
         }
         if any(host.changes for host in hosts.values()):
             if goal:
                 manifest = fleet.goals[goal]
-                strategy = fleet.strategies[manifest.rollout]
-                rollouts.append(_Rollout(goal, hosts, strategy, manifest.depends_on))
+                strategy = fleet.strategies[manifest.rollout].of_group(len(group))
+                rollouts.append(_Rollout(goal, hosts, strategy, len(group), manifest.depends_on))
             else:
-                rollouts.append(_Rollout(goal, hosts, _UNCLAIMED))
+                rollouts.append(_Rollout(goal, hosts, _UNCLAIMED, len(group)))
     return rollouts
 
 
@@ -213,7 +219,13 @@ def _roll_out_all(run: Run, plan: Plan, fleet: Fleet, rollouts: list[_Rollout]) 
             codes.append(ExitCode.PAUSED)
             continue
         heals = [host for host, made in rollout.hosts.items() if made.action is Action.HEAL]
-        run.journal.write("goal", goal=rollout.goal, hosts=[*rollout.hosts], heals=heals)
+        run.journal.write(
+            "goal",
+            goal=rollout.goal,
+            hosts=[*rollout.hosts],
+            group_size=rollout.group_size,
+            heals=heals,
+        )
         outcome = roll_out(run, rollout.hosts, rollout.strategy)
         ended += results(rollout.goal, outcome)
         codes.append(outcome.exit_code)

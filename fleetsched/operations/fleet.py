@@ -126,8 +126,9 @@ def with_key(sign: Sign) -> Signatures:
 
 
 def may_skip_review(hosts: Iterable[Host]) -> bool:
-    """Whether all hosts are a lab's: on loopback, and known by a file that `fleetsched lab` wrote."""
-    return all(_is_loopback(host.address) and _knows_lab(host) for host in hosts)
+    """Whether all hosts are a lab's: by SSH on loopback, known by a file that `fleetsched lab` wrote."""
+    # A local connection is to the controller itself, whatever its address; no host key is compared.
+    return all(host.connection == "ssh" and _is_loopback(host.address) and _knows_lab(host) for host in hosts)
 
 
 def _is_loopback(address: str) -> bool:
@@ -140,8 +141,11 @@ def _is_loopback(address: str) -> bool:
 def _knows_lab(host: Host) -> bool:
     # Through a jump host, loopback is another machine's.
     redirected = {"proxyjump", "proxycommand", "hostname"} & host.ssh_options.keys()
+    # A forwarded port on loopback leads anywhere: no other file, and no other name in it, may vouch for that.
+    elsewhere = host.ssh_options.get("globalknownhostsfile", "none").lower() != "none"
+    elsewhere |= "hostkeyalias" in host.ssh_options
     known_hosts = host.ssh_options.get("userknownhostsfile", "")
-    return not redirected and bool(known_hosts) and is_lab_known_hosts(Path(known_hosts))
+    return not (redirected or elsewhere) and bool(known_hosts) and is_lab_known_hosts(Path(known_hosts))
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
@@ -171,18 +172,25 @@ def _change(
 ) -> Applied:
     run = new_run(access, planned.reached, {}, journals, report, stop)
     with under_way(run, "helper-run", leases, version=__version__):
-        applied = _roll_out_all(run, hosts, access.fleet, change)
+        sizes = Counter(plan.desired.goal for plan in planned.plan.hosts)
+        applied = _roll_out_all(run, hosts, access.fleet, sizes, change)
         run.journal.write("end", exit_code=int(applied.exit_code))
     return applied
 
 
-def _roll_out_all(run: Run, hosts: tuple[HostPlan, ...], fleet: Fleet, change: Change) -> Applied:
+def _roll_out_all(
+    run: Run,
+    hosts: tuple[HostPlan, ...],
+    fleet: Fleet,
+    sizes: Mapping[str | None, int],
+    change: Change,
+) -> Applied:
     ended: list[HostResult] = []
     codes = [ExitCode.OK]
     rollouts = [*_by_goal(hosts)]
     for number, (goal, plans) in enumerate(rollouts):
         run.journal.write("goal", goal=goal, hosts=[*plans])
-        outcome = roll_out(run, plans, _strategy(goal, fleet), change)
+        outcome = roll_out(run, plans, _strategy(goal, fleet).of_group(sizes[goal]), change)
         ended += results(goal, outcome)
         codes.append(outcome.exit_code)
         run.give_back(plans)

@@ -7,6 +7,7 @@ import json
 import os
 import threading
 from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -30,15 +31,24 @@ class Journal:
         self.path = path
         self._now = now
         self._lock = threading.Lock()
-        self._file = path.open("a", encoding="utf-8")
+        # Without a buffer: what could not be written must not come out with the line after it.
+        self._file = path.open("a+b", buffering=0)
+        self._torn = _is_torn(self._file)
 
     def write(self, event: str, **fields: Any) -> None:
-        """Append one event; it is on disk when this returns."""
-        line = json.dumps(redact_values({"at": self._now(), "event": event, **fields}))
+        """Append one event; it is on disk when this returns.
+
+        Raises:
+            OSError: it is not; a part of it may be.
+        """
+        line = json.dumps(redact_values({"at": self._now(), "event": event, **fields})).encode() + b"\n"
         with self._lock:
-            self._file.write(line + "\n")
-            self._file.flush()
+            left = memoryview(b"\n" + line if self._torn else line)
+            self._torn = True
+            while left:
+                left = left[self._file.write(left) :]
             os.fsync(self._file.fileno())
+            self._torn = False
 
     def __enter__(self) -> Self:
         return self
@@ -49,17 +59,24 @@ class Journal:
         self._file.close()
 
 
+def _is_torn(file: FileIO) -> bool:
+    """Whether a crash or a full disk has left the last line without its end."""
+    size = file.seek(0, os.SEEK_END)
+    return size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
+
+
 def read_journal(path: Path) -> list[dict[str, Any]]:
-    """Read a run's events. A last line that was cut off by a crash is left out.
+    """Read a run's events. A line that was torn by a crash is left out; what was appended later is not.
 
     Raises:
         OSError: the file cannot be read.
     """
     events = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             event = json.loads(line)
         except ValueError:
-            break
-        events.append(event)
+            continue
+        if isinstance(event, dict):
+            events.append(event)
     return events

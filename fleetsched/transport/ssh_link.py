@@ -17,6 +17,7 @@ from fleetsched.transport.ssh_options import SshOptions
 # Unacknowledged data (keepalives, too) for this long: the host is gone. TCP's own patience is 15 minutes.
 _LOST_MS = 60_000
 _END_S = 5.0
+_CHECK_NAME = "check `ansible_host` in the inventory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,11 @@ def _connect(options: SshOptions) -> Link:
         sock = socket.create_connection((options.address, options.port), options.connect_timeout_s)
     except socket.gaierror as error:
         message = f"{options.host}: the name {options.address} is not known ({error.strerror})"
-        raise UnreachableError(message, remedy="check `ansible_host` in the inventory") from error
+        raise UnreachableError(message, remedy=_CHECK_NAME) from error
+    except UnicodeError as error:  # of the codec that makes names of hosts, before anybody is asked for it
+        why = "a part of it is empty or longer than 63 characters"
+        message = f"{options.host}: {options.address} can be no name: {why}"
+        raise UnreachableError(message, remedy=_CHECK_NAME) from error
     except TimeoutError as error:
         message = f"{options.host}: no answer from {where} within {options.connect_timeout_s:g} s"
         raise UnreachableError(message, remedy="is the host up, and is there a firewall between?") from error

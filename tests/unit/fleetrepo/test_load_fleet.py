@@ -236,6 +236,20 @@ POLICY = "policies/fair/policy.yaml"
             f"{STRATEGY}:10:18: trialDeadline of 100s: expected more than 100s "
             "(initialDelay 10s + longest bake 60s + 30s)",
         ),
+        (
+            STRATEGY,
+            "trialDeadline: 2m",
+            "trialDeadline: 3571s",
+            f"{STRATEGY}:10:18: trialDeadline of 3571s: expected 3570s or less "
+            "(a host grants leases of 3600s at most, and one outlives its trial by 30s)",
+        ),
+        (
+            STRATEGY,
+            "{percent: 100%, bake: 1m}",
+            "{percent: 100%, bake: 1h}",
+            f"{STRATEGY}:10:18: trialDeadline of 120s: expected more than 3640s "
+            "(initialDelay 10s + longest bake 3600s + 30s), and 3570s at most: shorten the bake",
+        ),
         (STRATEGY, "percent: 100%", "percent: 99%", f"{STRATEGY}:7:7: the last step must be `percent: 100%`"),
         (STRATEGY, "bake: 30s", "", f"{STRATEGY}:6:7: field `bake` is missing"),
         (

@@ -14,16 +14,16 @@ from fleetsched.model.assignment import Assignment
 from fleetsched.model.cut_off import CutOff, abandoned, blameless, cut_off, to_put_back
 from fleetsched.model.plan import Observed
 from fleetsched.model.state import ExitRecord, Held, HistoryEntry
-from fleetsched.model.strategy import BUILT_IN_STRATEGY, Count, FailureBudget
+from fleetsched.model.strategy import BUILT_IN_STRATEGY, Count, FailureBudget, Percent
 from tests.unit.builders import STALL, assignment, confirmed, held, record, status
 
 NEW, OLD = assignment("new"), assignment("old", "b")
 BEGUN: list[dict[str, Any]] = [
     {"event": "run", "run": "r1", "owner": "me"},
     {"event": "lease", "host": "a", "token": 3},
-    {"event": "goal", "goal": "web", "hosts": ["a", "b"], "heals": ["b"]},
+    {"event": "goal", "goal": "web", "hosts": ["a", "b"], "group_size": 9, "heals": ["b"]},
 ]
-CUT = CutOff("r1", "me", {"a": 3}, {"web": ("a", "b")}, frozenset({"b"}))
+CUT = CutOff("r1", "me", {"a": 3}, {"web": ("a", "b")}, frozenset({"b"}), {"web": 9})
 
 
 @pytest.mark.parametrize(
@@ -118,6 +118,13 @@ def test_hosts_are_put_back_when_more_failed_than_may(
 ) -> None:
     strategy = replace(BUILT_IN_STRATEGY, failure_budget=FailureBudget(Count(budget)))
     assert sorted(to_put_back(THREE, observed, {"web": strategy})) == expected
+
+
+@pytest.mark.parametrize(("group_size", "expected"), [(9, ["a"]), (10, [])])
+def test_share_that_may_fail_is_of_the_whole_group(group_size: int, expected: list[str]) -> None:
+    strategy = replace(BUILT_IN_STRATEGY, failure_budget=FailureBudget(Percent(10)))
+    cut = replace(THREE, group_sizes={"web": group_size})
+    assert to_put_back(cut, {"a": by("r1"), "b": FAILED}, {"web": strategy}) == expected
 
 
 def test_a_strategy_that_stops_and_a_host_that_was_healed_are_left_at_that() -> None:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetsched.errors import ExitCode
+from fleetsched.fleetrepo.decode import percent
 from fleetsched.model.rollout import (
     Batch,
     Done,
@@ -34,6 +35,27 @@ def test_steps_count_from_the_start_and_round_up() -> None:
     )
 
 
+# Of most numbers of hosts a share is no whole number: those of which it is one are asked for.
+@given(
+    st.integers(1, 10_000) | st.integers(1, 100).map(lambda percents: percents * 100),
+    st.integers(0, 1500) | st.integers(1, 15).map(lambda hundreds: hundreds * 100),
+)
+def test_share_of_a_step_is_rounded_up_from_what_is_written(hundredths: int, hosts: int) -> None:
+    written = f"{hundredths // 100}.{hundredths % 100:02}%"
+    names = tuple(map(str, range(hosts)))
+
+    first = cut_batches(names, (Step("percent", percent(written), 1),))
+
+    expected = -(-hundredths * hosts // 10_000)
+    assert sum(len(batch.hosts) for batch in first) == expected
+
+
+@pytest.mark.parametrize("share", [7, 14, 28, 55, 56])
+def test_whole_share_of_a_hundred_hosts_is_as_many(share: int) -> None:
+    (batch,) = cut_batches(tuple(map(str, range(100))), (Step("percent", float(share), 1),))
+    assert len(batch.hosts) == share
+
+
 def test_step_that_adds_no_host_is_left_out() -> None:
     assert cut_batches(("a",), CAREFUL.steps) == (Batch(("a",), 10),)
 
@@ -51,6 +73,17 @@ def test_budget_is_exceeded_only_beyond_its_limit(
     limit: Count | Percent, count: int, total: int, within: bool
 ) -> None:
     assert allows(limit, count, total) is within
+
+
+@given(st.integers(0, 1000), st.integers(0, 300), st.integers(0, 300))
+def test_budget_of_a_group_allows_the_same_in_numbers(tenths: int, count: int, total: int) -> None:
+    share = Percent(tenths / 10)
+    in_hosts = FailureBudget(failed=share).of(total)
+
+    assert in_hosts.unreachable == Count(0)
+    assert (
+        allows(share, count, total) is allows(in_hosts.failed, count, 1) is (count * 1000 <= tenths * total)
+    )
 
 
 def test_canary_goes_first_and_the_rest_waits_for_it() -> None:

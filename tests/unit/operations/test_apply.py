@@ -10,6 +10,8 @@ import pytest
 
 from fleetsched.errors import BuildError, ExitCode, LeaseHeldError, RefusedError, UnreachableError
 from fleetsched.helper.simulated import Behaviour
+from fleetsched.helper.simulated.scenario import EXIT_SYSRQ
+from fleetsched.model.rollout import Phase
 from fleetsched.operations.apply import apply, check_lab
 from fleetsched.operations.plan import EVERY_HOST, Selection, plan, select
 from tests.unit.operations.controller import NAMES, Controller, all_hosts
@@ -132,6 +134,24 @@ def test_unreachable_host_is_told_and_named_by_the_exit_code(controller: Control
         assert planned.plan.exit_code(detailed=True) is ExitCode.UNREACHABLE
 
 
+def test_shares_of_the_failure_budget_count_the_hosts_that_have_nothing_to_do(controller: Controller) -> None:
+    controller.edit("manifests/lab.yaml", "unreachable: 0}", "unreachable: 40%}")
+    controller.apply()
+    controller.hosts["lab-1"].connect_error = UnreachableError("lab-1: no answer")
+    controller.hosts["lab-3"].eject(EXIT_SYSRQ)
+
+    one_of_two = controller.apply(Selection("lab-1,lab-3"))
+    assert one_of_two.hosts[1].phase is Phase.WAITING
+    assert controller.ops()["lab-3"] is None
+
+    one_of_three = controller.apply()
+    assert one_of_three.exit_code is ExitCode.UNREACHABLE
+    assert {result.host: result.phase for result in one_of_three.hosts} == {
+        "lab-1": Phase.UNREACHABLE,
+        "lab-3": Phase.CONFIRMED,
+    }
+
+
 def test_limit_leaves_the_other_hosts_out(controller: Controller) -> None:
     assert controller.actions(limit="lab-2") == {"lab-2": "install-helper, attach"}
 
@@ -164,9 +184,9 @@ def test_unapproved_revision_is_refused_on_hosts_that_are_no_lab(controller: Con
         check_lab(access, select(access.fleet, EVERY_HOST))
 
 
-def test_lab_may_run_what_nobody_approved_when_asked(
-    controller: Controller, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.fixture
+def lab(controller: Controller, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Controller:
+    """All hosts on loopback, with a known_hosts file as `fleetsched lab` writes it."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     known_hosts = tmp_path / "fleetsched" / "lab" / "lab" / "known_hosts"
     known_hosts.parent.mkdir(parents=True)
@@ -175,6 +195,32 @@ def test_lab_may_run_what_nobody_approved_when_asked(
         "all:\n  vars:\n    ansible_host: 127.0.0.1\n"
         f"    ansible_ssh_common_args: -o UserKnownHostsFile={known_hosts}\n"
     )
-    access = controller.access("dirty: not as committed: x")
+    return controller
+
+
+def test_lab_may_run_what_nobody_approved_when_asked(lab: Controller) -> None:
+    access = lab.access("dirty: not as committed: x")
 
     check_lab(access, select(access.fleet, EVERY_HOST))
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        pytest.param("ansible_connection: local", id="the controller itself"),
+        pytest.param("ansible_host: 192.0.2.7", id="another machine"),
+        pytest.param("ansible_ssh_extra_args: -o ProxyJump=192.0.2.7", id="loopback of another machine"),
+        pytest.param("ansible_ssh_extra_args: -o GlobalKnownHostsFile=/etc/keys", id="keys of other files"),
+        pytest.param("ansible_ssh_extra_args: -o HostKeyAlias=web-1", id="keys of other names"),
+    ],
+)
+def test_no_lab_is_what_a_host_key_of_a_lab_does_not_vouch_for(lab: Controller, variables: str) -> None:
+    lab.edit("inventory/lab.yaml", "lab-2:", f"lab-2: {{{variables}}}")
+    access = lab.access("dirty: not as committed: x")
+
+    with pytest.raises(RefusedError, match="NOT APPROVED: dirty: not as committed: x") as caught:
+        check_lab(access, select(access.fleet, EVERY_HOST))
+
+    assert caught.value.remedy == (
+        "--unreviewed works only for a lab: SSH to loopback addresses, known_hosts of `lab up`"
+    )

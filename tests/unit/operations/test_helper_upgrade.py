@@ -106,6 +106,18 @@ def test_the_canary_is_first_and_its_failure_stops_the_run(managed: Controller) 
     assert (second.detail, third.detail) == ("not touched", "not touched")
 
 
+def test_share_that_may_be_out_of_reach_is_of_the_whole_group(managed: Controller) -> None:
+    managed.edit("manifests/lab.yaml", "unreachable: 0}", "unreachable: 40%}")
+    managed.hosts["lab-2"].version = VERSION
+    managed.hosts["lab-2"].helper_files = (DIGEST, "unit")
+    managed.hosts["lab-3"].connect_error = UnreachableError("lab-3: no answer")
+    applied = upgraded(managed)
+    assert [(result.host, result.phase) for result in applied.hosts] == [
+        ("lab-1", Phase.CONFIRMED),
+        ("lab-3", Phase.UNREACHABLE),
+    ]
+
+
 def test_a_failure_after_the_canary_leaves_what_is_upgraded(managed: Controller) -> None:
     managed.hosts["lab-3"].broken_helpers = {DIGEST: "it did not answer in time"}
     applied = upgraded(managed)
