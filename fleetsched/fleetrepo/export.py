@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from fleetsched.documents.node import shown
 from fleetsched.errors import InputError
 from fleetsched.fleetrepo.git import Git
 
@@ -16,6 +17,9 @@ FOLDERS = ("fleetsched.yaml", "inventory", "lessons", "manifests", "policies")
 
 MOST_BYTES = 64 << 20
 _FILE = ("100644", "100755")  # neither links nor submodules
+# What no checkout of Git takes either. Whoever may push can make a tree with such names: Git looks at them
+# when it checks out, and when it receives objects only where `fetch.fsckObjects` asks for it.
+_NO_NAMES = ("", ".", "..", ".git")
 
 
 @contextmanager
@@ -27,14 +31,18 @@ def exported(git: Git, commit: str) -> Iterator[Path]:
         commit: 40 hex digits.
 
     Raises:
-        InputError: its files are larger than 64 MiB.
+        InputError: its files are larger than 64 MiB, or cannot be files of one folder.
     """
     with tempfile.TemporaryDirectory(prefix="fleetsched-export-") as name:
         folder = Path(name)
         for path, content in read_files(git, commit).items():
             file = folder / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content)
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
+            except OSError as error:  # a name that is too long, or is a file's and a folder's at once
+                why = error.strerror or str(error)
+                raise InputError(f"{commit[:12]}: {shown(path)} cannot be written: {why}") from error
         yield folder
 
 
@@ -42,7 +50,7 @@ def read_files(git: Git, commit: str) -> dict[str, bytes]:
     """Read the plain files of a fleet repository at a commit: content by path below its folder.
 
     Raises:
-        InputError: they are larger than 64 MiB.
+        InputError: they are larger than 64 MiB, or one's path leads out of the folder or into a `.git`.
     """
     listing = git.output("ls-tree", "-r", "-z", "--long", commit, "--", *FOLDERS).split("\0")
     files: dict[str, str] = {}
@@ -51,12 +59,21 @@ def read_files(git: Git, commit: str) -> dict[str, bytes]:
         described, _, path = entry.partition("\t")
         mode, _, blob, size = described.split()
         if mode in _FILE:
+            _refuse_path_elsewhere(commit, path)
             total += int(size)
             files[path] = blob
     if total > MOST_BYTES:
         raise InputError(f"{commit[:12]} has files of {total:,} bytes; {MOST_BYTES:,} are the most")
     contents = read_blobs(git, sorted(set(files.values())))
     return {path: contents[blob] for path, blob in files.items()}
+
+
+def _refuse_path_elsewhere(commit: str, path: str) -> None:
+    if any(name.lower() in _NO_NAMES for name in path.split("/")):
+        raise InputError(
+            f"{commit[:12]} has a file {shown(path)}, which would be written elsewhere than in its folder",
+            remedy="somebody made that on purpose: look at who pushed it, and delete the branch",
+        )
 
 
 def read_blobs(git: Git, blobs: Sequence[str]) -> dict[str, bytes]:
