@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from fleetsched.documents.node import shown
+from fleetsched.errors import FleetschedError
 from fleetsched.fleetrepo.branches import Branches
 from fleetsched.forge.pulls import PullRequests, Review
 from fleetsched.model.codeowners import MOST_BYTES, PLACES, Rule, owners_of, parse_codeowners
@@ -30,13 +31,16 @@ class Owners:
         rules = self._rules(trusted)
         if rules is None:
             return ["no CODEOWNERS file on the trusted branch says who may approve"]
-        changed = self._branches.git.output(
-            "diff", "--name-only", "-z", "--no-renames", f"{trusted}...{head}"
-        )
+        try:
+            changed = self._branches.changed_paths(trusted, head)
+        except FleetschedError as error:
+            return [error.message]
+        if not changed:
+            return ["merging it changes nothing"]
         approving = [review.by for review in reviews if review.approves and review.commit == head]
         said = []
         involved: set[str] = set()
-        for path in filter(None, changed.split("\0")):
+        for path in changed:
             owners = owners_of(rules, path)
             involved |= set(owners)
             if not owners:

@@ -173,6 +173,9 @@ class PullRequestForge(Forge):
         if proposal.state is State.MERGED:
             return proposal
         pull = self._must_be_open(proposal)
+        self._branches.merged(
+            self._tip, proposal.head
+        )  # a conflict is told as one, not as a missing approval
         others = [each for each in self._api.reviews(pull) if each.by != pull.author]
         missing = self._owners.missing(self._tip, proposal.head, others)
         if missing:

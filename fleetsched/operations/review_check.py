@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from fleetsched.errors import BuildError, FleetschedError, InputError, ProblemsError, RefusedError
+from fleetsched.errors import (
+    BuildError,
+    ConflictError,
+    FleetschedError,
+    InputError,
+    ProblemsError,
+    RefusedError,
+)
 from fleetsched.fleetrepo.branches import Branches
 from fleetsched.fleetrepo.changes import Change, changed_files, forbidden
 from fleetsched.fleetrepo.export import exported
@@ -40,12 +47,12 @@ def review_check(
     gates: Gater | None = None,
     show_plan: Callable[[Plan, Fleet], str],
 ) -> Verdict:
-    """Judge HEAD of a fleet repository against the trusted branch.
+    """Judge what merging HEAD of a fleet repository makes of the trusted branch.
 
     Args:
         root: the repository's folder, with the proposal checked out.
         trust: of the controller's own file.
-        base: compare with this commit; None = with where HEAD left the trusted branch, as fetched now.
+        base: merge into this commit; None = into the trusted branch's tip, as fetched now.
         inventory: inventories instead of the repository's default.
         plan: None = nothing is planned.
         gates: None = none are run; they are for changed policies, on the kernels that the base names.
@@ -60,10 +67,15 @@ def review_check(
     if git.output("status", "--porcelain=v1", "--untracked-files=all", "--ignore-submodules=all", "--", "."):
         raise RefusedError("there are changes that are not committed", remedy="commit them, or put them away")
     head = git.output("rev-parse", "--verify", "HEAD^{commit}")
-    start = _start(branches, base, head)
-    changes = changed_files(git, start, head)
+    start = _start(branches, base)
+    try:
+        merged = branches.merged(start, head)
+    except ConflictError as error:
+        finding = f"{error.message}: merge the trusted branch into it, or propose again"
+        return Verdict(start, head, (Check("changed files", Result.BAD, finding),))
+    changes = changed_files(git, start, merged)
     hosts = inventory or default_inventory(root)
-    with exported(git, start) as before, exported(git, head) as after:
+    with exported(git, start) as before, exported(git, merged) as after:
         old, _ = _load(before, hosts, run_programs=bool(inventory))
         new, problems = _load(after, hosts, run_programs=bool(inventory))
         checks = [_paths(list(forbidden(git, changes)), changes), _files(new, problems)]
@@ -80,11 +92,11 @@ def _all_good(checks: Sequence[Check]) -> bool:
     return all(check.result is not Result.BAD for check in checks)
 
 
-def _start(branches: Branches, base: str | None, head: str) -> str:
-    """Where the proposal begins. A base is a name that may have moved, so it has to be approved itself."""
+def _start(branches: Branches, base: str | None) -> str:
+    """What the proposal is merged into. A base's name may have moved, so it has to be approved itself."""
     trusted = branches.trusted_tip()
     if base is None:
-        return branches.git.output("merge-base", trusted, head)
+        return trusted
     start = _commit(branches, base)
     if not branches.contains(trusted, start):
         raise RefusedError(

@@ -34,3 +34,46 @@ def commit_with(clone: Path, path: str, *, base: str = "HEAD") -> str:
     entries.append((mode, first, made))
     entries.sort(key=lambda entry: entry[1] + ("/" if entry[0] == TREE else ""))
     return git(clone, "commit-tree", "-p", base, "-m", "a small mend", tree_of(clone, *entries))
+
+
+def commit_at(clone: Path, tree: str, parents: tuple[str, ...], second: int) -> str:
+    """Commit a tree at a second of the epoch; return it."""
+    who = f"A <a@example.test> {second} +0000"
+    lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents), f"author {who}", f"committer {who}"]
+    content = "\n".join([*lines, "", "crossed", ""])
+    command = ("git", "hash-object", "-t", "commit", "-w", "--stdin")
+    done = subprocess.run(command, cwd=clone, input=content, capture_output=True, check=True, text=True)
+    return done.stdout.strip()
+
+
+def crossed(clone: Path, changed: dict[str, str]) -> tuple[str, str]:
+    """Let main change files and merge a branch, which merges main and takes those changes back.
+
+    The two have two merge bases, of which the branch's own is the newer one: from there on the branch changes
+    nothing at all.
+
+    Args:
+        clone: with `origin/main` checked out.
+        changed: what main changes, text by path.
+
+    Returns:
+        main as pushed, and the branch.
+    """
+    old = git(clone, "rev-parse", "HEAD")
+    for path, text in changed.items():
+        (clone / path).parent.mkdir(parents=True, exist_ok=True)
+        (clone / path).write_text(text)
+    git(clone, "add", "-A")
+    new = commit_at(clone, git(clone, "write-tree"), (old,), 1_000_000_000)
+    git(clone, "read-tree", old)
+    (clone / "lessons").mkdir(exist_ok=True)
+    (clone / "lessons" / "x.md").write_text("x\n")
+    git(clone, "add", "lessons/x.md")
+    harmless = git(clone, "write-tree")
+    theirs = commit_at(clone, harmless, (old,), 2_000_000_000)
+    both = git(clone, "merge-tree", "--write-tree", new, theirs)
+    tip = commit_at(clone, both, (new, theirs), 2_000_000_001)
+    branch = commit_at(clone, harmless, (theirs, new), 2_000_000_002)
+    git(clone, "reset", "--hard", tip)
+    git(clone, "push", "origin", "HEAD:main")
+    return tip, branch

@@ -298,8 +298,9 @@ def test_a_conflict_with_what_was_merged_meanwhile_is_said(place: Place) -> None
     forge = place.forge()
     listed = forge.proposals().proposals[0]
     assert not forge.is_mergeable(listed)
-    with pytest.raises(RefusedError, match="cannot merge a pull request: the forge's rules do not let it be"):
+    with pytest.raises(ConflictError, match="the proposal conflicts with what was merged since it was made"):
         forge.merge(listed)
+    assert place.github.repository.tip(BRANCH) == opened.head
 
 
 @pytest.mark.parametrize(
