@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -12,72 +11,10 @@ from fleetsched.errors import ConflictError, RefusedError
 from fleetsched.fleetrepo.branches import Branches
 from fleetsched.forge.owners import Owners
 from fleetsched.forge.pull_requests import PullRequestForge
-from fleetsched.forge.pulls import Comment, Pull, PullRequests, Review
-from fleetsched.forge.record import Record, with_record
 from fleetsched.model.controller import Trust
-from fleetsched.model.proposal import State
 from tests.unit.fleetrepo.trees import crossed
+from tests.unit.forge.page import BRANCH, Page, approvals
 from tests.unit.git_repository import git
-
-BRANCH = "fleetsched/proposal/web"
-
-
-@dataclass
-class Page(PullRequests):
-    """One open pull request and its reviews; whatever is merged is only noted."""
-
-    head: str
-    made: str
-    said: list[Review] = field(default_factory=list)
-    merges: list[str] = field(default_factory=list)
-    author: str = "fleet-bot"
-
-    forge = "GitHub"
-    most_body = 65_536
-    ref = "refs/pull/{number}/head"
-
-    def newest(self) -> list[Pull]:
-        body = with_record("", Record("fair", "a" * 40, self.made, "b" * 64))
-        times = ("2026-01-01T00:00:00Z",) * 2
-        return [Pull(1, BRANCH, False, "main", self.head, "t", body, self.author, State.OPEN, *times)]
-
-    def reviews(self, pull: Pull) -> list[Review]:
-        return self.said
-
-    def merge(self, pull: Pull, title: str, message: str) -> str:
-        self.merges.append(pull.head)
-        return pull.head
-
-    def create(self, branch: str, base: str, title: str, body: str) -> Pull:
-        raise NotImplementedError
-
-    def edit(self, pull: Pull, title: str, body: str) -> None:
-        raise NotImplementedError
-
-    def approve(self, pull: Pull, text: str) -> None:
-        self.said.append(Review(self.user(), pull.head, "2026-01-01T00:00:00Z", True, text))
-
-    def close(self, pull: Pull) -> None:
-        raise NotImplementedError
-
-    def comments(self, pull: Pull) -> list[Comment]:
-        return []
-
-    def comment(self, pull: Pull, text: str, instead: Comment | None) -> None:
-        raise NotImplementedError
-
-    def check(self, commit: str, name: str, good: bool, title: str, text: str) -> None:
-        raise NotImplementedError
-
-    def user(self) -> str:
-        return "alice"
-
-    def is_member(self, team: str, user: str) -> bool:
-        return False
-
-
-def approvals(commit: str, *users: str) -> list[Review]:
-    return [Review(user, commit, "2026-01-01T00:00:00Z", True) for user in users]
 
 
 @pytest.fixture
@@ -103,7 +40,7 @@ def test_what_takes_files_back_is_not_merged_without_a_review(clone: Path, ident
     page = Page(branch, branch)
     forge = PullRequestForge(Branches(clone, Trust()), page)
     (proposal,) = forge.proposals().proposals
-    with pytest.raises(RefusedError, match='is not approved: "CODEOWNERS" waits for alice'):
+    with pytest.raises(RefusedError, match=r'is not approved: .*"CODEOWNERS" waits for 2 of alice'):
         forge.merge(proposal)
     assert page.merges == []
 
@@ -119,7 +56,7 @@ def test_what_changes_nothing_is_not_approved_by_that(clone: Path, identity: Non
     forge = PullRequestForge(Branches(clone, Trust()), Page(head, head, approvals(head, "alice")))
     (proposal,) = forge.proposals().proposals
     assert proposal.approvals == ()
-    with pytest.raises(RefusedError, match="is not approved: merging it changes nothing"):
+    with pytest.raises(RefusedError, match=r"is not approved: .*merging it changes nothing"):
         forge.merge(proposal)
 
 
