@@ -255,6 +255,17 @@ def test_what_is_no_proposal_is_ignored_and_named(place: Place) -> None:
     ]
 
 
+def test_a_pull_request_of_a_deleted_account_is_listed_with_the_others(place: Place) -> None:
+    place.forge().open(change(place), None)
+    place.push("other: 1\n", branch="main")
+    git(place.clone, "commit", "--allow-empty", "-m", "topic")
+    git(place.clone, "push", "origin", "HEAD:refs/heads/topic")
+    repository = place.github.repository
+    repository.open("mallory", "topic", "main", "t", "no record")
+    repository.pulls[1].author = ""
+    assert [(each.goal, each.author) for each in place.forge().proposals().proposals] == [("web", "")]
+
+
 def test_a_report_is_one_comment_that_is_updated(place: Place) -> None:
     forge = place.forge()
     opened = forge.open(change(place), None)
