@@ -23,43 +23,54 @@ _NO_NAMES = ("", ".", "..", ".git")
 
 
 @contextmanager
-def exported(git: Git, commit: str) -> Iterator[Path]:
-    """Write the fleet repository of a commit into a temporary folder.
+def exported(git: Git, commit: str, folders: Sequence[str] = FOLDERS) -> Iterator[Path]:
+    """Write the fleet repository of a commit into a temporary folder, as deep in it as in the Git repository.
 
     Args:
         git: in the fleet repository's folder.
-        commit: 40 hex digits.
+        commit: or tree, 40 hex digits.
+        folders: what of it.
 
     Raises:
         InputError: its files are larger than 64 MiB, or cannot be files of one folder.
     """
     with tempfile.TemporaryDirectory(prefix="fleetsched-export-") as name:
-        folder = Path(name)
-        for path, content in read_files(git, commit).items():
-            file = folder / path
-            try:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(content)
-            except OSError as error:  # a name that is too long, or is a file's and a folder's at once
-                why = error.strerror or str(error)
-                raise InputError(f"{commit[:12]}: {shown(path)} cannot be written: {why}") from error
+        folder = Path(name) / git.output("rev-parse", "--show-prefix")
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, content in read_files(git, commit, folders).items():
+            write_file(folder, commit, path, content)
         yield folder
 
 
-def read_files(git: Git, commit: str) -> dict[str, bytes]:
+def write_file(folder: Path, commit: str, path: str, content: bytes) -> None:
+    """Write a file of a commit below a folder.
+
+    Raises:
+        InputError: its path leads elsewhere, or it cannot be written.
+    """
+    _refuse_path_elsewhere(commit, path)
+    file = folder / path
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    except OSError as error:  # a name that is too long, or is a file's and a folder's at once
+        why = error.strerror or str(error)
+        raise InputError(f"{commit[:12]}: {shown(path)} cannot be written: {why}") from error
+
+
+def read_files(git: Git, commit: str, folders: Sequence[str] = FOLDERS) -> dict[str, bytes]:
     """Read the plain files of a fleet repository at a commit: content by path below its folder.
 
     Raises:
-        InputError: they are larger than 64 MiB, or one's path leads out of the folder or into a `.git`.
+        InputError: they are larger than 64 MiB.
     """
-    listing = git.output("ls-tree", "-r", "-z", "--long", commit, "--", *FOLDERS).split("\0")
+    listing = git.output("ls-tree", "-r", "-z", "--long", commit, "--", *folders).split("\0")
     files: dict[str, str] = {}
     total = 0
     for entry in filter(None, listing):
         described, _, path = entry.partition("\t")
         mode, _, blob, size = described.split()
         if mode in _FILE:
-            _refuse_path_elsewhere(commit, path)
             total += int(size)
             files[path] = blob
     if total > MOST_BYTES:

@@ -15,9 +15,11 @@ from fleetsched.errors import (
     ProblemsError,
     RefusedError,
 )
+from fleetsched.fleetrepo.approved_inventory import approved_inventory
 from fleetsched.fleetrepo.branches import Branches
 from fleetsched.fleetrepo.changes import Change, changed_files, forbidden
-from fleetsched.fleetrepo.export import exported
+from fleetsched.fleetrepo.export import FOLDERS, exported
+from fleetsched.fleetrepo.git import Git
 from fleetsched.fleetrepo.load import default_inventory, load_fleet, load_lock
 from fleetsched.model.controller import Trust
 from fleetsched.model.fleet import Fleet
@@ -36,6 +38,8 @@ Gater = Callable[[Sequence[Path], tuple[str, ...]], list[GateReport]]
 Planner = Callable[[Fleet, str], Plan]
 """Makes a plan of a fleet at a commit: from a state file, or from live hosts."""
 
+_JUDGED = tuple(name for name in FOLDERS if name != "inventory")  # that is the base's, whatever is proposed
+
 
 def review_check(
     root: Path,
@@ -53,7 +57,7 @@ def review_check(
         root: the repository's folder, with the proposal checked out.
         trust: of the controller's own file.
         base: merge into this commit; None = into the trusted branch's tip, as fetched now.
-        inventory: inventories instead of the repository's default.
+        inventory: inventories instead of those that the base names, which are taken from the base, too.
         plan: None = nothing is planned.
         gates: None = none are run; they are for changed policies, on the kernels that the base names.
         show_plan: a plan as text.
@@ -74,10 +78,10 @@ def review_check(
         finding = f"{error.message}: merge the trusted branch into it, or propose again"
         return Verdict(start, head, (Check("changed files", Result.BAD, finding),))
     changes = changed_files(git, start, merged)
-    hosts = inventory or default_inventory(root)
-    with exported(git, start) as before, exported(git, merged) as after:
-        old, _ = _load(before, hosts, run_programs=bool(inventory))
-        new, problems = _load(after, hosts, run_programs=bool(inventory))
+    with exported(git, start, _JUDGED) as before, exported(git, merged, _JUDGED) as after:
+        write = _inventories(git, root, start, before, inventory)
+        old, _ = _load(before, write(before), run_programs=bool(inventory))
+        new, problems = _load(after, write(after), run_programs=bool(inventory))
         checks = [_paths(list(forbidden(git, changes)), changes), _files(new, problems)]
         if new is not None:
             checks += [_meaning(old, new), *_policies(new, changes)]
@@ -86,6 +90,20 @@ def review_check(
                 checks += judged_by_gates(new, changes, gates, kernels, all_good=_all_good(checks))
             checks.append(_plan(new, head, plan, show_plan))
     return Verdict(start, head, tuple(checks))
+
+
+def _inventories(
+    git: Git, root: Path, start: str, before: Path, named: Sequence[Path] | None
+) -> Callable[[Path], Sequence[Path]]:
+    """What puts the inventories for a fleet repository's folder into it, and says where they are."""
+    if named:
+        return lambda folder: named
+    # A relative path is meant from the repository's folder, which `before` only stands for.
+    paths = [
+        root / path.relative_to(before) if path.is_relative_to(before) else path
+        for path in default_inventory(before)
+    ]
+    return approved_inventory(git, start, paths).write
 
 
 def _all_good(checks: Sequence[Check]) -> bool:
