@@ -25,7 +25,7 @@ def tree_of(clone: Path, *entries: tuple[str, str, str]) -> str:
 def commit_with(clone: Path, path: str, *, base: str = "HEAD") -> str:
     """Commit a file of any path, whose first name must not be there yet, on top of `base`; return it."""
     first, *names = path.split("/")
-    blob = git(clone, "hash-object", "-w", "manifests/a.yaml")
+    blob = git(clone, "hash-object", "-w", ".gitignore")
     mode, made = FILE, blob
     for name in reversed(names):
         mode, made = TREE, tree_of(clone, (mode, name, made))
