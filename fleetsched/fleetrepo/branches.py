@@ -109,9 +109,29 @@ class Branches:
         return self.git.run("merge-base", "--is-ancestor", ancestor, commit)[0] == 0
 
     def difference(self, trusted: str, head: str) -> str:
-        """What merging `head` changes, as a unified diff: from where it left `trusted`, which may hold it."""
-        options = ("--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--stat", "--patch")
-        return self.git.output("diff", *options, f"{trusted}...{head}", "--")
+        """What merging `head` changes, as a unified diff.
+
+        Where they conflict nothing can be merged; then it is what `head` changed since it left `trusted`, and
+        says so first.
+        """
+        options = ("--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-relative")
+        show = ("diff", *options, "--ignore-submodules=none", "--stat", "--patch")
+        try:
+            merged = self.merged(trusted, head)
+        except ConflictError as error:
+            return f"# {error.message}\n" + self.git.output(*show, f"{trusted}...{head}", "--")
+        return self.git.output(*show, trusted, merged, "--")
+
+    def changed_paths(self, trusted: str, head: str) -> list[str]:
+        """List the files that merging `head` changes, by their paths from the repository's top.
+
+        Raises:
+            ConflictError: they cannot be merged.
+            FleetschedError: Git cannot say what merging them makes.
+        """
+        options = ("--name-only", "-z", "--no-renames", "--no-relative", "--ignore-submodules=none")
+        changed = self.git.output("diff", *options, trusted, self.merged(trusted, head), "--")
+        return [path for path in changed.split("\0") if path]
 
     def who(self) -> str:
         """Say who the user is for Git: `Name <e-mail>`.
@@ -174,6 +194,30 @@ class Branches:
         """Whether two commits can be merged without a conflict."""
         return self._merge_tree(ours, theirs)[0] == 0
 
+    def merged(self, ours: str, theirs: str) -> str:
+        """The tree that merging two commits makes.
+
+        It is what a proposal has to be judged by. Where two histories have merged each other, several commits
+        are where they parted: merging takes them all into account, and a difference from any one of them may
+        show nothing of what the merge takes back.
+
+        Raises:
+            ConflictError: they change the same lines.
+            FleetschedError: Git cannot merge.
+        """
+        status, tree, why = self._merge_tree(ours, theirs)
+        if status == 1:
+            raise ConflictError(
+                "the proposal conflicts with what was merged since it was made",
+                remedy="propose again: `fleetsched propose` makes it on the newest state",
+            )
+        if status != 0:
+            raise FleetschedError(
+                f"Git cannot merge the proposal{because(why)}",
+                remedy="it takes Git 2.38 or later and a whole clone (`git fetch --unshallow`)",
+            )
+        return tree.split()[0]
+
     def _merge_tree(self, ours: str, theirs: str) -> tuple[int, str, str]:
         return self.git.run("merge-tree", "--write-tree", "--no-messages", ours, theirs)
 
@@ -193,19 +237,9 @@ class Branches:
                 remedy=f"look at what is on {self.trust.branch}; if it is good, push a signed commit on top: "
                 "git commit --allow-empty -S",
             )
-        status, tree, why = self._merge_tree(ours, theirs)
-        if status == 1:
-            raise ConflictError(
-                "the proposal conflicts with what was merged since it was made",
-                remedy="propose again: `fleetsched propose` makes it on the newest state",
-            )
-        if status != 0:
-            raise FleetschedError(
-                f"Git cannot merge the proposal{because(why)}",
-                remedy="it takes Git 2.38 or later and a whole clone (`git fetch --unshallow`)",
-            )
+        tree = self.merged(ours, theirs)
         signs = self.git.run("config", "--type=bool", "--get", "commit.gpgsign")[1] == "true"
-        merged = self.commit_tree(tree.split()[0], message, (ours, theirs), sign=asked or signs)
+        merged = self.commit_tree(tree, message, (ours, theirs), sign=asked or signs)
         objections = list(signature_objections(self.git, merged, self.trust)) if asked else []
         if objections:
             raise RefusedError(

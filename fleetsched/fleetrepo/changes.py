@@ -43,10 +43,16 @@ class Change:
 
 
 def changed_files(git: Git, base: str, head: str) -> list[Change]:
-    """List every file that differs, of the whole Git repository; renames are a deletion and a new file."""
+    """List every file that differs, of the whole Git repository; renames are a deletion and a new file.
+
+    Args:
+        git: in the fleet repository's folder.
+        base: commit or tree.
+        head: commit or tree.
+    """
     prefix = git.output("rev-parse", "--show-prefix")
-    options = ("--raw", "-z", "--no-renames", "--no-abbrev", "--no-ext-diff", "--ignore-submodules=none")
-    fields = git.output("diff", *options, base, head).split("\0")
+    options = ("--raw", "-z", "--no-renames", "--no-abbrev", "--no-ext-diff", "--no-relative")
+    fields = git.output("diff", *options, "--ignore-submodules=none", base, head).split("\0")
     changes = []
     for described, path in zip(fields[0::2], fields[1::2], strict=False):
         _, mode, _, blob, _ = described.split()

@@ -91,7 +91,7 @@ class Forgejo(PullRequests):
             head=head["sha"],
             title=pull["title"],
             body=pull["body"] or "",
-            author=pull["user"]["login"],
+            author=_login(pull["user"]),
             state=State.OPEN if pull["state"] == "open" else closed,
             opened_at=pull["created_at"],
             updated_at=pull["updated_at"],
@@ -152,7 +152,7 @@ class Forgejo(PullRequests):
     def comments(self, pull: Pull) -> list[Comment]:
         """See `PullRequests`."""
         listed = self._here("list comments", "GET", f"/issues/{pull.number}/comments")
-        return [Comment(each["id"], each["user"]["login"], each["body"]) for each in listed]
+        return [Comment(each["id"], _login(each["user"]), each["body"]) for each in listed]
 
     def comment(self, pull: Pull, text: str, instead: Comment | None) -> None:
         """See `PullRequests`."""
@@ -182,6 +182,11 @@ class Forgejo(PullRequests):
             return False
         members = self._all("list who is in a team", f"/teams/{number}/members")
         return any(each["login"] == user for each in members)
+
+
+def _login(user: Any) -> str:
+    """The name that somebody logs in with; empty = their account is gone."""
+    return str(user["login"]) if user else ""
 
 
 def _said(text: str) -> str:

@@ -95,7 +95,7 @@ class GitHub(PullRequests):
             head=pull.head.sha,
             title=pull.title,
             body=pull.body or "",
-            author=pull.user.login,
+            author=pull.user.login if pull.user else "",
             state=State.MERGED if merged else State.OPEN if pull.state == "open" else State.CLOSED,
             opened_at=_time(pull.created_at),
             updated_at=_time(pull.updated_at),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from fleetsched.documents.node import shown
+from fleetsched.errors import FleetschedError
 from fleetsched.fleetrepo.branches import Branches
 from fleetsched.forge.pulls import PullRequests, Review
 from fleetsched.model.codeowners import MOST_BYTES, PLACES, Rule, owners_of, parse_codeowners
@@ -19,30 +20,38 @@ class Owners:
         self._branches = branches
         self._is_member = cache(pulls.is_member)
 
-    def missing(self, trusted: str, head: str, reviews: Sequence[Review]) -> list[str]:
+    def missing(
+        self, trusted: str, head: str, reviews: Sequence[Review], *, owners_a_file: int = 1
+    ) -> list[str]:
         """What keeps a commit from being approved, a line each; none = it is.
 
         Args:
             trusted: the trusted branch's tip.
             head: the commit.
             reviews: the last word of each reviewer but the author; of another commit it does not count.
+            owners_a_file: how many owners of each changed file have to approve.
         """
         rules = self._rules(trusted)
         if rules is None:
             return ["no CODEOWNERS file on the trusted branch says who may approve"]
-        changed = self._branches.git.output(
-            "diff", "--name-only", "-z", "--no-renames", f"{trusted}...{head}"
-        )
-        approving = [review.by for review in reviews if review.approves and review.commit == head]
+        try:
+            changed = self._branches.changed_paths(trusted, head)
+        except FleetschedError as error:
+            return [error.message]
+        if not changed:
+            return ["merging it changes nothing"]
+        approving = {review.by for review in reviews if review.approves and review.commit == head}
         said = []
         involved: set[str] = set()
-        for path in filter(None, changed.split("\0")):
+        for path in changed:
             owners = owners_of(rules, path)
             involved |= set(owners)
             if not owners:
                 said.append(f"{shown(path)} has no code owner")
-            elif not any(self._is_one(user, owners) for user in approving):
-                said.append(f"{shown(path)} waits for {' or '.join(owners)}")
+                continue
+            lacking = owners_a_file - sum(self._is_one(user, owners) for user in approving)
+            if lacking > 0:
+                said.append(f"{shown(path)} waits for {_some_of(owners, lacking, owners_a_file)}")
         against = [review.by for review in reviews if not review.approves]
         said += [f"{user} asks for changes" for user in against if self._is_one(user, sorted(involved))]
         return said
@@ -56,3 +65,10 @@ class Owners:
         plain = {owner.lower() for owner in owners if "/" not in owner}
         teams = [owner for owner in owners if "/" in owner]
         return user.lower() in plain or any(self._is_member(team, user) for team in teams)
+
+
+def _some_of(owners: Sequence[str], lacking: int, needed: int) -> str:
+    if needed == 1:
+        return " or ".join(owners)
+    more = " more" if lacking < needed else ""
+    return f"{lacking}{more} of {', '.join(owners)}"

@@ -18,7 +18,7 @@ from fleetsched.forge.comments import ROOM, tell
 from fleetsched.forge.interface import Change, Forge, Judged, Listing
 from fleetsched.forge.own_commits import OwnCommits
 from fleetsched.forge.owners import Owners
-from fleetsched.forge.pulls import MOST_PULLS, Pull, PullRequests
+from fleetsched.forge.pulls import MOST_PULLS, Pull, PullRequests, Review
 from fleetsched.forge.record import Record, read_record, same_body, with_record
 from fleetsched.forge.refusals import check_open, peoples_branch
 from fleetsched.model.proposal import BRANCHES, GOAL_NAME, Approval, Proposal, State
@@ -29,6 +29,11 @@ from fleetsched.views.pull_request import body_markdown, title_text
 _SEEN_BRANCHES, _SEEN_PULLS = "refs/fleetsched/seen/branches/", "refs/fleetsched/seen/pulls/"
 _RUNS = "Its goal's hosts would run: "
 _MOST_TITLE = 200
+_OWNERS_OF_OTHERS_WORK = 2
+_OTHERS_WORK = (
+    "its branch is not as fleetsched made it, and whoever pushed to it may be one who approves: two owners"
+    " have to, or the change comes as a pull request of whoever made it"
+)
 
 
 class PullRequestForge(Forge):
@@ -101,14 +106,39 @@ class PullRequestForge(Forge):
 
     def _approvals(self, pull: Pull, proposal: Proposal) -> tuple[Approval, ...]:
         """Those of code owners, once they cover every changed file; none before, nor while one objects."""
-        reviews = [each for each in self._api.reviews(pull) if each.by != pull.author]
-        if self._owners.missing(self._tip, proposal.head, reviews):
+        reviews = self._others_reviews(pull)
+        if self._missing(pull, proposal.head, reviews):
             return ()
         return tuple(
             Approval(review.by, review.commit, review.at, _runs_in(review.text))
             for review in reviews
             if review.approves and review.commit == proposal.head
         )
+
+    def _others_reviews(self, pull: Pull) -> list[Review]:
+        return [each for each in self._api.reviews(pull) if each.by != pull.author]
+
+    def _missing(self, pull: Pull, head: str, reviews: list[Review]) -> list[str]:
+        """What keeps a commit from being approved. Forges do not say who pushed it, and commits may lie.
+
+        So whoever pushed may be among those who approve: of two who do, one is somebody else.
+        """
+        if self._is_as_made(pull, head):
+            return self._owners.missing(self._tip, head, reviews)
+        missing = self._owners.missing(self._tip, head, reviews, owners_a_file=_OWNERS_OF_OTHERS_WORK)
+        return [_OTHERS_WORK, *missing] if missing else []
+
+    def _is_as_made(self, pull: Pull, head: str) -> bool:
+        """Whether merging a commit makes what merging fleetsched's own does: main may be merged into it."""
+        record = read_record(pull.body)
+        if record is None or not self._own.made(record.made):
+            return False
+        if head == record.made:
+            return True
+        try:
+            return self._branches.merged(self._tip, head) == self._branches.merged(self._tip, record.made)
+        except FleetschedError:
+            return False
 
     def open(self, change: Change, before: Proposal | None) -> Proposal:
         """See `Forge`."""
@@ -163,7 +193,7 @@ class PullRequestForge(Forge):
         if not any(each.by == user for each in approvals):
             raise RefusedError(
                 f"proposal {proposal.goal}: {self._api.forge} has your review, and it does not suffice: "
-                + "; ".join(self._owners.missing(self._tip, proposal.head, self._api.reviews(pull)))[:500],
+                + "; ".join(self._missing(pull, proposal.head, self._others_reviews(pull)))[:500],
                 remedy=f"the code owners of those files approve it, too: pull request {pull.number}",
             )
         return replace(proposal, approvals=approvals)
@@ -173,8 +203,10 @@ class PullRequestForge(Forge):
         if proposal.state is State.MERGED:
             return proposal
         pull = self._must_be_open(proposal)
-        others = [each for each in self._api.reviews(pull) if each.by != pull.author]
-        missing = self._owners.missing(self._tip, proposal.head, others)
+        self._branches.merged(
+            self._tip, proposal.head
+        )  # a conflict is told as one, not as a missing approval
+        missing = self._missing(pull, proposal.head, self._others_reviews(pull))
         if missing:
             raise RefusedError(
                 f"proposal {proposal.goal}: {proposal.head[:12]} is not approved: {'; '.join(missing)[:500]}",

@@ -25,7 +25,7 @@ class Pull:
         foreign: the branch is another repository's: a fork's.
         base: the branch it is to be merged into.
         head: the branch's tip as the forge sees it, 40 hex digits.
-        author: who opened it, by the name that they log in with.
+        author: who opened it, by the name that they log in with; empty = their account is gone.
         opened_at, updated_at: RFC 3339 times in UTC, such as `2026-01-02T03:04:05Z`.
         merged_as: the commit it was merged as; empty before.
     """

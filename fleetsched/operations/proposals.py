@@ -117,7 +117,8 @@ def approve(root: Path, controller: Controller, goal: str) -> Proposal:
     """Note that the user approves the proposal's tip, and what the goal's hosts would run by it.
 
     Raises:
-        InputError: no such proposal, or its tip does not say what would run.
+        InputError: no such proposal, or merging its tip does not say what would run.
+        ConflictError: it cannot be merged as it is.
     """
     branches, forge = _open(root, controller)
     proposal = find(forge, goal)
@@ -126,8 +127,8 @@ def approve(root: Path, controller: Controller, goal: str) -> Proposal:
 
 
 def _runs(branches: Branches, proposal: Proposal) -> str:
-    """What the goal's hosts run by the proposal's tip: not what its record says, but what its files say."""
-    with exported(branches.git, proposal.head) as folder:
+    """What the goal's hosts run once it is merged: not what its record says, but what the files say then."""
+    with exported(branches.git, branches.merged(branches.trust.reference, proposal.head)) as folder:
         node = read_manifests(folder).goals.get(proposal.goal)
         binding = decode.workload_goal(node, "").policy if node is not None else None
         if binding is None:

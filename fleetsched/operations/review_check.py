@@ -7,10 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from fleetsched.errors import BuildError, FleetschedError, InputError, ProblemsError, RefusedError
+from fleetsched.errors import (
+    BuildError,
+    ConflictError,
+    FleetschedError,
+    InputError,
+    ProblemsError,
+    RefusedError,
+)
+from fleetsched.fleetrepo.approved_inventory import approved_inventory
 from fleetsched.fleetrepo.branches import Branches
 from fleetsched.fleetrepo.changes import Change, changed_files, forbidden
-from fleetsched.fleetrepo.export import exported
+from fleetsched.fleetrepo.export import FOLDERS, exported
+from fleetsched.fleetrepo.git import Git
 from fleetsched.fleetrepo.load import default_inventory, load_fleet, load_lock
 from fleetsched.model.controller import Trust
 from fleetsched.model.fleet import Fleet
@@ -29,6 +38,8 @@ Gater = Callable[[Sequence[Path], tuple[str, ...]], list[GateReport]]
 Planner = Callable[[Fleet, str], Plan]
 """Makes a plan of a fleet at a commit: from a state file, or from live hosts."""
 
+_JUDGED = tuple(name for name in FOLDERS if name != "inventory")  # that is the base's, whatever is proposed
+
 
 def review_check(
     root: Path,
@@ -40,13 +51,13 @@ def review_check(
     gates: Gater | None = None,
     show_plan: Callable[[Plan, Fleet], str],
 ) -> Verdict:
-    """Judge HEAD of a fleet repository against the trusted branch.
+    """Judge what merging HEAD of a fleet repository makes of the trusted branch.
 
     Args:
         root: the repository's folder, with the proposal checked out.
         trust: of the controller's own file.
-        base: compare with this commit; None = with where HEAD left the trusted branch, as fetched now.
-        inventory: inventories instead of the repository's default.
+        base: merge into this commit; None = into the trusted branch's tip, as fetched now.
+        inventory: inventories instead of those that the base names, which are taken from the base, too.
         plan: None = nothing is planned.
         gates: None = none are run; they are for changed policies, on the kernels that the base names.
         show_plan: a plan as text.
@@ -60,12 +71,17 @@ def review_check(
     if git.output("status", "--porcelain=v1", "--untracked-files=all", "--ignore-submodules=all", "--", "."):
         raise RefusedError("there are changes that are not committed", remedy="commit them, or put them away")
     head = git.output("rev-parse", "--verify", "HEAD^{commit}")
-    start = _start(branches, base, head)
-    changes = changed_files(git, start, head)
-    hosts = inventory or default_inventory(root)
-    with exported(git, start) as before, exported(git, head) as after:
-        old, _ = _load(before, hosts, run_programs=bool(inventory))
-        new, problems = _load(after, hosts, run_programs=bool(inventory))
+    start = _start(branches, base)
+    try:
+        merged = branches.merged(start, head)
+    except ConflictError as error:
+        finding = f"{error.message}: merge the trusted branch into it, or propose again"
+        return Verdict(start, head, (Check("changed files", Result.BAD, finding),))
+    changes = changed_files(git, start, merged)
+    with exported(git, start, _JUDGED) as before, exported(git, merged, _JUDGED) as after:
+        write = _inventories(git, root, start, before, inventory)
+        old, _ = _load(before, write(before), run_programs=bool(inventory))
+        new, problems = _load(after, write(after), run_programs=bool(inventory))
         checks = [_paths(list(forbidden(git, changes)), changes), _files(new, problems)]
         if new is not None:
             checks += [_meaning(old, new), *_policies(new, changes)]
@@ -76,15 +92,29 @@ def review_check(
     return Verdict(start, head, tuple(checks))
 
 
+def _inventories(
+    git: Git, root: Path, start: str, before: Path, named: Sequence[Path] | None
+) -> Callable[[Path], Sequence[Path]]:
+    """What puts the inventories for a fleet repository's folder into it, and says where they are."""
+    if named:
+        return lambda folder: named
+    # A relative path is meant from the repository's folder, which `before` only stands for.
+    paths = [
+        root / path.relative_to(before) if path.is_relative_to(before) else path
+        for path in default_inventory(before)
+    ]
+    return approved_inventory(git, start, paths).write
+
+
 def _all_good(checks: Sequence[Check]) -> bool:
     return all(check.result is not Result.BAD for check in checks)
 
 
-def _start(branches: Branches, base: str | None, head: str) -> str:
-    """Where the proposal begins. A base is a name that may have moved, so it has to be approved itself."""
+def _start(branches: Branches, base: str | None) -> str:
+    """What the proposal is merged into. A base's name may have moved, so it has to be approved itself."""
     trusted = branches.trusted_tip()
     if base is None:
-        return branches.git.output("merge-base", trusted, head)
+        return trusted
     start = _commit(branches, base)
     if not branches.contains(trusted, start):
         raise RefusedError(

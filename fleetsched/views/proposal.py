@@ -49,13 +49,14 @@ def _state(proposal: Proposal) -> str:
 
 def show_text(proposal: Proposal) -> str:
     """Everything that a reviewer needs but the diff."""
+    author = line_of(proposal.author) or "an account that is gone"
     lines = [
         line_of(proposal.title),
         "",
         f"  state     {proposal.state}{_why_closed(proposal)}",
         f"  branch    {proposal.branch}",
         f"  commit    {proposal.head[:12]}, on {proposal.base[:12]}{_gone_on(proposal)}",
-        f"  proposed  {line_of(proposal.opened_at)} by {line_of(proposal.author)}",
+        f"  proposed  {line_of(proposal.opened_at)} by {author}",
     ]
     lines += [
         f"  approved  {line_of(each.at)} by {line_of(each.by)}"

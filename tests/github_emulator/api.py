@@ -61,7 +61,7 @@ class Api:
             "state": pull.state,
             "title": pull.title,
             "body": pull.body,
-            "user": {"login": pull.author},
+            "user": {"login": pull.author} if pull.author else None,
             "labels": [_label(label) for label in pull.labels],
             "created_at": pull.at,
             "updated_at": pull.at,

@@ -53,6 +53,13 @@ def test_pull_requests_are_read_the_newest_first(server: Canned, forgejo: Forgej
     assert server.headers["Authorization"] == "token the-token"
 
 
+def test_an_account_that_is_gone_has_no_name(server: Canned, forgejo: Forgejo) -> None:
+    server.answers[f"GET {HERE}/pulls"] = (200, [{**ANSWER, "user": None}])
+    server.answers[f"GET {HERE}/issues/3/comments"] = (200, [{"id": 7, "user": None, "body": "x"}])
+    assert [each.author for each in forgejo.newest()] == [""]
+    assert [each.by for each in forgejo.comments(PULL)] == [""]
+
+
 def test_the_last_word_of_each_reviewer_counts(server: Canned, forgejo: Forgejo) -> None:
     listed = [
         review("REQUEST_CHANGES"), review("APPROVED"), review("COMMENT"), review("APPROVED", "bob"),

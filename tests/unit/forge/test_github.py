@@ -223,7 +223,7 @@ def test_a_force_pushed_branch_loses_its_approval_and_its_claim_to_be_ours(place
     forge = place.forge()
     forced = forge.proposals().proposals[0]
     assert (forced.valid_approvals, forced.head == forced.made) == ((), False)
-    with pytest.raises(RefusedError, match=r'is not approved: "manifests/a\.yaml" waits for alice'):
+    with pytest.raises(RefusedError, match=r'"manifests/a\.yaml" waits for 2 of alice'):
         forge.merge(forced)
 
 
@@ -253,6 +253,17 @@ def test_what_is_no_proposal_is_ignored_and_named(place: Place) -> None:
         "has not the name of a goal",
         "has no record of fleetsched in its body",
     ]
+
+
+def test_a_pull_request_of_a_deleted_account_is_listed_with_the_others(place: Place) -> None:
+    place.forge().open(change(place), None)
+    place.push("other: 1\n", branch="main")
+    git(place.clone, "commit", "--allow-empty", "-m", "topic")
+    git(place.clone, "push", "origin", "HEAD:refs/heads/topic")
+    repository = place.github.repository
+    repository.open("mallory", "topic", "main", "t", "no record")
+    repository.pulls[1].author = ""
+    assert [(each.goal, each.author) for each in place.forge().proposals().proposals] == [("web", "")]
 
 
 def test_a_report_is_one_comment_that_is_updated(place: Place) -> None:
@@ -298,8 +309,9 @@ def test_a_conflict_with_what_was_merged_meanwhile_is_said(place: Place) -> None
     forge = place.forge()
     listed = forge.proposals().proposals[0]
     assert not forge.is_mergeable(listed)
-    with pytest.raises(RefusedError, match="cannot merge a pull request: the forge's rules do not let it be"):
+    with pytest.raises(ConflictError, match="the proposal conflicts with what was merged since it was made"):
         forge.merge(listed)
+    assert place.github.repository.tip(BRANCH) == opened.head
 
 
 @pytest.mark.parametrize(

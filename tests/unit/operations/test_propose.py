@@ -17,6 +17,7 @@ from fleetsched.errors import ExitCode
 from fleetsched.model.plan import Observed
 from fleetsched.operations.init import init
 from fleetsched.operations.snapshot import write_snapshot
+from tests.unit.fleetrepo.trees import commit_with
 from tests.unit.git_repository import git
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -119,6 +120,18 @@ def test_the_life_of_a_proposal_reads_as_agreed(fleet: Fleet) -> None:
     assert told == (GOLDEN / "life-of-a-proposal.txt").read_text()
     assert git(fleet.folder, "status", "--porcelain", "--branch") == "## main...origin/main"
     assert "policy: {name: interactive}" in (fleet.folder / MANIFEST).read_text()
+
+
+def test_approving_writes_no_file_that_a_proposal_names_elsewhere(fleet: Fleet, tmp_path: Path) -> None:
+    fleet.run("propose", *OFFLINE)
+    git(fleet.folder, "fetch", "origin")
+    branch = "fleetsched/proposal/lab-fairness"
+    up = "/".join([".."] * 12)
+    evil = commit_with(fleet.folder, f"lessons/{up}{tmp_path}/written", base=f"origin/{branch}")
+    git(fleet.folder, "push", "origin", f"{evil}:refs/heads/{branch}")
+    said = fleet.run("review", "approve", "lab-fairness", code=ExitCode.ERROR)
+    assert "which would be written elsewhere than in its folder" in said
+    assert not (tmp_path / "written").exists()
 
 
 def test_a_proposal_binds_the_goal_and_brings_the_policy(fleet: Fleet) -> None:

@@ -18,6 +18,7 @@ from fleetsched.operations.init import init
 from fleetsched.operations.review_check import review_check
 from fleetsched.views.plan import plan_text
 from fleetsched.views.verdict import verdict_markdown
+from tests.unit.fleetrepo.trees import crossed
 from tests.unit.git_repository import git
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -205,6 +206,47 @@ def test_a_tag_named_like_the_trusted_branch_does_not_stand_for_it(fleet: Path) 
         git(fleet, "tag", name)
         git(fleet, "push", "origin", f"refs/tags/{name}")
     assert not review_check(fleet, Trust(), show_plan=plan_text).good
+
+
+def test_what_a_merge_takes_back_is_judged_though_the_branch_left_main_without_it(fleet: Path) -> None:
+    _, branch = crossed(fleet, {"inventory/more.yaml": "lab: {hosts: {evil: {}}}\n"})
+    git(fleet, "reset", "--hard", branch)
+    verdict = review_check(fleet, Trust(), show_plan=plan_text)
+    assert verdict.checks[0].details == (
+        "\"inventory/more.yaml\" is neither in a policy's folder, nor a manifest, nor a goal's lessons",
+    )
+
+
+def test_main_merged_into_a_proposal_is_no_change_of_the_proposals(fleet: Path) -> None:
+    bind_interactive(fleet)
+    git(fleet, "add", "-A")
+    git(fleet, "commit", "-m", "proposal")
+    git(fleet, "switch", "--detach", "origin/main")
+    write(fleet, ".github/workflows/ci.yml")
+    git(fleet, "add", "-A")
+    git(fleet, "commit", "-m", "main goes on")
+    git(fleet, "push", "origin", "HEAD:main")
+    git(fleet, "switch", "proposal")
+    behind = review_check(fleet, Trust(), show_plan=plan_text)
+    git(fleet, "merge", "origin/main")
+    assert (behind.good, review_check(fleet, Trust(), show_plan=plan_text).good) == (True, True)
+
+
+def test_what_conflicts_is_not_judged_further(fleet: Path) -> None:
+    bind_interactive(fleet)
+    git(fleet, "add", "-A")
+    git(fleet, "commit", "-m", "proposal")
+    git(fleet, "switch", "--detach", "origin/main")
+    edit(fleet, "manifests/lab.yaml", "    name: fair\n", "    name: batch\n")
+    git(fleet, "commit", "-am", "main goes on")
+    git(fleet, "push", "origin", "HEAD:main")
+    git(fleet, "switch", "proposal")
+    (check,) = review_check(fleet, Trust(), show_plan=plan_text).checks
+    assert (check.result, check.finding) == (
+        Result.BAD,
+        "the proposal conflicts with what was merged since it was made: merge the trusted branch into it, or"
+        " propose again",
+    )
 
 
 def gated(fleet: Path, *verdicts: GateVerdict) -> tuple[Verdict, list[tuple[list[str], tuple[str, ...]]]]:
