@@ -38,6 +38,12 @@ pytestmark = pytest.mark.lab
 _ETC = "/etc/fleetsched"
 _SSH_KEYGEN = "/usr/bin/ssh-keygen"
 _FILLER = "/var/lib/fleetsched-filler"
+# ext4 gives back what it had set aside for the large file; then not even a file of one block may fit.
+_FILL = f"""
+dd if=/dev/zero of={_FILLER} bs=1M; sync
+dd if=/dev/zero of={_FILLER} bs=4k oflag=append conv=notrunc; sync
+n=0; while head -c 4096 /dev/zero > {_FILLER}.$n && sync {_FILLER}.$n; do n=$((n+1)); done; true
+"""
 _FOREIGN = "/root/foreign.bpf.o"
 _CPU = "/sys/devices/system/cpu/cpu1/online"
 _FOREIGN_PIN = "/sys/fs/bpf/foreign"
@@ -54,8 +60,8 @@ class LabAdapter(Adapter):
         self._connection = connection
         self.objects = objects()
         self._acts: dict[str, Callable[[], None]] = {
-            "fill-disk": lambda: self.shell(f"dd if=/dev/zero of={_FILLER} bs=1M || true; sync"),
-            "free-disk": lambda: self.shell(f"rm {_FILLER}; sync"),
+            "fill-disk": lambda: self.shell(_FILL),
+            "free-disk": lambda: self.shell(f"rm {_FILLER}*; sync"),
             "attach-foreign": self._attach_foreign,
             "detach-foreign": lambda: self.shell(f"rm -rf {_FOREIGN_PIN}; {_UNTIL_DISABLED}"),
             "kill-helper": self._kill_helper,
@@ -76,7 +82,7 @@ class LabAdapter(Adapter):
 
     def restore(self) -> None:
         self.shell(
-            f"rm -rf {_FILLER} {_FOREIGN_PIN} {_FOREIGN} {_PROGRAM_FOLDER}"
+            f"rm -rf {_FILLER}* {_FOREIGN_PIN} {_FOREIGN} {_PROGRAM_FOLDER}"
             f" {_ETC}/allowed_signers {_ETC}/group"
             f" && if test -e {_SSH_KEYGEN}.away; then mv {_SSH_KEYGEN}.away {_SSH_KEYGEN}; fi"
             f"; echo 1 > {_CPU}"
