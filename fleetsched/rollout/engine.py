@@ -6,7 +6,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,7 +111,12 @@ Change = Callable[[Run, HostSession, HostPlan], Ended]
 
 @dataclass(slots=True)
 class _Work:
-    """The state of one rollout that its worker threads share."""
+    """The state of one rollout that its worker threads share.
+
+    Attributes:
+        abort: hosts on trial are to go back now.
+        begun: what the executor was given to do.
+    """
 
     run: Run
     strategy: RolloutStrategy
@@ -120,6 +125,17 @@ class _Work:
     results: queue.SimpleQueue[tuple[str, Ended] | None] = field(default_factory=queue.SimpleQueue)
     details: dict[str, str] = field(default_factory=dict)
     change: Change | None = None
+    begun: list[Future[None]] = field(default_factory=list)
+
+    def begin(self, do: Callable[..., None], *arguments: object) -> None:
+        """Give the executor something to do."""
+        self.begun.append(self.run.executor.submit(do, self, *arguments))
+
+    def leave(self) -> None:
+        """Begin nothing more, and let hosts on trial go back as soon as they are looked at."""
+        self.abort.set()
+        for future in self.begun:
+            future.cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,19 +174,29 @@ def roll_out(
         rollout = rollout.interrupt()
     for host, detail in work.details.items():
         run.report(HostEvent(host, str(rollout.phases[host]), detail))
+    try:
+        return _go_through(work, rollout)
+    except BaseException:  # Ctrl-C above all, or a full disk: nobody is there any more to say what is next
+        work.leave()
+        raise
+
+
+def _go_through(work: _Work, rollout: Rollout) -> Outcome:
+    """Ask the state machine, and do what it says, until nothing is left to do."""
+    run = work.run
     while True:
         match decide(rollout):
             case Start(step, batch):
                 rollout = rollout.started()
                 run.journal.write("step", number=step, hosts=batch.hosts, bake_s=batch.bake_s)
                 for host in batch.hosts:
-                    run.executor.submit(_guarded, work, host, batch.bake_s)
+                    work.begin(_guarded, host, batch.bake_s)
             case RollBack(hosts):
                 rollout = rollout.rolling_back(hosts)
                 why = _why(work, rollout)
                 run.journal.write("rollback", hosts=hosts, why=why)
                 for host in hosts:
-                    run.executor.submit(_guarded_undo, work, host, why)
+                    work.begin(_guarded_undo, host, why)
             case Wait(abort):
                 if abort:
                     work.abort.set()
