@@ -77,7 +77,7 @@ def try_and_confirm(
     Args:
         helper: of the host.
         lease: renews the host's lease just before the attach, which may have taken long to come to; returns
-            its token.
+            its token. What it raises ends the work before anything is attached.
         order: what is tried.
         abort: set when it is to be given up.
         report: told of every change.

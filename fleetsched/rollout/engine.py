@@ -22,6 +22,8 @@ from fleetsched.rollout.signatures import NoSignatures, Signatures, Wish
 LEASE_MARGIN_S = 30.0
 """How long a host's lease outlives the deadline of the trial that it covers."""
 
+_OVER_BUDGET = "more hosts failed, or did not answer, than the failure budget allows"
+
 
 @dataclass(frozen=True, slots=True)
 class HostEvent:
@@ -115,7 +117,10 @@ class _Work:
 
     Attributes:
         abort: hosts on trial are to go back now.
+        closed: no further host is to be begun, also none of the step that is under way.
         begun: what the executor was given to do.
+        told, judged: how many results of hosts there are, and after how many of them `closed` was decided.
+        final: how hosts ended where the state machine has another word for it.
     """
 
     run: Run
@@ -126,6 +131,11 @@ class _Work:
     details: dict[str, str] = field(default_factory=dict)
     change: Change | None = None
     begun: list[Future[None]] = field(default_factory=list)
+    closed: threading.Event = field(default_factory=threading.Event)
+    told: int = 0
+    judged: int = 0
+    turn: threading.Condition = field(default_factory=threading.Condition)
+    final: dict[str, Phase] = field(default_factory=dict)
 
     def begin(self, do: Callable[..., None], *arguments: object) -> None:
         """Give the executor something to do."""
@@ -133,18 +143,66 @@ class _Work:
 
     def leave(self) -> None:
         """Begin nothing more, and let hosts on trial go back as soon as they are looked at."""
-        self.abort.set()
         for future in self.begun:
             future.cancel()
+        self.abort.set()
+        self.close()
+
+    def tell(self, host: str, ended: Ended) -> None:
+        """Called by a worker: how a host's work ended."""
+        with self.turn:
+            self.told += 1
+            self.results.put((host, ended))
+
+    def judge(self, results: int) -> None:
+        """Called by the main thread: it has decided what follows from so many results."""
+        with self.turn:
+            self.judged = results
+            self.turn.notify_all()
+
+    def close(self) -> None:
+        """Begin no further host."""
+        with self.turn:
+            self.closed.set()
+            self.turn.notify_all()
+
+    def check_open(self, *, begun: bool) -> None:
+        """Called by a worker before it changes a host: wait until all that is known was decided on.
+
+        Raises:
+            _ClosedError: the host is to be left as it is. `begun`: it may have a helper or an object more.
+        """
+        with self.turn:
+            self.turn.wait_for(lambda: self.closed.is_set() or self.judged >= self.told)
+            if self.closed.is_set():
+                raise _ClosedError(begun)
+
+
+class _ClosedError(Exception):
+    """No further host is begun: too many have failed. Becomes its host's outcome at the per-host boundary."""
+
+    def __init__(self, begun: bool) -> None:
+        super().__init__(_OVER_BUDGET)
+        self.ended = Ended(Phase.REVERTED if begun else Phase.WAITING, f"not tried: {_OVER_BUDGET}")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a rollout ended: the state machine's last value and verdict, and each host's last word."""
+    """How a rollout ended: the state machine's last value and verdict, and each host's last word.
+
+    Attributes:
+        phases: how each host ended, for people.
+    """
 
     rollout: Rollout
+    phases: Mapping[str, Phase]
     details: Mapping[str, str]
     exit_code: ExitCode
+
+    @property
+    def tried(self) -> frozenset[str]:
+        """The hosts whose work was begun; no other was touched."""
+        return frozenset(host for host in self.rollout.tried if self.phases[host] is not Phase.WAITING)
 
 
 def roll_out(
@@ -183,7 +241,7 @@ def roll_out(
 
 def _go_through(work: _Work, rollout: Rollout) -> Outcome:
     """Ask the state machine, and do what it says, until nothing is left to do."""
-    run = work.run
+    run, results = work.run, 0
     while True:
         match decide(rollout):
             case Start(step, batch):
@@ -200,9 +258,14 @@ def _go_through(work: _Work, rollout: Rollout) -> Outcome:
             case Wait(abort):
                 if abort:
                     work.abort.set()
-                rollout = _collect(work, rollout)
+                if rollout.over_budget:
+                    work.close()
+                work.judge(results)
+                result = work.results.get()
+                results += result is not None
+                rollout = _record(work, rollout, result)
             case Done(exit_code):
-                return Outcome(rollout, work.details, exit_code)
+                return Outcome(rollout, {**rollout.phases, **work.final}, work.details, exit_code)
 
 
 def begin(plans: Mapping[str, HostPlan], strategy: RolloutStrategy) -> Rollout:
@@ -227,9 +290,8 @@ def _refused(plans: Mapping[str, HostPlan]) -> dict[str, str]:
     }
 
 
-def _collect(work: _Work, rollout: Rollout) -> Rollout:
-    """Wait for one host to report, or for the wish to stop."""
-    result = work.results.get()
+def _record(work: _Work, rollout: Rollout, result: tuple[str, Ended] | None) -> Rollout:
+    """Take note of how one host's work ended; None = of the wish to stop."""
     if result is None:
         work.run.journal.write("interrupt")
         work.run.report(
@@ -240,6 +302,9 @@ def _collect(work: _Work, rollout: Rollout) -> Rollout:
     work.details[host] = ended.detail
     work.run.journal.write("host", host=host, phase=ended.phase, detail=ended.detail)
     work.run.report(HostEvent(host, str(ended.phase), ended.detail))
+    if ended.phase is Phase.WAITING:  # what it is as if its step had not come; to the rollout it was given up
+        work.final[host] = Phase.WAITING
+        return rollout.record(host, Phase.REVERTED)
     return rollout.record(host, ended.phase)
 
 
@@ -253,11 +318,14 @@ def _guarded(work: _Work, host: str, bake_s: float) -> None:
     """The per-host boundary: whatever goes wrong becomes this host's outcome."""
     ended = Ended(Phase.FAILED, "the controller stopped in the middle")
     try:
+        work.check_open(begun=False)
         with work.run.sessions.use(host) as session:
             if work.change:
                 ended = work.change(work.run, session, work.plans[host])
             else:
                 ended = _change(work, session, bake_s)
+    except _ClosedError as closed:
+        ended = closed.ended
     except (LeaseHeldError, HelperError) as error:
         ended = Ended(Phase.FAILED, _one_line(error))
     except (HostError, TimeoutError) as error:
@@ -265,7 +333,7 @@ def _guarded(work: _Work, host: str, bake_s: float) -> None:
     except Exception as error:  # a defect of ours: named as such on its host, and the rollout goes on safely
         ended = Ended(Phase.FAILED, f"internal error: {error!r}")
     finally:
-        work.results.put((host, ended))
+        work.tell(host, ended)
 
 
 def _guarded_undo(work: _Work, host: str, why: str) -> None:
@@ -279,7 +347,7 @@ def _guarded_undo(work: _Work, host: str, why: str) -> None:
     except Exception as error:  # as above
         ended = Ended(Phase.NOT_ROLLED_BACK, f"internal error: {error!r}")
     finally:
-        work.results.put((host, ended))
+        work.tell(host, ended)
 
 
 def _one_line(error: Exception) -> str:
@@ -309,6 +377,7 @@ def _change(work: _Work, session: HostSession, bake_s: float) -> Ended:
         why = f"another run has come before this one: last known good none -> {record.assignment}"
         return Ended(Phase.FAILED, f"refused: {why} (plan again)")
     if plan.action is Action.REMOVE:
+        work.check_open(begun=True)
         session.helper().stop(why=plan.reason, token=token)
         return Ended(Phase.CONFIRMED, f"runs {plan.after}")
     assignment = plan.desired.assignment
@@ -325,9 +394,13 @@ def _change(work: _Work, session: HostSession, bake_s: float) -> Ended:
         signed=work.run.signatures.signed(wish) if wants_signed else None,
         program=plan.desired.program,
     )
-    return try_and_confirm(
-        session.helper(), lambda: work.run.lease(host, deadline_s), order, work.abort, _reporter(work, host)
-    )
+
+    def lease() -> int:
+        token = work.run.lease(host, deadline_s)
+        work.check_open(begun=True)
+        return token
+
+    return try_and_confirm(session.helper(), lease, order, work.abort, _reporter(work, host))
 
 
 def _undo(work: _Work, session: HostSession, why: str) -> Ended:

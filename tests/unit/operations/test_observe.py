@@ -43,34 +43,65 @@ def begin_on_all(reached: Reach, journal: Journal, report) -> None:
     roll_out(run, {plan.host: plan for plan in plans}, AT_ONCE)
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
-def test_hosts_in_line_are_not_begun_when_the_run_is_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
-) -> None:
-    begun: list[str] = []
+def closing(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Let closing a session take a moment, as SSH does; the event says that the first is closed."""
     closed = threading.Event()
     close = HostSession.close
 
     def slowly(session: HostSession) -> None:
         close(session)
         closed.set()
-        time.sleep(0.05)  # as SSH takes for each connection
+        time.sleep(0.05)
+
+    monkeypatch.setattr(HostSession, "close", slowly)
+    return closed
+
+
+def test_closing_a_session_begins_no_work_that_is_in_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    first, closed = threading.Event(), closing(monkeypatch)
+
+    def work(host: str) -> None:
+        begun.append(host)
+        first.set()
+        assert closed.wait(LIMIT_S)
+
+    def leave() -> None:
+        with reach(HOSTS, SimulatedTransport({}), lambda arch: HELPER, 1) as reached:
+            for host in HOSTS:
+                reached.executor.submit(work, host.name)
+            assert first.wait(LIMIT_S)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        leave()
+    assert begun == ["a"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_hosts_in_line_are_not_begun_when_the_run_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    begun: list[str] = []
+    both, closed = threading.Event(), closing(monkeypatch)
 
     def report(event: HostEvent) -> None:
         if event.word == "staging":
             begun.append(event.host)
-            if len(begun) == 2:
+            if event.host == "a":
+                assert both.wait(LIMIT_S)
+            else:
+                both.set()
                 assert closed.wait(LIMIT_S)
         if event.word == "confirmed":  # told by the main thread, where the signal is
             raise error
 
-    monkeypatch.setattr(HostSession, "close", slowly)
     simulated = {host.name: SimulatedHost(host.name) for host in HOSTS}
     with Journal(tmp_path / "j", lambda: "now") as journal, pytest.raises(error):  # noqa: SIM117
-        with reach(HOSTS, SimulatedTransport(simulated), lambda arch: HELPER, 1) as reached:
+        with reach(HOSTS, SimulatedTransport(simulated), lambda arch: HELPER, 2) as reached:
             begin_on_all(reached, journal, report)
 
-    assert begun == ["a", "b"]
+    assert sorted(begun) == ["a", "b"]
     assert [host.kernel.ops for host in simulated.values()] == ["new", None, None, None]
 
 
