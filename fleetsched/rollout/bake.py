@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from fleetsched.errors import HelperError
+from fleetsched.errors import HelperError, HostError, LeaseHeldError, UnreachableError, UnsettledError
 from fleetsched.helper.client import HelperClient
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.health import (
@@ -20,7 +20,7 @@ from fleetsched.model.health import (
 from fleetsched.model.observation import Latency
 from fleetsched.model.program import Program
 from fleetsched.model.rollout import Phase
-from fleetsched.model.state import EndedTrial, Sample, Trial
+from fleetsched.model.state import EndedTrial, Sample, Status, Trial
 from fleetsched.model.statement import Signed
 from fleetsched.model.strategy import HealthCheck
 
@@ -71,6 +71,7 @@ class Ended:
 
 def try_and_confirm(
     helper: HelperClient,
+    again: Callable[[], HelperClient],
     lease: Callable[[], int],
     order: TrialOrder,
     abort: threading.Event,
@@ -80,6 +81,7 @@ def try_and_confirm(
 
     Args:
         helper: of the host.
+        again: connects to it once more.
         lease: renews the host's lease just before the attach, which may have taken long to come to; returns
             its token. What it raises ends the work before anything is attached.
         order: what is tried.
@@ -93,6 +95,7 @@ def try_and_confirm(
         LeaseHeldError: another run has the host; it runs what it ran before.
         HelperError: the host refused the trial before or while attaching; it runs what it ran before.
         UnreachableError: the connection was lost; the host reverts at the deadline by itself.
+        UnsettledError: it was lost while the host was to confirm; whether it has is not known.
     """
     if order.object is not None:
         report("staging", f"{order.assignment.digest[:8]}, {len(order.object)} bytes")
@@ -118,7 +121,7 @@ def try_and_confirm(
     health = Health(order.checks, trial, before=before)
     failure = _bake(helper, order, health, abort, report)
     if failure is None:
-        return _confirm(helper, trial, token)
+        return _confirm(helper, again, order, trial, token)
     return _revert(helper, trial, token, failure, aborted=abort.is_set())
 
 
@@ -199,13 +202,48 @@ def _since_attach_ms(then: Trial, now: Trial | None) -> int:
     return then.deadline_in_ms - now.deadline_in_ms if now is not None and now.id == then.id else 0
 
 
-def _confirm(helper: HelperClient, trial: Trial, token: int) -> Ended:
+def unsettled(host: str, lost: Exception, change: str) -> UnsettledError:
+    """Say that nobody knows whether a change came to pass. `change`: what the host runs if it did."""
+    return UnsettledError(
+        f"{getattr(lost, 'message', '') or lost}; {change}, or what it ran before: that is not known",
+        remedy=f"see `fleetsched plan --limit {host}` once it answers",
+    )
+
+
+def _confirm(
+    helper: HelperClient, again: Callable[[], HelperClient], order: TrialOrder, trial: Trial, token: int
+) -> Ended:
+    try:
+        return _ask_to_confirm(helper, trial, token)
+    except (UnreachableError, TimeoutError) as lost:
+        try:
+            return _after_a_lost_answer(again(), order, trial, token)
+        except (HostError, LeaseHeldError, TimeoutError):
+            raise unsettled(helper.host, lost, f"it runs {trial.assignment}") from lost
+
+
+def _after_a_lost_answer(helper: HelperClient, order: TrialOrder, trial: Trial, token: int) -> Ended:
+    """Ask the host whether it has confirmed; when it did not get so far, it is asked to, once more."""
+    status = helper.status()
+    if status.trial is not None and status.trial.id == trial.id:
+        return _ask_to_confirm(helper, trial, token)
+    record = status.last_known_good
+    if record is not None and (record.run, record.assignment) == (order.run, trial.assignment):
+        return _confirmed(trial, status)
+    return _lost(status.last_trial, trial)
+
+
+def _ask_to_confirm(helper: HelperClient, trial: Trial, token: int) -> Ended:
     try:
         status = helper.confirm(trial.id, token=token)
     except HelperError as error:
         if error.code not in {"ejected", "no-trial"}:
             raise
         return _lost(helper.status().last_trial, trial)
+    return _confirmed(trial, status)
+
+
+def _confirmed(trial: Trial, status: Status) -> Ended:
     return Ended(Phase.CONFIRMED, f"{trial.assignment}, enable_seq {status.kernel.enable_seq}")
 
 
@@ -227,4 +265,6 @@ def _lost(ended: EndedTrial | None, trial: Trial) -> Ended:
         return Ended(Phase.FAILED, "the trial ended, and the host no longer knows how")
     if ended.outcome == "ejected":
         return Ended(Phase.FAILED, f"ejected by the kernel: {ended.exit or 'no exit record'}")
+    if ended.outcome == "confirmed":
+        return Ended(Phase.FAILED, "it was confirmed, and did not stay")
     return Ended(Phase.FAILED, f"the trial {ended.outcome} before it was confirmed")

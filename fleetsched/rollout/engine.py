@@ -10,11 +10,18 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from fleetsched.errors import ExitCode, HelperError, HostError, LeaseHeldError
-from fleetsched.model.plan import Action, HostPlan
+from fleetsched.errors import (
+    ExitCode,
+    HelperError,
+    HostError,
+    LeaseHeldError,
+    UnreachableError,
+    UnsettledError,
+)
+from fleetsched.model.plan import Action, HostPlan, describe
 from fleetsched.model.rollout import Done, Phase, RollBack, Rollout, Start, Wait, decide
 from fleetsched.model.strategy import RolloutStrategy, SchedulerCheck
-from fleetsched.rollout.bake import Ended, TrialOrder, try_and_confirm
+from fleetsched.rollout.bake import Ended, TrialOrder, try_and_confirm, unsettled
 from fleetsched.rollout.journal import Journal
 from fleetsched.rollout.session import HostSession, Sessions
 from fleetsched.rollout.signatures import NoSignatures, Signatures, Wish
@@ -120,6 +127,7 @@ class _Work:
         closed: no further host is to be begun, also none of the step that is under way.
         begun: what the executor was given to do.
         told, judged: how many results of hosts there are, and after how many of them `closed` was decided.
+        unsettled: the hosts that are out of reach, and may be changed or not.
         final: how hosts ended where the state machine has another word for it.
     """
 
@@ -136,6 +144,7 @@ class _Work:
     judged: int = 0
     turn: threading.Condition = field(default_factory=threading.Condition)
     final: dict[str, Phase] = field(default_factory=dict)
+    unsettled: set[str] = field(default_factory=set)
 
     def begin(self, do: Callable[..., None], *arguments: object) -> None:
         """Give the executor something to do."""
@@ -265,7 +274,46 @@ def _go_through(work: _Work, rollout: Rollout) -> Outcome:
                 results += result is not None
                 rollout = _record(work, rollout, result)
             case Done(exit_code):
+                exit_code = _settle(work, rollout, exit_code)
                 return Outcome(rollout, {**rollout.phases, **work.final}, work.details, exit_code)
+
+
+def _settle(work: _Work, rollout: Rollout, exit_code: ExitCode) -> ExitCode:
+    """See to the hosts that may be changed or not before anybody says that all is back; what to return then.
+
+    To the state machine they are out of reach, and count as such in the failure budget. What it rolls back
+    are the hosts that it knows to be changed.
+    """
+    hosts = [host for host in rollout.phases if host in work.unsettled]
+    if hosts and rollout.over_budget and rollout.rolls_back:
+        _put_back_unsettled(work, hosts, _why(work, rollout))
+    elif exit_code is ExitCode.ROLLED_BACK and not rollout.within(Phase.CONFIRMED):
+        work.final |= dict.fromkeys(hosts, Phase.NOT_ROLLED_BACK)
+    ends = {work.final[host] for host in hosts if host in work.final}
+    if Phase.NOT_ROLLED_BACK in ends:
+        return ExitCode.NOT_ROLLED_BACK
+    if Phase.ROLLED_BACK in ends and exit_code is not ExitCode.NOT_ROLLED_BACK:
+        return ExitCode.ROLLED_BACK
+    return exit_code
+
+
+def _put_back_unsettled(work: _Work, hosts: list[str], why: str) -> None:
+    """Ask these hosts once more, and put back those that were changed."""
+    work.run.journal.write("rollback", hosts=hosts, why=why)
+    for host in hosts:
+        work.begin(_guarded_undo, host, why)
+    left = set(hosts)
+    while left:
+        result = work.results.get()
+        if result is None:
+            _interrupted(work)
+            continue
+        host, ended = result
+        left.remove(host)
+        work.final[host] = ended.phase
+        if ended.phase is Phase.NOT_ROLLED_BACK:
+            ended = Ended(ended.phase, f"{work.details[host]}; not put back: {ended.detail}")
+        _tell_end(work, host, ended)
 
 
 def begin(plans: Mapping[str, HostPlan], strategy: RolloutStrategy) -> Rollout:
@@ -293,19 +341,27 @@ def _refused(plans: Mapping[str, HostPlan]) -> dict[str, str]:
 def _record(work: _Work, rollout: Rollout, result: tuple[str, Ended] | None) -> Rollout:
     """Take note of how one host's work ended; None = of the wish to stop."""
     if result is None:
-        work.run.journal.write("interrupt")
-        work.run.report(
-            HostEvent("", "interrupted", "this step goes on to its end; interrupt again to leave at once")
-        )
+        _interrupted(work)
         return rollout.interrupt()
     host, ended = result
-    work.details[host] = ended.detail
-    work.run.journal.write("host", host=host, phase=ended.phase, detail=ended.detail)
-    work.run.report(HostEvent(host, str(ended.phase), ended.detail))
+    _tell_end(work, host, ended)
     if ended.phase is Phase.WAITING:  # what it is as if its step had not come; to the rollout it was given up
         work.final[host] = Phase.WAITING
         return rollout.record(host, Phase.REVERTED)
     return rollout.record(host, ended.phase)
+
+
+def _interrupted(work: _Work) -> None:
+    work.run.journal.write("interrupt")
+    work.run.report(
+        HostEvent("", "interrupted", "this step goes on to its end; interrupt again to leave at once")
+    )
+
+
+def _tell_end(work: _Work, host: str, ended: Ended) -> None:
+    work.details[host] = ended.detail
+    work.run.journal.write("host", host=host, phase=ended.phase, detail=ended.detail)
+    work.run.report(HostEvent(host, str(ended.phase), ended.detail))
 
 
 def _why(work: _Work, rollout: Rollout) -> str:
@@ -326,6 +382,9 @@ def _guarded(work: _Work, host: str, bake_s: float) -> None:
                 ended = _change(work, session, bake_s)
     except _ClosedError as closed:
         ended = closed.ended
+    except UnsettledError as error:
+        work.unsettled.add(host)
+        ended = Ended(Phase.UNREACHABLE, _one_line(error))
     except (LeaseHeldError, HelperError) as error:
         ended = Ended(Phase.FAILED, _one_line(error))
     except (HostError, TimeoutError) as error:
@@ -378,7 +437,7 @@ def _change(work: _Work, session: HostSession, bake_s: float) -> Ended:
         return Ended(Phase.FAILED, f"refused: {why} (plan again)")
     if plan.action is Action.REMOVE:
         work.check_open(begun=True)
-        session.helper().stop(why=plan.reason, token=token)
+        _stop(session, plan.reason, token, f"it runs {plan.after}")
         return Ended(Phase.CONFIRMED, f"runs {plan.after}")
     assignment = plan.desired.assignment
     assert assignment is not None, "only `remove` has no assignment"
@@ -400,7 +459,24 @@ def _change(work: _Work, session: HostSession, bake_s: float) -> Ended:
         work.check_open(begun=True)
         return token
 
-    return try_and_confirm(session.helper(), lease, order, work.abort, _reporter(work, host))
+    return try_and_confirm(
+        session.helper(), session.reconnect, lease, order, work.abort, _reporter(work, host)
+    )
+
+
+def _stop(session: HostSession, why: str, token: int, change: str, hold: str | None = None) -> None:
+    """Give a host back to its kernel's scheduler; `change`: what it runs then, for `unsettled`.
+
+    Raises:
+        UnsettledError: the answer was lost, and so was the next one.
+    """
+    try:
+        session.helper().stop(why=why, token=token, hold=hold)
+    except (UnreachableError, TimeoutError) as lost:
+        try:
+            session.reconnect().stop(why=why, token=token, hold=hold)  # twice is the same as once
+        except (HostError, LeaseHeldError, TimeoutError):
+            raise unsettled(session.host.name, lost, change) from lost
 
 
 def _undo(work: _Work, session: HostSession, why: str) -> Ended:
@@ -414,7 +490,21 @@ def _undo(work: _Work, session: HostSession, why: str) -> Ended:
         token = work.run.lease(host, work.strategy.trial_deadline_s)
     if plan.action is Action.HEAL:
         return Ended(Phase.ROLLED_BACK, f"healed, still on {plan.after}")
+    if host in work.unsettled and (ended := _as_before(work.run, session, plan, token)):
+        return ended
     return put_back(work.run, session, plan, token, f"rolled back: {why}", work.strategy.trial_deadline_s)
+
+
+def _as_before(run: Run, session: HostSession, plan: HostPlan, token: int) -> Ended | None:
+    """How a host ended whose change never came to pass; None = it did. A trial that is still on is ended."""
+    helper = session.helper()
+    status = helper.status()
+    if status.trial is not None and status.trial.run == run.id:
+        status = helper.revert(status.trial.id, why="nobody confirmed it", token=token, hold=False)
+    if status.last_known_good != plan.recorded:
+        return None
+    runs = describe(plan.recorded.assignment if plan.recorded else None)
+    return Ended(Phase.ROLLED_BACK, f"it was never changed, and runs {runs}")
 
 
 def put_back(
@@ -436,11 +526,10 @@ def put_back(
     Raises:
         HelperError: the host refuses, or wants a signature that there is not.
     """
-    helper = session.helper()
     report = _reporter_of(run, plan.host)
     if plan.recorded is None:
         report("rolling back", "to the kernel's scheduler")
-        helper.stop(why=why, token=token, hold=why)
+        _stop(session, why, token, "it runs the kernel's scheduler", hold=why)
         return Ended(Phase.ROLLED_BACK, "runs the kernel's scheduler again")
     record = plan.recorded
     wish = Wish(plan.desired.group or "", record.assignment, record.revision, record.program)
@@ -456,7 +545,9 @@ def put_back(
         signed=run.signatures.signed(wish, brief=True) if plan.signed else None,
         program=plan.recorded.program,
     )
-    ended = try_and_confirm(helper, lambda: token, order, threading.Event(), report)
+    ended = try_and_confirm(
+        session.helper(), session.reconnect, lambda: token, order, threading.Event(), report
+    )
     if ended.phase is Phase.CONFIRMED:
         return Ended(Phase.ROLLED_BACK, f"runs {plan.recorded.assignment} again")
     return Ended(Phase.NOT_ROLLED_BACK, ended.detail)
