@@ -158,9 +158,9 @@ class HostSession:
 
     def drop_lease(self) -> None:
         """Give the lease back. A host that cannot be asked lets it expire."""
-        if self._helper is None or self.token is None:
+        token, self.token = self.token, None  # in any case: what has a token is renewed
+        if self._helper is None or token is None:
             return
-        token, self.token = self.token, None
         try:
             self._helper.release_lease(token)
         except (HostError, LeaseHeldError):
