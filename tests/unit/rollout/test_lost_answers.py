@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A connection that ends between a change and its answer: it is asked for again, and nothing is claimed else."""
+"""A connection that ends between a change and its answer: it is asked for again, and only that is claimed."""
 
 from __future__ import annotations
 
