@@ -14,6 +14,7 @@
     ├── LeaseHeldError              7   another run holds the host
     ├── HostError                   4   one host; becomes that host's outcome, never ends a run
     │   ├── UnreachableError        4   no answer, refused, name unknown, authentication failed
+    │   │   └── UnsettledError      4   it was lost on the way, and may be changed or not
     │   ├── HostKeyError            4   unknown or changed host key
     │   ├── BecomeError             4   sudo refuses to make us root
     │   └── HelperError             4   the helper answered with an error: carries its code
@@ -155,6 +156,10 @@ class HostError(FleetschedError):
 
 class UnreachableError(HostError):
     """No answer, connection refused, name unknown, or authentication failed."""
+
+
+class UnsettledError(UnreachableError):
+    """The answer to a change was lost, and the host could not be asked again: it may be changed or not."""
 
 
 class HostKeyError(HostError):

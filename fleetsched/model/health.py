@@ -52,8 +52,9 @@ class Health:
         checks: what the strategy asks for.
         trial: the trial being watched.
         baseline: the event counters right after attach.
-        looked_ms: when each check was last evaluated (milliseconds since the watch began), by index.
+        looked_ms: when each check was last evaluated (milliseconds since the attach), by index.
         in_a_row: how often each check has failed without a success between, by index.
+        passed: the checks that did not fail at one look at least, by index.
         findings: the checks that reached their threshold; not empty means unhealthy.
         before: how long the host's tasks waited for a CPU before the attach; None = nobody looked.
     """
@@ -65,13 +66,29 @@ class Health:
     in_a_row: Mapping[int, int] = field(default_factory=dict, hash=False)
     findings: tuple[Finding, ...] = ()
     before: Latency | None = None
+    passed: frozenset[int] = frozenset()
 
-    def see(self, sample: Sample) -> Health:
-        """The value after one more sample. The first one sets the baseline of the counters."""
+    @property
+    def is_undecided(self) -> bool:
+        """Whether a check has failed at every look, and has not been looked at as often as it may fail."""
+        return any(
+            0 < failed < self.checks[index].failures and index not in self.passed
+            for index, failed in self.in_a_row.items()
+        )
+
+    def see(self, sample: Sample, *, opens: bool = False) -> Health:
+        """The value after one more sample. The first one sets the baseline of the counters.
+
+        Args:
+            sample: its `elapsed_ms` counts from the attach.
+            opens: it is the first of a watch, so that no period is over that it could tell of.
+        """
         baseline = self.baseline or _baseline(sample)
         looked, in_a_row = dict(self.looked_ms), dict(self.in_a_row)
         findings = list(self.findings)
         for index, check in enumerate(self.checks):
+            if opens and isinstance(check, RunQueueCheck):
+                continue
             if not _is_due(check, looked.get(index), sample.elapsed_ms):
                 continue
             looked[index] = sample.elapsed_ms
@@ -82,7 +99,14 @@ class Health:
             in_a_row[index] = in_a_row.get(index, 0) + 1 if detail else 0
             if detail and in_a_row[index] == check.failures:
                 findings.append(Finding(check_name(check), detail))
-        return replace(self, baseline=baseline, looked_ms=looked, in_a_row=in_a_row, findings=tuple(findings))
+        return replace(
+            self,
+            baseline=baseline,
+            looked_ms=looked,
+            in_a_row=in_a_row,
+            findings=tuple(findings),
+            passed=self.passed | {index for index, failed in in_a_row.items() if not failed},
+        )
 
 
 def watch_interval_s(checks: Sequence[HealthCheck]) -> float:

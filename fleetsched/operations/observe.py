@@ -32,7 +32,10 @@ class Reach:
 def reach(
     hosts: Sequence[Host], transport: Transport, files: Callable[[str], HelperFiles], forks: int
 ) -> Iterator[Reach]:
-    """Make a session for each host; nothing is connected yet. All are closed at the end, also on an error."""
+    """Make a session for each host; nothing is connected yet. All end with this, also on an error.
+
+    Work that no worker has begun by then is not begun any more.
+    """
     sessions = {host.name: HostSession(host, transport, files) for host in hosts}
     executors = [
         ThreadPoolExecutor(max_workers=max(1, forks), thread_name_prefix=name) for name in ("host", "lease")
@@ -40,17 +43,14 @@ def reach(
     try:
         yield Reach(sessions, *executors)
     finally:
-        # Closing first ends what a worker is still waiting for, so that the shutdown returns; closing after
-        # that, what a worker connected once more.
-        _close(sessions)
+        # Before anything is closed, nothing is left in line: a worker that is freed would begin with it.
         for executor in executors:
-            executor.shutdown(wait=True, cancel_futures=True)
-        _close(sessions)
-
-
-def _close(sessions: Mapping[str, HostSession]) -> None:
-    for session in sessions.values():
-        session.close()
+            executor.shutdown(wait=False, cancel_futures=True)
+        # This ends what a worker is still waiting for, so that the shutdown returns.
+        for session in sessions.values():
+            session.end()
+        for executor in executors:
+            executor.shutdown(wait=True)
 
 
 def look_at(reached: Reach) -> dict[str, Observed]:

@@ -117,10 +117,9 @@ def _take_leases(run: Run, leases: Iterable[tuple[str, float]]) -> None:
 
 def results(goal: str | None, outcome: Outcome) -> list[HostResult]:
     """How each host of a rollout came out of it."""
-    tried = outcome.rollout.tried
     return [
-        HostResult(host, goal, phase, outcome.details.get(host, "not touched"), host in tried)
-        for host, phase in outcome.rollout.phases.items()
+        HostResult(host, goal, phase, outcome.details.get(host, "not touched"), host in outcome.tried)
+        for host, phase in outcome.phases.items()
     ]
 
 

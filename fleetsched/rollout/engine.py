@@ -6,21 +6,30 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from fleetsched.errors import ExitCode, HelperError, HostError, LeaseHeldError
-from fleetsched.model.plan import Action, HostPlan
+from fleetsched.errors import (
+    ExitCode,
+    HelperError,
+    HostError,
+    LeaseHeldError,
+    UnreachableError,
+    UnsettledError,
+)
+from fleetsched.model.plan import Action, HostPlan, describe
 from fleetsched.model.rollout import Done, Phase, RollBack, Rollout, Start, Wait, decide
 from fleetsched.model.strategy import RolloutStrategy, SchedulerCheck
-from fleetsched.rollout.bake import Ended, TrialOrder, try_and_confirm
+from fleetsched.rollout.bake import Ended, TrialOrder, try_and_confirm, unsettled
 from fleetsched.rollout.journal import Journal
 from fleetsched.rollout.session import HostSession, Sessions
 from fleetsched.rollout.signatures import NoSignatures, Signatures, Wish
 
 LEASE_MARGIN_S = 30.0
 """How long a host's lease outlives the deadline of the trial that it covers."""
+
+_OVER_BUDGET = "more hosts failed, or did not answer, than the failure budget allows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +120,16 @@ Change = Callable[[Run, HostSession, HostPlan], Ended]
 
 @dataclass(slots=True)
 class _Work:
-    """The state of one rollout that its worker threads share."""
+    """The state of one rollout that its worker threads share.
+
+    Attributes:
+        abort: hosts on trial are to go back now.
+        closed: no further host is to be begun, also none of the step that is under way.
+        begun: what the executor was given to do.
+        told, judged: how many results of hosts there are, and after how many of them `closed` was decided.
+        unsettled: the hosts that are out of reach, and may be changed or not.
+        final: how hosts ended where the state machine has another word for it.
+    """
 
     run: Run
     strategy: RolloutStrategy
@@ -120,15 +138,80 @@ class _Work:
     results: queue.SimpleQueue[tuple[str, Ended] | None] = field(default_factory=queue.SimpleQueue)
     details: dict[str, str] = field(default_factory=dict)
     change: Change | None = None
+    begun: list[Future[None]] = field(default_factory=list)
+    closed: threading.Event = field(default_factory=threading.Event)
+    told: int = 0
+    judged: int = 0
+    turn: threading.Condition = field(default_factory=threading.Condition)
+    final: dict[str, Phase] = field(default_factory=dict)
+    unsettled: set[str] = field(default_factory=set)
+
+    def begin(self, do: Callable[..., None], *arguments: object) -> None:
+        """Give the executor something to do."""
+        self.begun.append(self.run.executor.submit(do, self, *arguments))
+
+    def leave(self) -> None:
+        """Begin nothing more, and let hosts on trial go back as soon as they are looked at."""
+        for future in self.begun:
+            future.cancel()
+        self.abort.set()
+        self.close()
+
+    def tell(self, host: str, ended: Ended) -> None:
+        """Called by a worker: how a host's work ended."""
+        with self.turn:
+            self.told += 1
+            self.results.put((host, ended))
+
+    def judge(self, results: int) -> None:
+        """Called by the main thread: it has decided what follows from so many results."""
+        with self.turn:
+            self.judged = results
+            self.turn.notify_all()
+
+    def close(self) -> None:
+        """Begin no further host."""
+        with self.turn:
+            self.closed.set()
+            self.turn.notify_all()
+
+    def check_open(self, *, begun: bool) -> None:
+        """Called by a worker before it changes a host: wait until all that is known was decided on.
+
+        Raises:
+            _ClosedError: the host is to be left as it is. `begun`: it may have a helper or an object more.
+        """
+        with self.turn:
+            self.turn.wait_for(lambda: self.closed.is_set() or self.judged >= self.told)
+            if self.closed.is_set():
+                raise _ClosedError(begun)
+
+
+class _ClosedError(Exception):
+    """No further host is begun: too many have failed. Becomes its host's outcome at the per-host boundary."""
+
+    def __init__(self, begun: bool) -> None:
+        super().__init__(_OVER_BUDGET)
+        self.ended = Ended(Phase.REVERTED if begun else Phase.WAITING, f"not tried: {_OVER_BUDGET}")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a rollout ended: the state machine's last value and verdict, and each host's last word."""
+    """How a rollout ended: the state machine's last value and verdict, and each host's last word.
+
+    Attributes:
+        phases: how each host ended, for people.
+    """
 
     rollout: Rollout
+    phases: Mapping[str, Phase]
     details: Mapping[str, str]
     exit_code: ExitCode
+
+    @property
+    def tried(self) -> frozenset[str]:
+        """The hosts whose work was begun; no other was touched."""
+        return frozenset(host for host in self.rollout.tried if self.phases[host] is not Phase.WAITING)
 
 
 def roll_out(
@@ -158,25 +241,79 @@ def roll_out(
         rollout = rollout.interrupt()
     for host, detail in work.details.items():
         run.report(HostEvent(host, str(rollout.phases[host]), detail))
+    try:
+        return _go_through(work, rollout)
+    except BaseException:  # Ctrl-C above all, or a full disk: nobody is there any more to say what is next
+        work.leave()
+        raise
+
+
+def _go_through(work: _Work, rollout: Rollout) -> Outcome:
+    """Ask the state machine, and do what it says, until nothing is left to do."""
+    run, results = work.run, 0
     while True:
         match decide(rollout):
             case Start(step, batch):
                 rollout = rollout.started()
                 run.journal.write("step", number=step, hosts=batch.hosts, bake_s=batch.bake_s)
                 for host in batch.hosts:
-                    run.executor.submit(_guarded, work, host, batch.bake_s)
+                    work.begin(_guarded, host, batch.bake_s)
             case RollBack(hosts):
                 rollout = rollout.rolling_back(hosts)
                 why = _why(work, rollout)
                 run.journal.write("rollback", hosts=hosts, why=why)
                 for host in hosts:
-                    run.executor.submit(_guarded_undo, work, host, why)
+                    work.begin(_guarded_undo, host, why)
             case Wait(abort):
                 if abort:
                     work.abort.set()
-                rollout = _collect(work, rollout)
+                if rollout.over_budget:
+                    work.close()
+                work.judge(results)
+                result = work.results.get()
+                results += result is not None
+                rollout = _record(work, rollout, result)
             case Done(exit_code):
-                return Outcome(rollout, work.details, exit_code)
+                exit_code = _settle(work, rollout, exit_code)
+                return Outcome(rollout, {**rollout.phases, **work.final}, work.details, exit_code)
+
+
+def _settle(work: _Work, rollout: Rollout, exit_code: ExitCode) -> ExitCode:
+    """See to the hosts that may be changed or not before anybody says that all is back; what to return then.
+
+    To the state machine they are out of reach, and count as such in the failure budget. What it rolls back
+    are the hosts that it knows to be changed.
+    """
+    hosts = [host for host in rollout.phases if host in work.unsettled]
+    if hosts and rollout.over_budget and rollout.rolls_back:
+        _put_back_unsettled(work, hosts, _why(work, rollout))
+    elif exit_code is ExitCode.ROLLED_BACK and not rollout.within(Phase.CONFIRMED):
+        work.final |= dict.fromkeys(hosts, Phase.NOT_ROLLED_BACK)
+    ends = {work.final[host] for host in hosts if host in work.final}
+    if Phase.NOT_ROLLED_BACK in ends:
+        return ExitCode.NOT_ROLLED_BACK
+    if Phase.ROLLED_BACK in ends and exit_code is not ExitCode.NOT_ROLLED_BACK:
+        return ExitCode.ROLLED_BACK
+    return exit_code
+
+
+def _put_back_unsettled(work: _Work, hosts: list[str], why: str) -> None:
+    """Ask these hosts once more, and put back those that were changed."""
+    work.run.journal.write("rollback", hosts=hosts, why=why)
+    for host in hosts:
+        work.begin(_guarded_undo, host, why)
+    left = set(hosts)
+    while left:
+        result = work.results.get()
+        if result is None:
+            _interrupted(work)
+            continue
+        host, ended = result
+        left.remove(host)
+        work.final[host] = ended.phase
+        if ended.phase is Phase.NOT_ROLLED_BACK:
+            ended = Ended(ended.phase, f"{work.details[host]}; not put back: {ended.detail}")
+        _tell_end(work, host, ended)
 
 
 def begin(plans: Mapping[str, HostPlan], strategy: RolloutStrategy) -> Rollout:
@@ -201,20 +338,30 @@ def _refused(plans: Mapping[str, HostPlan]) -> dict[str, str]:
     }
 
 
-def _collect(work: _Work, rollout: Rollout) -> Rollout:
-    """Wait for one host to report, or for the wish to stop."""
-    result = work.results.get()
+def _record(work: _Work, rollout: Rollout, result: tuple[str, Ended] | None) -> Rollout:
+    """Take note of how one host's work ended; None = of the wish to stop."""
     if result is None:
-        work.run.journal.write("interrupt")
-        work.run.report(
-            HostEvent("", "interrupted", "this step goes on to its end; interrupt again to leave at once")
-        )
+        _interrupted(work)
         return rollout.interrupt()
     host, ended = result
+    _tell_end(work, host, ended)
+    if ended.phase is Phase.WAITING:  # what it is as if its step had not come; to the rollout it was given up
+        work.final[host] = Phase.WAITING
+        return rollout.record(host, Phase.REVERTED)
+    return rollout.record(host, ended.phase)
+
+
+def _interrupted(work: _Work) -> None:
+    work.run.journal.write("interrupt")
+    work.run.report(
+        HostEvent("", "interrupted", "this step goes on to its end; interrupt again to leave at once")
+    )
+
+
+def _tell_end(work: _Work, host: str, ended: Ended) -> None:
     work.details[host] = ended.detail
     work.run.journal.write("host", host=host, phase=ended.phase, detail=ended.detail)
     work.run.report(HostEvent(host, str(ended.phase), ended.detail))
-    return rollout.record(host, ended.phase)
 
 
 def _why(work: _Work, rollout: Rollout) -> str:
@@ -227,11 +374,17 @@ def _guarded(work: _Work, host: str, bake_s: float) -> None:
     """The per-host boundary: whatever goes wrong becomes this host's outcome."""
     ended = Ended(Phase.FAILED, "the controller stopped in the middle")
     try:
+        work.check_open(begun=False)
         with work.run.sessions.use(host) as session:
             if work.change:
                 ended = work.change(work.run, session, work.plans[host])
             else:
                 ended = _change(work, session, bake_s)
+    except _ClosedError as closed:
+        ended = closed.ended
+    except UnsettledError as error:
+        work.unsettled.add(host)
+        ended = Ended(Phase.UNREACHABLE, _one_line(error))
     except (LeaseHeldError, HelperError) as error:
         ended = Ended(Phase.FAILED, _one_line(error))
     except (HostError, TimeoutError) as error:
@@ -239,7 +392,7 @@ def _guarded(work: _Work, host: str, bake_s: float) -> None:
     except Exception as error:  # a defect of ours: named as such on its host, and the rollout goes on safely
         ended = Ended(Phase.FAILED, f"internal error: {error!r}")
     finally:
-        work.results.put((host, ended))
+        work.tell(host, ended)
 
 
 def _guarded_undo(work: _Work, host: str, why: str) -> None:
@@ -253,7 +406,7 @@ def _guarded_undo(work: _Work, host: str, why: str) -> None:
     except Exception as error:  # as above
         ended = Ended(Phase.NOT_ROLLED_BACK, f"internal error: {error!r}")
     finally:
-        work.results.put((host, ended))
+        work.tell(host, ended)
 
 
 def _one_line(error: Exception) -> str:
@@ -283,7 +436,8 @@ def _change(work: _Work, session: HostSession, bake_s: float) -> Ended:
         why = f"another run has come before this one: last known good none -> {record.assignment}"
         return Ended(Phase.FAILED, f"refused: {why} (plan again)")
     if plan.action is Action.REMOVE:
-        session.helper().stop(why=plan.reason, token=token)
+        work.check_open(begun=True)
+        _stop(session, plan.reason, token, f"it runs {plan.after}")
         return Ended(Phase.CONFIRMED, f"runs {plan.after}")
     assignment = plan.desired.assignment
     assert assignment is not None, "only `remove` has no assignment"
@@ -299,9 +453,30 @@ def _change(work: _Work, session: HostSession, bake_s: float) -> Ended:
         signed=work.run.signatures.signed(wish) if wants_signed else None,
         program=plan.desired.program,
     )
+
+    def lease() -> int:
+        token = work.run.lease(host, deadline_s)
+        work.check_open(begun=True)
+        return token
+
     return try_and_confirm(
-        session.helper(), lambda: work.run.lease(host, deadline_s), order, work.abort, _reporter(work, host)
+        session.helper(), session.reconnect, lease, order, work.abort, _reporter(work, host)
     )
+
+
+def _stop(session: HostSession, why: str, token: int, change: str, hold: str | None = None) -> None:
+    """Give a host back to its kernel's scheduler; `change`: what it runs then, for `unsettled`.
+
+    Raises:
+        UnsettledError: the answer was lost, and so was the next one.
+    """
+    try:
+        session.helper().stop(why=why, token=token, hold=hold)
+    except (UnreachableError, TimeoutError) as lost:
+        try:
+            session.reconnect().stop(why=why, token=token, hold=hold)  # twice is the same as once
+        except (HostError, LeaseHeldError, TimeoutError):
+            raise unsettled(session.host.name, lost, change) from lost
 
 
 def _undo(work: _Work, session: HostSession, why: str) -> Ended:
@@ -315,7 +490,21 @@ def _undo(work: _Work, session: HostSession, why: str) -> Ended:
         token = work.run.lease(host, work.strategy.trial_deadline_s)
     if plan.action is Action.HEAL:
         return Ended(Phase.ROLLED_BACK, f"healed, still on {plan.after}")
+    if host in work.unsettled and (ended := _as_before(work.run, session, plan, token)):
+        return ended
     return put_back(work.run, session, plan, token, f"rolled back: {why}", work.strategy.trial_deadline_s)
+
+
+def _as_before(run: Run, session: HostSession, plan: HostPlan, token: int) -> Ended | None:
+    """How a host ended whose change never came to pass; None = it did. A trial that is still on is ended."""
+    helper = session.helper()
+    status = helper.status()
+    if status.trial is not None and status.trial.run == run.id:
+        status = helper.revert(status.trial.id, why="nobody confirmed it", token=token, hold=False)
+    if status.last_known_good != plan.recorded:
+        return None
+    runs = describe(plan.recorded.assignment if plan.recorded else None)
+    return Ended(Phase.ROLLED_BACK, f"it was never changed, and runs {runs}")
 
 
 def put_back(
@@ -337,11 +526,10 @@ def put_back(
     Raises:
         HelperError: the host refuses, or wants a signature that there is not.
     """
-    helper = session.helper()
     report = _reporter_of(run, plan.host)
     if plan.recorded is None:
         report("rolling back", "to the kernel's scheduler")
-        helper.stop(why=why, token=token, hold=why)
+        _stop(session, why, token, "it runs the kernel's scheduler", hold=why)
         return Ended(Phase.ROLLED_BACK, "runs the kernel's scheduler again")
     record = plan.recorded
     wish = Wish(plan.desired.group or "", record.assignment, record.revision, record.program)
@@ -357,7 +545,9 @@ def put_back(
         signed=run.signatures.signed(wish, brief=True) if plan.signed else None,
         program=plan.recorded.program,
     )
-    ended = try_and_confirm(helper, lambda: token, order, threading.Event(), report)
+    ended = try_and_confirm(
+        session.helper(), session.reconnect, lambda: token, order, threading.Event(), report
+    )
     if ended.phase is Phase.CONFIRMED:
         return Ended(Phase.ROLLED_BACK, f"runs {plan.recorded.assignment} again")
     return Ended(Phase.NOT_ROLLED_BACK, ended.detail)

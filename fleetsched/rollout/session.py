@@ -29,7 +29,7 @@ class HelperFiles:
 
 
 class HostSession:
-    """The way to one host for a whole run. One thread at a time may use it, except for `close`.
+    """The way to one host for a whole run. One thread at a time may use it, except for `close` and `end`.
 
     Args:
         files: gives the helper for an architecture (`uname -m`); called only when it has to be installed.
@@ -50,6 +50,7 @@ class HostSession:
         self._connection: Connection | None = None
         self._helper: HelperClient | None = None
         self._arch = ""
+        self._ended = False
 
     def helper(self) -> HelperClient:
         """The helper's client, connecting when necessary.
@@ -78,10 +79,16 @@ class HostSession:
         """The connection, connecting when necessary.
 
         Raises:
-            HostError: unreachable, or the key was refused.
+            HostError: unreachable, or the key was refused, or this session has ended.
         """
+        if self._ended:
+            raise self._over()
         if self._connection is None:
-            self._connection = self._transport.connect(self.host)
+            connection = self._connection = self._transport.connect(self.host)
+            if self._ended:  # meanwhile, perhaps before there was anything to close
+                connection.close()
+                raise self._over()
+            return connection
         return self._connection
 
     def look(self) -> Observed:
@@ -151,9 +158,9 @@ class HostSession:
 
     def drop_lease(self) -> None:
         """Give the lease back. A host that cannot be asked lets it expire."""
-        if self._helper is None or self.token is None:
+        token, self.token = self.token, None  # in any case: what has a token is renewed
+        if self._helper is None or token is None:
             return
-        token, self.token = self.token, None
         try:
             self._helper.release_lease(token)
         except (HostError, LeaseHeldError):
@@ -173,6 +180,14 @@ class HostSession:
             return self.helper()
         except UnreachableError:
             return self.reconnect()
+
+    def end(self) -> None:
+        """Close it for good: whoever is still at work with it cannot connect once more."""
+        self._ended = True
+        self.close()
+
+    def _over(self) -> UnreachableError:
+        return UnreachableError(f"{self.host.name}: the run has ended here")
 
     def close(self) -> None:
         """Close channel and connection. Nothing on the host depends on them."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,6 +53,9 @@ class Session:
 
     def close(self) -> None:
         """End the session, its thread and its link."""
+        # paramiko's thread waits for its socket a tenth of a second at a time. Only this wakes it.
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            self._link.sock.shutdown(socket.SHUT_RDWR)
         self.transport.close()
         self._link.sock.close()
         if self.transport.ident is not None and self.transport is not threading.current_thread():

@@ -141,3 +141,22 @@ def test_run_queue_that_is_not_known_fails(
 def test_who_needs_the_observer() -> None:
     assert wants_run_queue((SchedulerCheck(), RunQueueCheck(p99_below_ms=1)))
     assert not wants_run_queue((SchedulerCheck(), HostCheck(name="nginx")))
+
+
+@pytest.mark.parametrize(
+    ("looks", "undecided"),
+    [((), False), ((90.0,), True), ((90.0, 90.0), True), ((90.0, 10.0), False), ((10.0, 90.0), False)],
+)
+def test_what_has_only_failed_is_undecided_until_it_failed_as_often_as_it_may(
+    looks: tuple[float, ...], undecided: bool
+) -> None:
+    seen = health(PressureCheck(cpu_some_avg10_below=80, interval_s=1, failures=3))
+    for number, value in enumerate(looks):
+        seen = seen.see(sample(number * 1000, cpu_some_avg10=value))
+    assert (seen.is_undecided, seen.findings) == (undecided, ())
+
+
+def test_run_queue_is_not_judged_by_the_first_sample_of_a_watch() -> None:
+    seen = health(RunQueueCheck(p99_below_ms=20, interval_s=5, failures=1))
+    assert seen.see(sample(6000), opens=True).findings == ()
+    assert seen.see(sample(6000)).findings != ()

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,52 @@ def test_stalling_canary_is_ejected_and_no_other_host_is_touched(make_fleet) -> 
     assert fleet.running() == {"a": "old", "b": "old", "c": "old"}
     assert fleet.hosts["b"].kernel.enable_seq == before["b"]
     assert fleet.hosts["c"].kernel.enable_seq == before["c"]
+
+
+@pytest.mark.parametrize("on_failure", ["rollback", "stop"])
+def test_no_host_in_line_is_tried_after_a_failure_beyond_the_budget(make_fleet, on_failure) -> None:
+    fleet = make_fleet({"new": Behaviour(ejected_after_ms=6000)}, names="abcdefghijklmn")
+    fleet.apply(policy("old", OLD))
+    fleet.events.clear()
+    at_once = replace(STRATEGY, steps=STRATEGY.steps[1:], on_failure=on_failure)
+
+    outcome = fleet.apply(policy("new", NEW), at_once)
+
+    attached = {event.host for event in fleet.events if event.word == "enabled"}
+    assert 1 <= len(attached) <= 4  # as many as there are workers
+    assert outcome.exit_code is ExitCode.ROLLED_BACK
+    left = outcome.rollout.phases.keys() - outcome.tried
+    assert len(left) >= 14 - 2 * 4
+    assert {outcome.phases[host] for host in left} == {Phase.WAITING}
+    assert {outcome.details[host] for host in fleet.hosts.keys() - attached} == {
+        "not tried: more hosts failed, or did not answer, than the failure budget allows"
+    }
+    assert {host.disk.trials for name, host in fleet.hosts.items() if name not in attached} == {1}
+    assert set(fleet.running().values()) == {"old"}
+
+
+def test_a_host_that_came_to_its_attach_when_the_others_had_failed_is_not_tried(make_fleet) -> None:
+    fleet = make_fleet(names="ab")
+    staging, failed = threading.Event(), threading.Event()
+
+    def report(event: HostEvent) -> None:
+        if event.host == "a" and event.word == "staging":
+            assert staging.wait(60)
+            raise ZeroDivisionError  # ends the work on it
+        if event.host == "a" and event.word == "failed":
+            failed.set()
+        if event.host == "b" and event.word == "staging":
+            staging.set()
+            assert failed.wait(60)
+
+    fleet.report = report
+
+    outcome = fleet.apply(policy("new", NEW), replace(STRATEGY, steps=STRATEGY.steps[1:]))
+
+    assert outcome.phases["b"] is Phase.REVERTED
+    assert outcome.details["b"].startswith("not tried: more hosts failed")
+    assert "b" in outcome.tried  # its object was staged
+    assert fleet.hosts["b"].kernel.enable_seq == 0
 
 
 def test_policy_that_does_not_come_up_leaves_the_old_one(make_fleet) -> None:

@@ -184,6 +184,18 @@ def test_host_that_is_gone_for_a_moment_keeps_its_lease_and_is_told_of_once(kept
     assert kept.lease("b") is not None
 
 
+def test_lease_that_was_given_back_while_the_host_was_away_is_not_renewed_afterwards(kept: Kept) -> None:
+    kept.run.lease("a", DEADLINE_S)
+    kept.hosts["a"].connect_error = UnreachableError("a: no route to host")
+    kept.pass_time(100)
+    kept.run.give_back(["a"])
+    kept.hosts["a"].connect_error = None
+
+    kept.pass_time(100)
+
+    assert kept.lease("a") is None
+
+
 def test_own_work_begins_on_a_new_connection_after_a_renewal_that_failed(kept: Kept) -> None:
     kept.run.lease("a", DEADLINE_S)
     kept.pass_time(5)
