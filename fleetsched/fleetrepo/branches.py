@@ -110,8 +110,8 @@ class Branches:
 
     def difference(self, trusted: str, head: str) -> str:
         """What merging `head` changes, as a unified diff: from where it left `trusted`, which may hold it."""
-        options = ("--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--stat", "--patch")
-        return self.git.output("diff", *options, f"{trusted}...{head}", "--")
+        options = ("--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--ignore-submodules=none")
+        return self.git.output("diff", *options, "--stat", "--patch", f"{trusted}...{head}", "--")
 
     def who(self) -> str:
         """Say who the user is for Git: `Name <e-mail>`.
@@ -243,6 +243,7 @@ class Branches:
     def fast_forward(self, commit: str) -> bool:
         """Bring the user's checkout to a commit if it stands on the trusted branch and is not changed."""
         on = self.git.run("symbolic-ref", "--quiet", "--short", "HEAD")[1]
-        if on != self.trust.branch or self.git.output("status", "--porcelain=v1", "--untracked-files=no"):
+        options = ("--porcelain=v1", "--untracked-files=no", "--ignore-submodules=dirty")
+        if on != self.trust.branch or self.git.output("status", *options):
             return False
         return self.git.run("merge", "--quiet", "--ff-only", commit)[0] == 0

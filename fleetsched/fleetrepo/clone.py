@@ -12,6 +12,8 @@ from fleetsched.fleetrepo.revision import Revision, addressed, fetch_trusted, he
 from fleetsched.model.controller import Trust
 
 _ASK_LIMIT_S = 30.0
+# The files are to be the bytes that are committed. A true or false encoding would be a mistake for Git.
+_ATTRIBUTES = "* -text -ident !working-tree-encoding\n"
 
 
 def bring(folder: Path, trust: Trust) -> Revision:
@@ -44,6 +46,8 @@ def _bring(folder: Path, trust: Trust) -> Revision:
     if not (folder / ".git").exists():
         git.output("init", "--quiet")
     _break_locks(folder / ".git")
+    (folder / ".git" / "info").mkdir(exist_ok=True)
+    (folder / ".git" / "info" / "attributes").write_text(_ATTRIBUTES, encoding="ascii")
     try:
         fetch_trusted(git, trust)
     except FleetschedError as error:

@@ -13,13 +13,27 @@ from fleetsched.fleetrepo.unsafe import unsafe_settings
 
 # Nothing that a repository's configuration names is run and no submodule is entered. What cannot be set here
 # is refused by unsafe.py before anything else is asked. A commit graph is a cache of who descends from whom
-# that nothing checks; signatures are asked for where they are judged, not printed between other answers.
+# that nothing checks; signatures are asked for where they are judged, not printed between other answers. No
+# file is left out of a listing or difference because of its place, its name's case, its size or a submodule,
+# and what is merged is merged as anywhere else.
 _SAFE = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.ignoreStat=false",
     "core.untrackedCache=false",
     "core.commitGraph=false",
+    "core.ignoreCase=false",
+    "core.quotePath=true",
+    "core.bigFileThreshold=512m",
+    "diff.relative=false",
+    "diff.ignoreSubmodules=none",
+    "diff.orderFile=/dev/null",
+    "diff.noprefix=false",
+    "diff.mnemonicPrefix=false",
+    "merge.default=text",
+    "merge.renormalize=false",
+    "push.followTags=false",
+    "push.recurseSubmodules=no",
     "log.showSignature=false",
     "submodule.recurse=false",
     "gc.auto=0",

@@ -3,25 +3,19 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleetsched.documents.node import shown
 from fleetsched.errors import FleetschedError
 from fleetsched.fleetrepo.git import UNSAFE_REMEDY, Git, because
-from fleetsched.fleetrepo.load import default_inventory
 from fleetsched.fleetrepo.misnamed import misnamed_commits, misnamed_objects
 from fleetsched.fleetrepo.signatures import signature_objections
+from fleetsched.fleetrepo.worktree import worktree_objections
 from fleetsched.model.controller import Trust
-from fleetsched.model.wording import listed
 
 _FETCH_LIMIT_S = 60.0
-_MOST_NAMED = 3
-_SUBMODULE, _SYMLINK = "160000", "120000"  # modes of the index, gitformat-index(5)
 _REMEDIES = {
     "dirty": "commit the changes and have them merged, or take them back",
     "unmerged": "push the commit and have it merged into the trusted branch",
@@ -94,52 +88,12 @@ def head(root: Path, trust: Trust, *, fetch: bool = False) -> Revision:
     status, commit, _ = git.run("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     if status != 0:
         return Revision(None, ("no-commit: nothing is committed yet",))
-    objections = (*_as_committed(git, root, commit), *_unmerged(git, commit, trust, fetch))
+    objections = (
+        *worktree_objections(git, root, commit),
+        *misnamed_objects(git, commit),
+        *_unmerged(git, commit, trust, fetch),
+    )
     return Revision(commit, objections)
-
-
-def _as_committed(git: Git, root: Path, commit: str) -> Iterator[str]:
-    """Compare the folder with the commit by an index of our own.
-
-    The user's index may say that a changed file is not: on somebody's word (assume-unchanged, skip-worktree)
-    or by times and sizes that whoever wrote the folder made fit. A new one makes Git read every file.
-    """
-    with tempfile.TemporaryDirectory(prefix="fleetsched-index-") as folder:
-        fresh = Git(root, {"GIT_INDEX_FILE": str(Path(folder) / "index")})
-        fresh.output("-c", "core.sparseCheckout=false", "read-tree", commit)
-        yield from _dirty(fresh, root)
-        yield from _followed(fresh, root)
-    yield from misnamed_objects(git, commit)
-
-
-def _dirty(git: Git, root: Path) -> Iterator[str]:
-    options = ("--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=all")
-    changed = git.output("status", *options, "--", ".")
-    files = [entry[3:] for entry in changed.split("\0") if entry]
-    # Ignored files do not count, but for those that would be loaded or run although no commit has them.
-    files += [file for file in _ignored(git, "manifests", "policies") if file.endswith((".yaml", ".yml"))]
-    inventories = [os.path.relpath(path, root) for path in default_inventory(root)]
-    inside = [path for path in inventories if not path.startswith("..")]
-    files += [file for file in _ignored(git, *inside) if os.access(root / file, os.X_OK)]
-    if files:
-        yield f"dirty: not as committed: {listed([*map(shown, files)], _MOST_NAMED)}"
-
-
-def _ignored(git: Git, *paths: str) -> list[str]:
-    if not paths:
-        return []
-    listing = ("ls-files", "--others", "--ignored", "--exclude-standard", "-z", "--", *paths)
-    return [file for file in git.output(*listing).split("\0") if file]
-
-
-def _followed(git: Git, root: Path) -> Iterator[str]:
-    """Entries of the tree whose content lies elsewhere, where no commit of this repository vouches for it."""
-    for entry in git.output("ls-files", "--stage", "-z", "--", ".").split("\0"):
-        mode, _, name = entry.partition(" ")[0], *entry.partition("\t")[1:]
-        if mode == _SUBMODULE:
-            yield f"submodule: {shown(name)} is another repository, which is not followed: remove it"
-        elif mode == _SYMLINK and not (root / name).resolve().is_relative_to(root.resolve()):
-            yield f"symlink: {shown(name)} leads out of the fleet repository: remove it"
 
 
 def _unmerged(git: Git, commit: str, trust: Trust, fetch: bool) -> Iterator[str]:

@@ -31,7 +31,7 @@ class Owners:
         if rules is None:
             return ["no CODEOWNERS file on the trusted branch says who may approve"]
         changed = self._branches.git.output(
-            "diff", "--name-only", "-z", "--no-renames", f"{trusted}...{head}"
+            "diff", "--name-only", "-z", "--no-renames", "--ignore-submodules=none", f"{trusted}...{head}"
         )
         approving = [review.by for review in reviews if review.approves and review.commit == head]
         said = []
