@@ -11,7 +11,7 @@ from pathlib import Path
 from fleetsched.errors import ConflictError, FleetschedError, RefusedError
 from fleetsched.fleetrepo.export import read_blobs
 from fleetsched.fleetrepo.git import Git, because
-from fleetsched.fleetrepo.revision import addressed, fetch_trusted
+from fleetsched.fleetrepo.revision import addressed, contains, fetch_trusted
 from fleetsched.fleetrepo.signatures import signature_objections
 from fleetsched.model.controller import Trust
 
@@ -106,7 +106,7 @@ class Branches:
 
     def contains(self, commit: str, ancestor: str) -> bool:
         """Whether a commit is `ancestor`, or builds on it."""
-        return self.git.run("merge-base", "--is-ancestor", ancestor, commit)[0] == 0
+        return contains(self.git, commit, ancestor)
 
     def difference(self, trusted: str, head: str) -> str:
         """What merging `head` changes, as a unified diff: from where it left `trusted`, which may hold it."""

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from fleetsched.errors import FleetschedError
+from fleetsched.files import replace_file
 from fleetsched.fleetrepo.git import Git, because
 from fleetsched.fleetrepo.revision import Revision, addressed, fetch_trusted, head
 from fleetsched.model.controller import Trust
@@ -19,7 +22,8 @@ _ATTRIBUTES = "* -text -ident !working-tree-encoding\n"
 def bring(folder: Path, trust: Trust) -> Revision:
     """Fetch the trusted branch and check its tip out, whatever the folder held before; say what it is.
 
-    Nobody else may use the folder meanwhile. It is a cache: what is damaged in it is cloned afresh.
+    Nobody else may use the folder meanwhile. It is a cache: what is damaged in it is cloned afresh. The tip
+    that was approved last is kept beside it, so that a branch that was taken back is seen.
 
     Args:
         folder: made when it is not there.
@@ -58,7 +62,40 @@ def _bring(folder: Path, trust: Trust) -> Revision:
         status, _, why = git.run(*command)
         if status != 0:
             raise _DamagedError(f"cannot check out {trust.branch} in {folder}{because(why)}")
-    return head(folder, trust)
+    revision = head(folder, trust, newest=_newest(folder).get(trust.branch, ""))
+    if revision.approved and revision.commit:
+        with suppress(OSError):  # without a disk to write to, what was approved before is still known
+            remember_newest(folder, trust.branch, revision.commit)
+    return revision
+
+
+def remember_newest(folder: Path, branch: str, commit: str) -> None:
+    """Take a commit for the newest that people have approved on a branch, whatever was the newest before.
+
+    Args:
+        folder: of the clone, which need not be there yet.
+        branch: the trusted branch.
+        commit: all its hex digits.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    newest = _newest(folder)
+    if newest.get(branch) != commit:
+        replace_file(_newest_file(folder), json.dumps(newest | {branch: commit}).encode())
+
+
+def _newest(folder: Path) -> dict[str, str]:
+    """By branch, the tip that was approved last."""
+    try:
+        value = json.loads(_newest_file(folder).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _newest_file(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.newest.json")
 
 
 def _answers(git: Git, trust: Trust) -> bool:

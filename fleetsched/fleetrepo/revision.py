@@ -18,6 +18,8 @@ from fleetsched.model.controller import Trust
 _FETCH_LIMIT_S = 60.0
 _REMEDIES = {
     "dirty": "commit the changes and have them merged, or take them back",
+    "rewound": "push again what is missing and take it back by new commits (`git revert`); where people "
+    "have taken the branch back on purpose, accept it (docs/trust.md, A branch that was taken back)",
     "unmerged": "push the commit and have it merged into the trusted branch",
     "unsigned": "have the trusted branch's tip signed by an allowed signer (docs/trust.md)",
     "submodule": "put the files themselves there",
@@ -36,8 +38,8 @@ class Revision:
 
     Attributes:
         commit: 40 hex digits; None when there is no commit.
-        objections: each `word: explanation`; the word is `dirty`, `unmerged`, `unsigned`, `submodule`,
-            `symlink`, `forged`, `no-remote`, `no-commit`, `no-repository` or `unsafe-config`.
+        objections: each `word: explanation`; the word is `dirty`, `rewound`, `unmerged`, `unsigned`,
+            `submodule`, `symlink`, `forged`, `no-remote`, `no-commit`, `no-repository` or `unsafe-config`.
             Empty = approved.
     """
 
@@ -66,13 +68,14 @@ class Revision:
         return (self.commit or "none") + ("+dirty" if self.dirty else "")
 
 
-def head(root: Path, trust: Trust, *, fetch: bool = False) -> Revision:
+def head(root: Path, trust: Trust, *, fetch: bool = False, newest: str = "") -> Revision:
     """Judge what lies in the folder against the trusted branch.
 
     Args:
         root: the fleet repository's folder; it may lie inside a larger Git repository.
         trust: of the controller's own file.
         fetch: ask the remote for the branch first; without it the answer is as old as the last fetch.
+        newest: a commit that the branch held when it was approved last; empty = what the repository knows.
 
     Raises:
         FleetschedError: the branch cannot be fetched, or Git fails or is not installed.
@@ -91,29 +94,52 @@ def head(root: Path, trust: Trust, *, fetch: bool = False) -> Revision:
     objections = (
         *worktree_objections(git, root, commit),
         *misnamed_objects(git, commit),
-        *_unmerged(git, commit, trust, fetch),
+        *_unmerged(git, commit, trust, fetch, newest),
     )
     return Revision(commit, objections)
 
 
-def _unmerged(git: Git, commit: str, trust: Trust, fetch: bool) -> Iterator[str]:
+def _unmerged(git: Git, commit: str, trust: Trust, fetch: bool, newest: str) -> Iterator[str]:
     trusted = f"{trust.branch} of {trust.remote}" if trust.remote_is_url else f"{trust.remote}/{trust.branch}"
     if not trust.remote_is_url and trust.remote not in git.output("remote").splitlines():
         yield f'no-remote: there is no Git remote "{trust.remote}" to vouch for {commit[:12]}'
         return
+    newest = newest or _commit(git, trust.newest_reference)
+    fetched = _commit(git, trust.reference)  # by whomever
     if fetch:
         fetch_trusted(git, trust)
-    status, tip, _ = git.run("rev-parse", "--verify", "--quiet", f"{trust.reference}^{{commit}}")
-    if status != 0:
+    tip = _commit(git, trust.reference)
+    if not tip:
         yield f"unmerged: {trusted} was never fetched"
         return
-    status, _, _ = git.run("merge-base", "--is-ancestor", commit, tip)
-    if status != 0:
+    was = newest or fetched
+    # What nobody would have approved may be taken away again.
+    is_rewound = bool(was) and not contains(git, tip, was) and (bool(newest) or _is_signed(git, was, trust))
+    if is_rewound:
+        yield f"rewound: {trusted} was at {was[:12]} and is now at {tip}, which does not hold it"
+    if not contains(git, tip, commit):
         yield f"unmerged: {commit[:12]} is not on {trusted}"
     else:
         yield from misnamed_commits(git, commit, tip)
-    if trust.allowed_signers:
-        yield from signature_objections(git, tip, trust)
+    unsigned = [*signature_objections(git, tip, trust)] if trust.allowed_signers else []
+    yield from unsigned
+    if fetch and not is_rewound and not unsigned:
+        git.run("update-ref", "--no-deref", trust.newest_reference, tip)  # a help, in a folder of the user's
+
+
+def _commit(git: Git, name: str) -> str:
+    """The commit that a ref leads to; empty = there is none."""
+    return git.run("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")[1]
+
+
+def _is_signed(git: Git, commit: str, trust: Trust) -> bool:
+    """Whether a commit is signed where signatures are asked for."""
+    return not trust.allowed_signers or not [*signature_objections(git, commit, trust)]
+
+
+def contains(git: Git, commit: str, ancestor: str) -> bool:
+    """Whether a commit is `ancestor`, or builds on it; not where the repository does not have one of them."""
+    return commit == ancestor or git.run("merge-base", "--is-ancestor", ancestor, commit)[0] == 0
 
 
 def fetch_trusted(git: Git, trust: Trust) -> None:

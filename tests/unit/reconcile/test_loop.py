@@ -12,6 +12,7 @@ import pytest
 
 from fleetsched.errors import ExitCode, InterruptedRunError, LeaseHeldError, UnreachableError
 from fleetsched.fleetrepo.branches import Branches
+from fleetsched.fleetrepo.clone import remember_newest
 from fleetsched.forge.interface import Change
 from fleetsched.forge.local import LocalForge
 from fleetsched.helper.simulated import Behaviour
@@ -125,6 +126,26 @@ def test_an_unsigned_revision_is_refused_and_hosts_stay_as_they_are(fleet: Recon
     assert "NOT APPROVED: unsigned" in cycles[0].words
     assert (fleet.trials(), fleet.slices()) == (before, dict.fromkeys(NAMES, 5000))
     assert [event.kind for event in fleet.diary.events] == [Kind.APPLIED, Kind.REFUSED]
+
+
+def test_a_trusted_branch_that_was_taken_back_changes_no_host_until_that_is_accepted(
+    fleet: ReconciledFleet,
+) -> None:
+    first = git(fleet.folder, "rev-parse", "HEAD")
+    fleet.commit(("slice_us: 5000", "slice_us: 7000"))
+    fleet.loop().once()
+    git(fleet.folder, "push", "-q", "--force", "origin", f"{first}:main")
+
+    cycles = [fleet.loop().once() for _ in range(2)]
+
+    assert [cycle.code for cycle in cycles] == [ExitCode.REFUSED] * 2
+    assert f"NOT APPROVED: rewound: main of {fleet.remote} was at " in cycles[0].words
+    assert fleet.slices() == dict.fromkeys(NAMES, 7000)
+    assert [event.kind for event in fleet.diary.events] == [Kind.APPLIED, Kind.REFUSED]
+    loop = fleet.loop()
+    remember_newest(loop.state.repository, "main", first)
+    assert loop.once().code is ExitCode.OK
+    assert fleet.slices() == dict.fromkeys(NAMES, 5000)
 
 
 def test_it_waits_while_another_has_a_host_and_goes_on_afterwards(fleet: ReconciledFleet) -> None:
