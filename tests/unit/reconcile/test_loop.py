@@ -6,7 +6,11 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,14 +20,14 @@ from fleetsched.fleetrepo.clone import remember_newest
 from fleetsched.forge.interface import Change
 from fleetsched.forge.local import LocalForge
 from fleetsched.helper.simulated import Behaviour
-from fleetsched.model.controller import Trust
+from fleetsched.model.controller import ForgeAccess, Trust
 from fleetsched.model.cycle import Kind
 from fleetsched.reconcile.child import GitFailedError
 from fleetsched.reconcile.loop import GitWork
 from fleetsched.rollout.engine import StopRequest
 from fleetsched.rollout.session import HostSession
 from tests.unit.git_repository import git
-from tests.unit.reconcile.fleet import MANIFEST, NAMES, ReconciledFleet, fetch_here, pass_time
+from tests.unit.reconcile.fleet import MANIFEST, NAMES, ReconciledFleet, fetch_here, pass_time, publish_here
 
 
 def test_the_approved_revision_reaches_every_host_canary_first(fleet: ReconciledFleet) -> None:
@@ -293,6 +297,48 @@ def test_what_is_told_waits_until_the_remote_takes_it(fleet: ReconciledFleet) ->
     fleet.loop().once()  # a new process
 
     assert [note["kind"] for note in fleet.notes(cycle.revision)] == ["applied"]
+
+
+def test_what_fails_for_good_to_be_told_keeps_nothing_back_and_is_tried_ever_more_rarely(
+    fleet: ReconciledFleet,
+) -> None:
+    bad, told = git(fleet.folder, "rev-parse", "HEAD"), Counter[str]()
+
+    def publish(folder: Path, trust: Trust, forge: ForgeAccess, given: Mapping[str, Any]) -> None:
+        told["bad" if given["commit"] == bad else "good"] += 1
+        if given["commit"] == bad:
+            raise GitFailedError("the proposal is locked")
+        publish_here(folder, trust, forge, given)
+
+    loop = fleet.loop()
+    loop.git = GitWork(fetch_here, publish)
+    loop.once()
+    good = fleet.commit(("slice_us: 5000", "slice_us: 7000"))
+    for _ in range(9):  # one a minute
+        fleet.clock.now += 60
+        loop.once()
+
+    assert [note["kind"] for note in fleet.notes(good)] == ["applied"]
+    assert "7000" in git(fleet.remote, "show", "fleetsched/state:state.json")
+    assert told == {"bad": 4, "good": 1}
+    assert [event["revision"] for event in loop.memory.pending] == [bad]
+
+
+def test_a_remote_that_takes_nothing_is_asked_twice_a_cycle(fleet: ReconciledFleet) -> None:
+    loop = fleet.loop()
+    loop.once()
+    event = loop.memory.events[0]
+    loop.memory.learn([replace(event, revision=digit * 40) for digit in "abcd"], whole=True)
+    asked: list[str] = []
+
+    def refuse(folder: Path, trust: Trust, forge: ForgeAccess, given: Mapping[str, Any]) -> None:
+        asked.append(given["commit"][0])
+        raise GitFailedError("no")
+
+    loop.git = GitWork(fetch_here, refuse)
+    for _ in range(2):
+        loop.once()
+    assert asked == ["a", "b", "c", "d"]
 
 
 def test_the_state_is_pushed_without_addresses_and_does_not_grow_the_branch(fleet: ReconciledFleet) -> None:
