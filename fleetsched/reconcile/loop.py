@@ -112,11 +112,24 @@ class Loop:
         if cycle.observed:
             memory = self.memory
             memory.remember(held_now(memory.held, cycle), trials_seen(memory.trials, cycle))
-        new = self.memory.learn(events_of(cycle), whole=cycle.plan is not None)
+        new = self._learn(cycle)
         for watcher in self.watchers:
             watcher.ended(cycle, subject, new)
         self._publish(cycle, changed=bool(new))
         return cycle
+
+    def _learn(self, cycle: Cycle) -> list[Event]:
+        """What is new of a cycle; also that it cannot be kept, which people are told like anything else."""
+
+        def trouble() -> list[Event]:
+            why = self.memory.unwritten
+            return [Event(cycle.began, Kind.ERROR, cycle.revision, None, why)] if why else []
+
+        before = trouble()
+        new = self.memory.learn([*events_of(cycle), *before], whole=cycle.plan is not None)
+        if self.memory.unwritten and not before:
+            new += self.memory.learn(trouble(), whole=False)
+        return new
 
     def _cycle(self, began: str, start: float) -> tuple[Cycle, str]:
         def ended(code: ExitCode, words: str, revision: str, **more: Any) -> Cycle:
@@ -140,6 +153,11 @@ class Loop:
         except FleetschedError as error:
             self._applying.failed(revision.label, self.clock())
             return ended(ExitCode.ERROR, _said(error), revision.label), subject
+        except OSError as error:
+            # A journal cannot be written, say. Nobody works on hosts any more, as if this process had been
+            # killed: the next cycle reads the journals, and clears what is left.
+            self._applying.failed(revision.label, self.clock())
+            return ended(ExitCode.ERROR, f"broken off: {_why(error)}", revision.label), subject
 
     def _carry_out(self, revision: Revision, ended: Callable[..., Cycle]) -> Cycle:
         access = self.open(revision)
@@ -207,10 +225,21 @@ class Loop:
         ready = {commit: events for commit, events in by_commit.items() if commit not in waiting}
         due = self._pushed_at is None or self.clock() - self._pushed_at >= STATE_EVERY_S
         if cycle.observed and (changed or due):
-            write_snapshot(self.state.snapshot, cycle.observed)
-            yield _publication(cycle.revision, ready.pop(cycle.revision, ()), self.state.snapshot)
+            state = self._written_state(cycle)
+            events = ready.pop(cycle.revision, ())
+            if state is not None or events:
+                yield _publication(cycle.revision, events, state)
         for commit, events in ready.items():
             yield _publication(commit, events, None)
+
+    def _written_state(self, cycle: Cycle) -> Path | None:
+        try:
+            write_snapshot(self.state.snapshot, cycle.observed)
+        except OSError as error:
+            for watcher in self.watchers:
+                watcher.unpublished(f"the state cannot be written: {_why(error)}")
+            return None
+        return self.state.snapshot
 
     def next_wait_s(self) -> float:
         """Seconds until the next cycle, not always the same: many reconcilers would ask one forge at once."""
@@ -243,6 +272,11 @@ def _publication(commit: str, events: Sequence[Mapping[str, Any]], state: Path |
         "reports": reports,
         "state": str(state) if state else None,
     }
+
+
+def _why(error: OSError) -> str:
+    """What the system says, without the file: its name may be another each time, and so would the event."""
+    return error.strerror or str(error)
 
 
 def _said(error: FleetschedError) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -30,15 +31,34 @@ class Journal:
         self.path = path
         self._now = now
         self._lock = threading.Lock()
-        self._file = path.open("a", encoding="utf-8")
+        self._file = path.open("ab", buffering=0)
+        self._cut_back(self._whole())
 
     def write(self, event: str, **fields: Any) -> None:
-        """Append one event; it is on disk when this returns."""
-        line = json.dumps(redact_values({"at": self._now(), "event": event, **fields}))
+        """Append one event; it is on disk when this returns.
+
+        Raises:
+            OSError: it cannot be written; nothing of it is in the file then.
+        """
+        line = json.dumps(redact_values({"at": self._now(), "event": event, **fields})) + "\n"
         with self._lock:
-            self._file.write(line + "\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            before = os.fstat(self._file.fileno()).st_size
+            try:
+                rest = line.encode()
+                while rest:  # a disk that becomes full takes a part of it
+                    rest = rest[self._file.write(rest) or 0 :]
+                os.fsync(self._file.fileno())
+            except OSError:
+                self._cut_back(before)
+                raise
+
+    def _whole(self) -> int:
+        """Up to where the file has whole lines: what a crash cut off would spoil the next one."""
+        return self.path.read_bytes().rfind(b"\n") + 1
+
+    def _cut_back(self, size: int) -> None:
+        with contextlib.suppress(OSError):
+            self._file.truncate(size)
 
     def __enter__(self) -> Self:
         return self
