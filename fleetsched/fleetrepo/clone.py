@@ -10,13 +10,16 @@ from pathlib import Path
 
 from fleetsched.errors import FleetschedError
 from fleetsched.files import replace_file
-from fleetsched.fleetrepo.git import Git, because
+from fleetsched.fleetrepo.git import TIMED_OUT, Git, because
 from fleetsched.fleetrepo.revision import Revision, addressed, fetch_trusted, head
 from fleetsched.model.controller import Trust
 
 _ASK_LIMIT_S = 30.0
-# The files are to be the bytes that are committed. A true or false encoding would be a mistake for Git.
-_ATTRIBUTES = "* -text -ident !working-tree-encoding\n"
+_JUDGE_LIMIT_S = 120.0
+_NO_ROOM = ("No space left on device", "Disk quota exceeded", "Read-only file system")
+_NO_REF = "cannot lock ref"  # a branch `a` that was fetched once is in the way of `a/b`
+# A true or false encoding would be a mistake for Git.
+_ATTRIBUTES = b"* -text -ident !working-tree-encoding\n"
 
 
 def bring(folder: Path, trust: Trust) -> Revision:
@@ -50,18 +53,18 @@ def _bring(folder: Path, trust: Trust) -> Revision:
     if not (folder / ".git").exists():
         git.output("init", "--quiet")
     _break_locks(folder / ".git")
-    (folder / ".git" / "info").mkdir(exist_ok=True)
-    (folder / ".git" / "info" / "attributes").write_text(_ATTRIBUTES, encoding="ascii")
+    _take_as_committed(folder / ".git" / "info" / "attributes")
     try:
         fetch_trusted(git, trust)
     except FleetschedError as error:
-        if _answers(git, trust):
+        if (_NO_REF in error.message or _is_damaged(git)) and _answers(git, trust):
             raise _DamagedError(error.message, remedy=error.remedy) from error
         raise
     for command in (("checkout", "--quiet", "--force", "--detach", trust.reference), ("clean", "-ffdxq")):
         status, _, why = git.run(*command)
         if status != 0:
-            raise _DamagedError(f"cannot check out {trust.branch} in {folder}{because(why)}")
+            kind = FleetschedError if any(words in why for words in _NO_ROOM) else _DamagedError
+            raise kind(f"cannot check out {trust.branch} in {folder}{because(why)}")
     revision = head(folder, trust, newest=_newest(folder).get(trust.branch, ""))
     if revision.approved and revision.commit:
         with suppress(OSError):  # without a disk to write to, what was approved before is still known
@@ -98,17 +101,32 @@ def _newest_file(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.newest.json")
 
 
+def _is_damaged(git: Git) -> bool:
+    """Whether the clone lacks what it should have; not known where that cannot be told in time."""
+    judging = ("fsck", "--connectivity-only", "--no-dangling", "--no-progress")
+    status = git.run(*judging, limit_s=_JUDGE_LIMIT_S)[0]
+    return status > 0 and status != TIMED_OUT
+
+
 def _answers(git: Git, trust: Trust) -> bool:
-    """Whether the remote has the branch to give, so that it is the clone that cannot take it."""
+    """Whether the remote has the branch to give: without it nothing could be cloned afresh."""
     settings, remote = addressed(trust)
     asking = ("ls-remote", "--exit-code", "--heads", "--", remote, trust.branch)
     return git.run(*settings, *asking, limit_s=_ASK_LIMIT_S)[0] == 0
 
 
+def _take_as_committed(attributes: Path) -> None:
+    """Have files checked out as the bytes that are committed."""
+    if not attributes.exists() or attributes.read_bytes() != _ATTRIBUTES:
+        attributes.parent.mkdir(exist_ok=True)
+        replace_file(attributes, _ATTRIBUTES)
+
+
 def _break_locks(folder: Path) -> None:
-    """Remove the locks of a Git that was killed: nobody else works here."""
-    for lock in [*folder.glob("*.lock"), *(folder / "refs").rglob("*.lock")]:
-        lock.unlink(missing_ok=True)
+    """Remove locks and unfinished packs of a Git that was killed: nobody else works here."""
+    left = [*folder.glob("*.lock"), *(folder / "refs").rglob("*.lock"), *folder.glob("objects/pack/tmp_*")]
+    for file in left:
+        file.unlink(missing_ok=True)
 
 
 def subject(folder: Path, commit: str) -> str:

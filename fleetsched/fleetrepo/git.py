@@ -34,6 +34,7 @@ _SAFE = (
     "merge.renormalize=false",
     "push.followTags=false",
     "push.recurseSubmodules=no",
+    "advice.graftFileDeprecated=false",
     "log.showSignature=false",
     "submodule.recurse=false",
     "gc.auto=0",
@@ -73,6 +74,9 @@ _INHERITED = (
     "GIT_ICASE_PATHSPECS",
 )
 
+TIMED_OUT = 124
+"""The exit status of a command that was killed because its time was over, as timeout(1) has it."""
+
 UNSAFE_REMEDY = (
     "remove the setting from the repository (`git config --unset`), or make it your own (--global)"
 )
@@ -111,6 +115,7 @@ class Git:
     def run(self, *arguments: str, stdin: bytes = b"", limit_s: float | None = None) -> tuple[int, str, str]:
         """Run `git arguments`, killed after `limit_s` seconds; return its exit status, output and errors.
 
+        The status is TIMED_OUT where the time was over, and negative where another signal ended it.
         The last newline of the output is left out.
 
         Raises:
@@ -170,6 +175,10 @@ class Git:
                 env=self._environment,
                 kill_after_timeout=limit_s,
             )
+        if (
+            limit_s is not None and status < 0 and errors.startswith("Timeout: ")
+        ):  # and the whole command line
+            return TIMED_OUT, output, f"it took longer than {limit_s:g} s"
         return status, output, errors
 
     def is_inside_repository(self) -> bool:

@@ -16,6 +16,7 @@ from fleetsched.fleetrepo.worktree import worktree_objections
 from fleetsched.model.controller import Trust
 
 _FETCH_LIMIT_S = 60.0
+_FIRST_FETCH_LIMIT_S = 600.0  # of the whole history
 _REMEDIES = {
     "dirty": "commit the changes and have them merged, or take them back",
     "rewound": "push again what is missing and take it back by new commits (`git revert`); where people "
@@ -143,7 +144,7 @@ def contains(git: Git, commit: str, ancestor: str) -> bool:
 
 
 def fetch_trusted(git: Git, trust: Trust) -> None:
-    """Ask the trusted remote for the trusted branch.
+    """Ask the trusted remote for the trusted branch; the first time may take ten times as long as others.
 
     Raises:
         FleetschedError: it cannot be fetched.
@@ -151,10 +152,12 @@ def fetch_trusted(git: Git, trust: Trust) -> None:
     settings, remote = addressed(trust)
     options = ("--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")
     refspec = f"+refs/heads/{trust.branch}:{trust.reference}"
-    status, _, why = git.run(*settings, "fetch", *options, "--", remote, refspec, limit_s=_FETCH_LIMIT_S)
+    limit_s = _FETCH_LIMIT_S if _commit(git, trust.reference) else _FIRST_FETCH_LIMIT_S
+    status, _, why = git.run(*settings, "fetch", *options, "--", remote, refspec, limit_s=limit_s)
     if status != 0:
+        said = because(why.replace(remote, trust.remote))  # which has another name each time
         raise FleetschedError(
-            f"cannot fetch {trust.branch} from the Git remote {trust.remote}{because(why)}",
+            f"cannot fetch {trust.branch} from the Git remote {trust.remote}{said}",
             remedy="without it nobody knows what is approved; check the remote and your access to it",
         )
 
