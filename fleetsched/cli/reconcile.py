@@ -38,6 +38,14 @@ def reconcile(
         ),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="One cycle, without a status page.")] = False,
+    accept_rewound: Annotated[
+        str,
+        typer.Option(
+            "--accept-rewound",
+            metavar="COMMIT",
+            help="People have taken the trusted branch back to this commit on purpose; with --once.",
+        ),
+    ] = "",
 ) -> None:
     """Fetch the trusted branch, roll out what is approved, heal drift, and tell; again and again."""
     import platformdirs
@@ -50,6 +58,7 @@ def reconcile(
         config=config,
         inventory=inventory,
         forks=forks,
+        accept_rewound=accept_rewound,
     )
     with stop_on_signals() as stop:
         raise typer.Exit(serve(start, stop, complain, once=once))

@@ -11,7 +11,7 @@ from pathlib import Path
 from fleetsched.errors import ConflictError, FleetschedError, RefusedError
 from fleetsched.fleetrepo.export import read_blobs
 from fleetsched.fleetrepo.git import Git, because
-from fleetsched.fleetrepo.revision import addressed, fetch_trusted
+from fleetsched.fleetrepo.revision import addressed, contains, fetch_trusted
 from fleetsched.fleetrepo.signatures import signature_objections
 from fleetsched.model.controller import Trust
 
@@ -106,7 +106,7 @@ class Branches:
 
     def contains(self, commit: str, ancestor: str) -> bool:
         """Whether a commit is `ancestor`, or builds on it."""
-        return self.git.run("merge-base", "--is-ancestor", ancestor, commit)[0] == 0
+        return contains(self.git, commit, ancestor)
 
     def difference(self, trusted: str, head: str) -> str:
         """What merging `head` changes, as a unified diff.
@@ -277,6 +277,7 @@ class Branches:
     def fast_forward(self, commit: str) -> bool:
         """Bring the user's checkout to a commit if it stands on the trusted branch and is not changed."""
         on = self.git.run("symbolic-ref", "--quiet", "--short", "HEAD")[1]
-        if on != self.trust.branch or self.git.output("status", "--porcelain=v1", "--untracked-files=no"):
+        options = ("--porcelain=v1", "--untracked-files=no", "--ignore-submodules=dirty")
+        if on != self.trust.branch or self.git.output("status", *options):
             return False
         return self.git.run("merge", "--quiet", "--ff-only", commit)[0] == 0

@@ -13,13 +13,28 @@ from fleetsched.fleetrepo.unsafe import unsafe_settings
 
 # Nothing that a repository's configuration names is run and no submodule is entered. What cannot be set here
 # is refused by unsafe.py before anything else is asked. A commit graph is a cache of who descends from whom
-# that nothing checks; signatures are asked for where they are judged, not printed between other answers.
+# that nothing checks; signatures are asked for where they are judged, not printed between other answers. No
+# file is left out of a listing or difference because of its place, its name's case, its size or a submodule,
+# and what is merged is merged as anywhere else.
 _SAFE = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.ignoreStat=false",
     "core.untrackedCache=false",
     "core.commitGraph=false",
+    "core.ignoreCase=false",
+    "core.quotePath=true",
+    "core.bigFileThreshold=512m",
+    "diff.relative=false",
+    "diff.ignoreSubmodules=none",
+    "diff.orderFile=/dev/null",
+    "diff.noprefix=false",
+    "diff.mnemonicPrefix=false",
+    "merge.default=text",
+    "merge.renormalize=false",
+    "push.followTags=false",
+    "push.recurseSubmodules=no",
+    "advice.graftFileDeprecated=false",
     "log.showSignature=false",
     "submodule.recurse=false",
     "gc.auto=0",
@@ -59,6 +74,9 @@ _INHERITED = (
     "GIT_ICASE_PATHSPECS",
 )
 
+TIMED_OUT = 124
+"""The exit status of a command that was killed because its time was over, as timeout(1) has it."""
+
 UNSAFE_REMEDY = (
     "remove the setting from the repository (`git config --unset`), or make it your own (--global)"
 )
@@ -97,6 +115,7 @@ class Git:
     def run(self, *arguments: str, stdin: bytes = b"", limit_s: float | None = None) -> tuple[int, str, str]:
         """Run `git arguments`, killed after `limit_s` seconds; return its exit status, output and errors.
 
+        The status is TIMED_OUT where the time was over, and negative where another signal ended it.
         The last newline of the output is left out.
 
         Raises:
@@ -156,6 +175,10 @@ class Git:
                 env=self._environment,
                 kill_after_timeout=limit_s,
             )
+        if (
+            limit_s is not None and status < 0 and errors.startswith("Timeout: ")
+        ):  # and the whole command line
+            return TIMED_OUT, output, f"it took longer than {limit_s:g} s"
         return status, output, errors
 
     def is_inside_repository(self) -> bool:

@@ -3,27 +3,24 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleetsched.documents.node import shown
 from fleetsched.errors import FleetschedError
 from fleetsched.fleetrepo.git import UNSAFE_REMEDY, Git, because
-from fleetsched.fleetrepo.load import default_inventory
 from fleetsched.fleetrepo.misnamed import misnamed_commits, misnamed_objects
 from fleetsched.fleetrepo.signatures import signature_objections
+from fleetsched.fleetrepo.worktree import worktree_objections
 from fleetsched.model.controller import Trust
-from fleetsched.model.wording import listed
 
 _FETCH_LIMIT_S = 60.0
-_MOST_NAMED = 3
-_SUBMODULE, _SYMLINK = "160000", "120000"  # modes of the index, gitformat-index(5)
+_FIRST_FETCH_LIMIT_S = 600.0  # of the whole history
 _REMEDIES = {
     "dirty": "commit the changes and have them merged, or take them back",
+    "rewound": "push again what is missing and take it back by new commits (`git revert`); where people "
+    "have taken the branch back on purpose, accept it (docs/trust.md, A branch that was taken back)",
     "unmerged": "push the commit and have it merged into the trusted branch",
     "unsigned": "have the trusted branch's tip signed by an allowed signer (docs/trust.md)",
     "submodule": "put the files themselves there",
@@ -42,8 +39,8 @@ class Revision:
 
     Attributes:
         commit: 40 hex digits; None when there is no commit.
-        objections: each `word: explanation`; the word is `dirty`, `unmerged`, `unsigned`, `submodule`,
-            `symlink`, `forged`, `no-remote`, `no-commit`, `no-repository` or `unsafe-config`.
+        objections: each `word: explanation`; the word is `dirty`, `rewound`, `unmerged`, `unsigned`,
+            `submodule`, `symlink`, `forged`, `no-remote`, `no-commit`, `no-repository` or `unsafe-config`.
             Empty = approved.
     """
 
@@ -72,13 +69,14 @@ class Revision:
         return (self.commit or "none") + ("+dirty" if self.dirty else "")
 
 
-def head(root: Path, trust: Trust, *, fetch: bool = False) -> Revision:
+def head(root: Path, trust: Trust, *, fetch: bool = False, newest: str = "") -> Revision:
     """Judge what lies in the folder against the trusted branch.
 
     Args:
         root: the fleet repository's folder; it may lie inside a larger Git repository.
         trust: of the controller's own file.
         fetch: ask the remote for the branch first; without it the answer is as old as the last fetch.
+        newest: a commit that the branch held when it was approved last; empty = what the repository knows.
 
     Raises:
         FleetschedError: the branch cannot be fetched, or Git fails or is not installed.
@@ -94,76 +92,59 @@ def head(root: Path, trust: Trust, *, fetch: bool = False) -> Revision:
     status, commit, _ = git.run("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     if status != 0:
         return Revision(None, ("no-commit: nothing is committed yet",))
-    objections = (*_as_committed(git, root, commit), *_unmerged(git, commit, trust, fetch))
+    objections = (
+        *worktree_objections(git, root, commit),
+        *misnamed_objects(git, commit),
+        *_unmerged(git, commit, trust, fetch, newest),
+    )
     return Revision(commit, objections)
 
 
-def _as_committed(git: Git, root: Path, commit: str) -> Iterator[str]:
-    """Compare the folder with the commit by an index of our own.
-
-    The user's index may say that a changed file is not: on somebody's word (assume-unchanged, skip-worktree)
-    or by times and sizes that whoever wrote the folder made fit. A new one makes Git read every file.
-    """
-    with tempfile.TemporaryDirectory(prefix="fleetsched-index-") as folder:
-        fresh = Git(root, {"GIT_INDEX_FILE": str(Path(folder) / "index")})
-        fresh.output("-c", "core.sparseCheckout=false", "read-tree", commit)
-        yield from _dirty(fresh, root)
-        yield from _followed(fresh, root)
-    yield from misnamed_objects(git, commit)
-
-
-def _dirty(git: Git, root: Path) -> Iterator[str]:
-    options = ("--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=all")
-    changed = git.output("status", *options, "--", ".")
-    files = [entry[3:] for entry in changed.split("\0") if entry]
-    # Ignored files do not count, but for those that would be loaded or run although no commit has them.
-    files += [file for file in _ignored(git, "manifests", "policies") if file.endswith((".yaml", ".yml"))]
-    inventories = [os.path.relpath(path, root) for path in default_inventory(root)]
-    inside = [path for path in inventories if not path.startswith("..")]
-    files += [file for file in _ignored(git, *inside) if os.access(root / file, os.X_OK)]
-    if files:
-        yield f"dirty: not as committed: {listed([*map(shown, files)], _MOST_NAMED)}"
-
-
-def _ignored(git: Git, *paths: str) -> list[str]:
-    if not paths:
-        return []
-    listing = ("ls-files", "--others", "--ignored", "--exclude-standard", "-z", "--", *paths)
-    return [file for file in git.output(*listing).split("\0") if file]
-
-
-def _followed(git: Git, root: Path) -> Iterator[str]:
-    """Entries of the tree whose content lies elsewhere, where no commit of this repository vouches for it."""
-    for entry in git.output("ls-files", "--stage", "-z", "--", ".").split("\0"):
-        mode, _, name = entry.partition(" ")[0], *entry.partition("\t")[1:]
-        if mode == _SUBMODULE:
-            yield f"submodule: {shown(name)} is another repository, which is not followed: remove it"
-        elif mode == _SYMLINK and not (root / name).resolve().is_relative_to(root.resolve()):
-            yield f"symlink: {shown(name)} leads out of the fleet repository: remove it"
-
-
-def _unmerged(git: Git, commit: str, trust: Trust, fetch: bool) -> Iterator[str]:
+def _unmerged(git: Git, commit: str, trust: Trust, fetch: bool, newest: str) -> Iterator[str]:
     trusted = f"{trust.branch} of {trust.remote}" if trust.remote_is_url else f"{trust.remote}/{trust.branch}"
     if not trust.remote_is_url and trust.remote not in git.output("remote").splitlines():
         yield f'no-remote: there is no Git remote "{trust.remote}" to vouch for {commit[:12]}'
         return
+    newest = newest or _commit(git, trust.newest_reference)
+    fetched = _commit(git, trust.reference)  # by whomever
     if fetch:
         fetch_trusted(git, trust)
-    status, tip, _ = git.run("rev-parse", "--verify", "--quiet", f"{trust.reference}^{{commit}}")
-    if status != 0:
+    tip = _commit(git, trust.reference)
+    if not tip:
         yield f"unmerged: {trusted} was never fetched"
         return
-    status, _, _ = git.run("merge-base", "--is-ancestor", commit, tip)
-    if status != 0:
+    was = newest or fetched
+    # What nobody would have approved may be taken away again.
+    is_rewound = bool(was) and not contains(git, tip, was) and (bool(newest) or _is_signed(git, was, trust))
+    if is_rewound:
+        yield f"rewound: {trusted} was at {was[:12]} and is now at {tip}, which does not hold it"
+    if not contains(git, tip, commit):
         yield f"unmerged: {commit[:12]} is not on {trusted}"
     else:
         yield from misnamed_commits(git, commit, tip)
-    if trust.allowed_signers:
-        yield from signature_objections(git, tip, trust)
+    unsigned = [*signature_objections(git, tip, trust)] if trust.allowed_signers else []
+    yield from unsigned
+    if fetch and not is_rewound and not unsigned:
+        git.run("update-ref", "--no-deref", trust.newest_reference, tip)  # a help, in a folder of the user's
+
+
+def _commit(git: Git, name: str) -> str:
+    """The commit that a ref leads to; empty = there is none."""
+    return git.run("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")[1]
+
+
+def _is_signed(git: Git, commit: str, trust: Trust) -> bool:
+    """Whether a commit is signed where signatures are asked for."""
+    return not trust.allowed_signers or not [*signature_objections(git, commit, trust)]
+
+
+def contains(git: Git, commit: str, ancestor: str) -> bool:
+    """Whether a commit is `ancestor`, or builds on it; not where the repository does not have one of them."""
+    return commit == ancestor or git.run("merge-base", "--is-ancestor", ancestor, commit)[0] == 0
 
 
 def fetch_trusted(git: Git, trust: Trust) -> None:
-    """Ask the trusted remote for the trusted branch.
+    """Ask the trusted remote for the trusted branch; the first time may take ten times as long as others.
 
     Raises:
         FleetschedError: it cannot be fetched.
@@ -171,10 +152,12 @@ def fetch_trusted(git: Git, trust: Trust) -> None:
     settings, remote = addressed(trust)
     options = ("--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")
     refspec = f"+refs/heads/{trust.branch}:{trust.reference}"
-    status, _, why = git.run(*settings, "fetch", *options, "--", remote, refspec, limit_s=_FETCH_LIMIT_S)
+    limit_s = _FETCH_LIMIT_S if _commit(git, trust.reference) else _FIRST_FETCH_LIMIT_S
+    status, _, why = git.run(*settings, "fetch", *options, "--", remote, refspec, limit_s=limit_s)
     if status != 0:
+        said = because(why.replace(remote, trust.remote))  # which has another name each time
         raise FleetschedError(
-            f"cannot fetch {trust.branch} from the Git remote {trust.remote}{because(why)}",
+            f"cannot fetch {trust.branch} from the Git remote {trust.remote}{said}",
             remedy="without it nobody knows what is approved; check the remote and your access to it",
         )
 

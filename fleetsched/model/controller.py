@@ -37,6 +37,11 @@ class Trust:
             return f"refs/fleetsched/trusted/{self.branch}"
         return f"refs/remotes/{self.remote}/{self.branch}"
 
+    @property
+    def newest_reference(self) -> str:
+        """Where a checkout keeps the tip that was approved last, wherever the branch has gone since."""
+        return f"refs/fleetsched/newest/{self.reference.removeprefix('refs/')}"
+
 
 @dataclass(frozen=True, slots=True)
 class SecretReference:

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fleetsched.errors import ConflictError
+from fleetsched.errors import ConflictError, FleetschedError
 from fleetsched.fleetrepo.branches import Branches, Update
 from fleetsched.model.controller import ForgeAccess, Trust
 from fleetsched.model.proposal import State
@@ -52,13 +53,31 @@ def publish(root: Path, trust: Trust, forge: ForgeAccess, publication: Publicati
     branches = Branches(root, trust)
     conflict = retry_if_exception_type(ConflictError)
     again = Retrying(stop=stop_after_attempt(_ATTEMPTS), retry=conflict, reraise=True)
+    parts: list[Callable[[], None]] = []
     if publication.notes:
-        again(lambda: _note(branches, publication.commit, publication.notes))
+        parts.append(lambda: again(lambda: _note(branches, publication.commit, publication.notes)))
     if publication.state is not None:
         content = publication.state.read_bytes()
-        again(lambda: _push_state(branches, content))
+        parts.append(lambda: again(lambda: _push_state(branches, content)))
     if publication.reports:
-        _report(branches, forge, publication.commit, publication.reports)
+        reports = publication.reports
+        parts.append(lambda: _report(branches, forge, publication.commit, reports))
+    _each(parts)
+
+
+def _each(parts: Iterable[Callable[[], object]]) -> None:
+    """Carry out all; what fails keeps no other back, and is told at the end."""
+    failures = []
+    for part in parts:
+        try:
+            part()
+        except FleetschedError as error:
+            failures.append(error)
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        messages = dict.fromkeys(error.message for error in failures)
+        raise FleetschedError("; ".join(messages), remedy=failures[0].remedy)
 
 
 def _remote_ref(branches: Branches, ref: str) -> str:
@@ -91,8 +110,11 @@ def _push_state(branches: Branches, content: bytes) -> None:
 def _report(branches: Branches, access: ForgeAccess, commit: str, reports: Mapping[str, str]) -> None:
     forge = open_forge(branches, access)
     listing = forge.proposals()
-    for goal, text in reports.items():
+
+    def report(goal: str, text: str) -> None:
         proposal = listing.find(goal)
         merged = proposal is not None and proposal.state is State.MERGED and bool(proposal.merged_as)
         if proposal is not None and merged and branches.contains(commit, proposal.merged_as):
             forge.report(proposal, text)
+
+    _each(partial(report, goal, text) for goal, text in reports.items())

@@ -23,7 +23,10 @@ from fleetsched.model.controller import ForgeAccess, SecretReference, Trust
 from fleetsched.secrets import redact
 
 LIMIT_S = 300.0
-"""How long one piece of work may take; each command of Git has a shorter limit of its own."""
+"""How long what is pushed may take; each command of Git has a shorter limit of its own."""
+
+FETCH_LIMIT_S = 900.0
+"""How long a fetch may take: with what is to be cloned afresh, the whole history."""
 
 _GRACE_S = 10
 _LOCK_S = 60.0
@@ -33,7 +36,7 @@ class GitFailedError(FleetschedError):
     """Git's work failed: the remote cannot be asked, or does not take what is pushed."""
 
 
-def fetch(folder: Path, trust: Trust, limit_s: float = LIMIT_S) -> tuple[Revision, str]:
+def fetch(folder: Path, trust: Trust, limit_s: float = FETCH_LIMIT_S) -> tuple[Revision, str]:
     """Bring the clone to the trusted branch's tip; return its revision and the commit's subject.
 
     Raises:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from fleetsched.model.cycle import Cycle, Event
 from fleetsched.rollout.engine import HostEvent
@@ -56,5 +57,5 @@ class Log:
         self._print(f"not published: {why}")
 
     def _print(self, text: str) -> None:
-        with self._lock:
+        with self._lock, suppress(OSError):  # where it goes to may be full, which stops nothing else
             self._say(printable(text))

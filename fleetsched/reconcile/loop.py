@@ -6,7 +6,7 @@ from __future__ import annotations
 import queue
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,7 @@ STATE_EVERY_S = 600.0
 _REPORTED = (Kind.APPLIED, Kind.ROLLED_BACK)
 _FAILURES = (Phase.FAILED, Phase.UNREACHABLE, Phase.ROLLED_BACK, Phase.NOT_ROLLED_BACK)
 _MOST_LINES = 5
+_MOST_FAILURES = 2  # to publish, a cycle: a remote that is down must not keep hosts waiting
 
 
 class Watcher(Protocol):
@@ -47,7 +48,7 @@ class Watcher(Protocol):
         """A cycle ended, with what is new in it."""
 
     def unpublished(self, why: str) -> None:
-        """The remote did not take notes, reports or the state; it is asked again with the next cycle."""
+        """The remote did not take notes, reports or the state; it is asked again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class Loop:
     wake: queue.SimpleQueue[None] = field(default_factory=queue.SimpleQueue)
     _fetching: Backoff = field(init=False)
     _applying: Backoff = field(init=False)
+    _telling: dict[str, Backoff] = field(init=False, default_factory=dict)  # by revision
     _pushed_at: float | None = None
 
     def __post_init__(self) -> None:
@@ -110,11 +112,24 @@ class Loop:
         if cycle.observed:
             memory = self.memory
             memory.remember(held_now(memory.held, cycle), trials_seen(memory.trials, cycle))
-        new = self.memory.learn(events_of(cycle), whole=cycle.plan is not None)
+        new = self._learn(cycle)
         for watcher in self.watchers:
             watcher.ended(cycle, subject, new)
         self._publish(cycle, changed=bool(new))
         return cycle
+
+    def _learn(self, cycle: Cycle) -> list[Event]:
+        """What is new of a cycle; also that it cannot be kept, which people are told like anything else."""
+
+        def trouble() -> list[Event]:
+            why = self.memory.unwritten
+            return [Event(cycle.began, Kind.ERROR, cycle.revision, None, why)] if why else []
+
+        before = trouble()
+        new = self.memory.learn([*events_of(cycle), *before], whole=cycle.plan is not None)
+        if self.memory.unwritten and not before:
+            new += self.memory.learn(trouble(), whole=False)
+        return new
 
     def _cycle(self, began: str, start: float) -> tuple[Cycle, str]:
         def ended(code: ExitCode, words: str, revision: str, **more: Any) -> Cycle:
@@ -138,6 +153,11 @@ class Loop:
         except FleetschedError as error:
             self._applying.failed(revision.label, self.clock())
             return ended(ExitCode.ERROR, _said(error), revision.label), subject
+        except OSError as error:
+            # A journal cannot be written, say. Nobody works on hosts any more, as if this process had been
+            # killed: the next cycle reads the journals, and clears what is left.
+            self._applying.failed(revision.label, self.clock())
+            return ended(ExitCode.ERROR, f"broken off: {_why(error)}", revision.label), subject
 
     def _carry_out(self, revision: Revision, ended: Callable[..., Cycle]) -> Cycle:
         access = self.open(revision)
@@ -172,30 +192,54 @@ class Loop:
             watcher.progress(event)
 
     def _publish(self, cycle: Cycle, *, changed: bool) -> None:
-        """Tell the remote what has happened; what it does not take is told with the next cycle."""
-        state: Path | None = None
-        due = self._pushed_at is None or self.clock() - self._pushed_at >= STATE_EVERY_S
-        if cycle.observed and (changed or due):
-            state = self.state.snapshot
-            write_snapshot(state, cycle.observed)
-        if state is None and not self.memory.pending:
-            return
-        by_commit: dict[str, list[dict[str, Any]]] = {}
-        for event in self.memory.pending:
-            by_commit.setdefault(event["revision"], []).append(event)
-        if state is not None:
-            by_commit.setdefault(cycle.revision, [])
-        for commit, events in by_commit.items():
-            given = _publication(commit, events, state if commit == cycle.revision else None)
+        """Tell the remote what has happened; what it does not take is told later, and keeps nothing back."""
+        failures = 0
+        for given in self._publications(cycle, changed=changed):
+            commit, events, has_state = given["commit"], given["notes"], given["state"] is not None
             try:
                 self.git.publish(self.state.repository, self.trust, self.forge, given)
             except FleetschedError as error:
                 for watcher in self.watchers:
                     watcher.unpublished(_said(error))
-                return
-            self.memory.published(events)
-        if state is not None:
-            self._pushed_at = self.clock()
+                self._pushed_at = None if has_state else self._pushed_at
+                # What fails for good, such as a comment where none may be written, is tried ever more rarely.
+                if events:
+                    self._telling.setdefault(commit, Backoff(self.interval_s)).failed(commit, self.clock())
+                failures += 1
+                if failures == _MOST_FAILURES:
+                    return
+            else:
+                self._pushed_at = self.clock() if has_state else self._pushed_at
+                if events:
+                    self.memory.published(events)
+
+    def _publications(self, cycle: Cycle, *, changed: bool) -> Iterator[dict[str, Any]]:
+        """What is to be published now: the state first, with what is new of its revision."""
+        by_commit: dict[str, list[dict[str, Any]]] = {}
+        for event in self.memory.pending:
+            by_commit.setdefault(event["revision"], []).append(event)
+        self._telling = {commit: each for commit, each in self._telling.items() if commit in by_commit}
+        waiting = {
+            commit for commit, each in self._telling.items() if not each.is_ready(commit, self.clock())
+        }
+        ready = {commit: events for commit, events in by_commit.items() if commit not in waiting}
+        due = self._pushed_at is None or self.clock() - self._pushed_at >= STATE_EVERY_S
+        if cycle.observed and (changed or due):
+            state = self._written_state(cycle)
+            events = ready.pop(cycle.revision, ())
+            if state is not None or events:
+                yield _publication(cycle.revision, events, state)
+        for commit, events in ready.items():
+            yield _publication(commit, events, None)
+
+    def _written_state(self, cycle: Cycle) -> Path | None:
+        try:
+            write_snapshot(self.state.snapshot, cycle.observed)
+        except OSError as error:
+            for watcher in self.watchers:
+                watcher.unpublished(f"the state cannot be written: {_why(error)}")
+            return None
+        return self.state.snapshot
 
     def next_wait_s(self) -> float:
         """Seconds until the next cycle, not always the same: many reconcilers would ask one forge at once."""
@@ -228,6 +272,11 @@ def _publication(commit: str, events: Sequence[Mapping[str, Any]], state: Path |
         "reports": reports,
         "state": str(state) if state else None,
     }
+
+
+def _why(error: OSError) -> str:
+    """What the system says, without the file: its name may be another each time, and so would the event."""
+    return error.strerror or str(error)
 
 
 def _said(error: FleetschedError) -> str:

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fleetsched.errors import ExitCode, FleetschedError, UsageError
+from fleetsched.fleetrepo.clone import remember_newest
 from fleetsched.fleetrepo.controller import load_controller
 from fleetsched.fleetrepo.secret import resolve_secret
 from fleetsched.model.controller import Controller, Trust
@@ -19,6 +21,8 @@ from fleetsched.reconcile.memory import Memory, StateFolder
 from fleetsched.reconcile.notify import Notifier, places
 from fleetsched.rollout.engine import StopRequest
 
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
@@ -28,6 +32,7 @@ class Start:
         repository: URL or path; None = the controller's file names it as trust.remote.
         state: the state folder.
         inventory: instead of the repository's.
+        accept_rewound: the commit to which people have taken the trusted branch back; empty = none.
     """
 
     repository: str | None
@@ -35,17 +40,19 @@ class Start:
     config: Path | None = None
     inventory: Sequence[Path] | None = None
     forks: int | None = None
+    accept_rewound: str = ""
 
 
 def serve(start: Start, stop: StopRequest, say: Callable[[str], None], *, once: bool) -> ExitCode:
     """Run until somebody asks to stop, or one cycle.
 
     Raises:
-        UsageError: no repository is named.
+        UsageError: no repository is named, or a commit is accepted that is none, or for ever.
         FleetschedError: another reconciler uses the state folder.
     """
     from filelock import FileLock, Timeout
 
+    _judge_acceptance(start.accept_rewound, once=once)
     controller = load_controller(start.config)
     state = StateFolder(start.state.absolute())
     state.path.mkdir(parents=True, exist_ok=True)
@@ -57,6 +64,8 @@ def serve(start: Start, stop: StopRequest, say: Callable[[str], None], *, once: 
             f"another reconciler uses {state.path}", remedy="end it, or name another --state-folder"
         ) from error
     with lock:
+        if start.accept_rewound:
+            remember_newest(state.repository, controller.trust.branch, start.accept_rewound)
         memory = Memory(state.path)
         loop = Loop(
             state,
@@ -72,6 +81,16 @@ def serve(start: Start, stop: StopRequest, say: Callable[[str], None], *, once: 
         if once:
             return loop.once().code
         return _serve(loop, controller, say)
+
+
+def _judge_acceptance(commit: str, *, once: bool) -> None:
+    """It is one decision about one commit: what is accepted at every start could be brought back any time."""
+    if commit and not _COMMIT.fullmatch(commit):
+        raise UsageError(
+            "--accept-rewound wants all hex digits of a commit", remedy="take them from the message `rewound`"
+        )
+    if commit and not once:
+        raise UsageError("--accept-rewound is of one cycle", remedy="run it by hand with --once")
 
 
 def _serve(loop: Loop, controller: Controller, say: Callable[[str], None]) -> ExitCode:

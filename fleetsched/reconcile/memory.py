@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -44,19 +45,26 @@ class StateFolder:
 def prune(journals: Path) -> None:
     """Remove all journals but the newest."""
     for file in sorted(journals.glob("*.jsonl"))[:-_MOST_JOURNALS]:
-        file.unlink()
+        with suppress(OSError):  # it is tidied up again after the next run
+            file.unlink()
 
 
 class Memory:
     """Events, what is still to be published of them, and which lasting ones were told already.
 
+    What cannot be written is known nevertheless until this process ends, and written with what comes next.
+
     Args:
         folder: made when it is not there.
+
+    Attributes:
+        unwritten: why the newest of it is not on disk; empty = it is.
     """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = folder / "memory.json"
+        self.unwritten = ""
         value = self._read()
         self.events: tuple[Event, ...] = tuple(map(_event, value.get("events", ())))
         self.pending: tuple[dict[str, Any], ...] = tuple(value.get("pending", ()))
@@ -110,7 +118,12 @@ class Memory:
             "trials": self.trials,
             "lasting": sorted(map(list, self._lasting)),
         }
-        replace_file(self._file, json.dumps(value).encode())
+        try:
+            replace_file(self._file, json.dumps(value).encode())
+        except OSError as error:
+            self.unwritten = f"{self._file} cannot be written: {error.strerror or error}"
+        else:
+            self.unwritten = ""
 
 
 def _plain(event: Event) -> dict[str, Any]:

@@ -61,6 +61,51 @@ def test_an_older_commit_of_the_trusted_branch_is_approved(clone: Path) -> None:
     assert head(clone, Trust(), fetch=True).approved
 
 
+def rewind(clone: Path, *, to: str = "HEAD~1") -> tuple[str, str]:
+    """Have somebody else take the remote's main back; return where it was and where it is."""
+    old, new = git(clone, "rev-parse", "HEAD"), git(clone, "rev-parse", to)
+    git(clone, "push", "--force", str(clone.parent / "remote.git"), f"{new}:refs/heads/main")
+    return old, new
+
+
+def test_a_trusted_branch_that_was_taken_back_is_refused_until_somebody_accepts_it(clone: Path) -> None:
+    git(clone, "commit", "--allow-empty", "-m", "second")
+    git(clone, "push", "origin", "HEAD:main")
+    assert head(clone, Trust(), fetch=True).approved
+    old, new = rewind(clone)
+    git(clone, "fetch")
+    git(clone, "checkout", new)
+
+    refused = [head(clone, Trust(), fetch=True) for _ in range(2)]
+
+    expected = f"rewound: origin/main was at {old[:12]} and is now at {new}, which does not hold it"
+    assert [revision.objections for revision in refused] == [(expected,)] * 2
+    assert refused[0].remedy.startswith("push again what is missing and take it back by new commits")
+    git(clone, "update-ref", "-d", Trust().newest_reference)
+    assert head(clone, Trust(), fetch=True).approved
+
+
+def test_the_first_fetch_knows_where_the_clone_found_the_branch(clone: Path) -> None:
+    git(clone, "commit", "--allow-empty", "-m", "second")
+    git(clone, "push", "origin", "HEAD:main")
+    _, new = rewind(clone)
+    (objection, unmerged) = head(clone, Trust(), fetch=True).objections
+    assert objection.startswith("rewound: origin/main was at ")
+    assert unmerged.endswith("is not on origin/main")
+    assert new in objection
+
+
+def test_what_was_taken_back_and_joined_again_is_approved(clone: Path) -> None:
+    git(clone, "commit", "--allow-empty", "-m", "second")
+    git(clone, "push", "origin", "HEAD:main")
+    head(clone, Trust(), fetch=True)
+    old, new = rewind(clone)
+    git(clone, "checkout", new)
+    git(clone, "merge", "--strategy=ours", old)
+    git(clone, "push", "origin", "HEAD:main")
+    assert head(clone, Trust(), fetch=True).approved
+
+
 def test_what_nobody_can_vouch_for_is_not_approved(clone: Path, tmp_path: Path) -> None:
     commit = git(clone, "rev-parse", "HEAD")
     assert head(clone, Trust(remote="upstream")).objections == (

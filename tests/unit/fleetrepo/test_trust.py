@@ -74,6 +74,26 @@ def test_an_older_commit_below_a_signed_tip_is_approved(clone: Path, tmp_path: P
     assert objections(clone, allow(tmp_path / "signers", alice)) == ()
 
 
+def test_an_older_signed_tip_that_comes_back_is_refused(clone: Path, tmp_path: Path, alice: Signer) -> None:
+    trust = allow(tmp_path / "signers", alice)
+    older, old = alice.commit(clone), alice.commit(clone)
+    assert objections(clone, trust) == ()
+    git(clone, "checkout", "HEAD~1")
+    git(clone, "push", "--force", str(tmp_path / "remote.git"), "HEAD:main")
+    (objection,) = objections(clone, trust)
+    assert objection.startswith(f"rewound: origin/main was at {old} and is now at {older}")
+
+
+def test_an_unsigned_tip_may_be_taken_back(clone: Path, tmp_path: Path, alice: Signer) -> None:
+    trust = allow(tmp_path / "signers", alice)
+    alice.commit(clone)
+    git(clone, "commit", "--allow-empty", "-m", "by mistake")
+    git(clone, "push", "origin", "HEAD:main")
+    git(clone, "checkout", "HEAD~1")
+    git(clone, "push", "--force", str(tmp_path / "remote.git"), "HEAD:main")
+    assert objections(clone, trust) == ()
+
+
 def test_an_unsigned_tip_is_refused(clone: Path, tmp_path: Path, alice: Signer) -> None:
     tip = git(clone, "rev-parse", "HEAD")[:12]
     assert objections(clone, allow(tmp_path / "signers", alice)) == (f"unsigned: {tip} has no signature",)

@@ -3,26 +3,36 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fleetsched.errors import ExitCode, InterruptedRunError, LeaseHeldError, UnreachableError
+from fleetsched.files import replace_file
 from fleetsched.fleetrepo.branches import Branches
+from fleetsched.fleetrepo.clone import remember_newest
 from fleetsched.forge.interface import Change
 from fleetsched.forge.local import LocalForge
 from fleetsched.helper.simulated import Behaviour
-from fleetsched.model.controller import Trust
+from fleetsched.model.controller import ForgeAccess, Trust
 from fleetsched.model.cycle import Kind
 from fleetsched.reconcile.child import GitFailedError
 from fleetsched.reconcile.loop import GitWork
+from fleetsched.reconcile.memory import Memory
 from fleetsched.rollout.engine import StopRequest
 from fleetsched.rollout.session import HostSession
 from tests.unit.git_repository import git
-from tests.unit.reconcile.fleet import MANIFEST, NAMES, ReconciledFleet, fetch_here, pass_time
+from tests.unit.reconcile.fleet import MANIFEST, NAMES, ReconciledFleet, fetch_here, pass_time, publish_here
 
 
 def test_the_approved_revision_reaches_every_host_canary_first(fleet: ReconciledFleet) -> None:
@@ -125,6 +135,26 @@ def test_an_unsigned_revision_is_refused_and_hosts_stay_as_they_are(fleet: Recon
     assert "NOT APPROVED: unsigned" in cycles[0].words
     assert (fleet.trials(), fleet.slices()) == (before, dict.fromkeys(NAMES, 5000))
     assert [event.kind for event in fleet.diary.events] == [Kind.APPLIED, Kind.REFUSED]
+
+
+def test_a_trusted_branch_that_was_taken_back_changes_no_host_until_that_is_accepted(
+    fleet: ReconciledFleet,
+) -> None:
+    first = git(fleet.folder, "rev-parse", "HEAD")
+    fleet.commit(("slice_us: 5000", "slice_us: 7000"))
+    fleet.loop().once()
+    git(fleet.folder, "push", "-q", "--force", "origin", f"{first}:main")
+
+    cycles = [fleet.loop().once() for _ in range(2)]
+
+    assert [cycle.code for cycle in cycles] == [ExitCode.REFUSED] * 2
+    assert f"NOT APPROVED: rewound: main of {fleet.remote} was at " in cycles[0].words
+    assert fleet.slices() == dict.fromkeys(NAMES, 7000)
+    assert [event.kind for event in fleet.diary.events] == [Kind.APPLIED, Kind.REFUSED]
+    loop = fleet.loop()
+    remember_newest(loop.state.repository, "main", first)
+    assert loop.once().code is ExitCode.OK
+    assert fleet.slices() == dict.fromkeys(NAMES, 5000)
 
 
 def test_it_waits_while_another_has_a_host_and_goes_on_afterwards(fleet: ReconciledFleet) -> None:
@@ -272,6 +302,130 @@ def test_what_is_told_waits_until_the_remote_takes_it(fleet: ReconciledFleet) ->
     fleet.loop().once()  # a new process
 
     assert [note["kind"] for note in fleet.notes(cycle.revision)] == ["applied"]
+
+
+def test_what_fails_for_good_to_be_told_keeps_nothing_back_and_is_tried_ever_more_rarely(
+    fleet: ReconciledFleet,
+) -> None:
+    bad, told = git(fleet.folder, "rev-parse", "HEAD"), Counter[str]()
+
+    def publish(folder: Path, trust: Trust, forge: ForgeAccess, given: Mapping[str, Any]) -> None:
+        told["bad" if given["commit"] == bad else "good"] += 1
+        if given["commit"] == bad:
+            raise GitFailedError("the proposal is locked")
+        publish_here(folder, trust, forge, given)
+
+    loop = fleet.loop()
+    loop.git = GitWork(fetch_here, publish)
+    loop.once()
+    good = fleet.commit(("slice_us: 5000", "slice_us: 7000"))
+    for _ in range(9):  # one a minute
+        fleet.clock.now += 60
+        loop.once()
+
+    assert [note["kind"] for note in fleet.notes(good)] == ["applied"]
+    assert "7000" in git(fleet.remote, "show", "fleetsched/state:state.json")
+    assert told == {"bad": 4, "good": 1}
+    assert [event["revision"] for event in loop.memory.pending] == [bad]
+
+
+def test_a_remote_that_takes_nothing_is_asked_twice_a_cycle(fleet: ReconciledFleet) -> None:
+    loop = fleet.loop()
+    loop.once()
+    event = loop.memory.events[0]
+    loop.memory.learn([replace(event, revision=digit * 40) for digit in "abcd"], whole=True)
+    asked: list[str] = []
+
+    def refuse(folder: Path, trust: Trust, forge: ForgeAccess, given: Mapping[str, Any]) -> None:
+        asked.append(given["commit"][0])
+        raise GitFailedError("no")
+
+    loop.git = GitWork(fetch_here, refuse)
+    for _ in range(2):
+        loop.once()
+    assert asked == ["a", "b", "c", "d"]
+
+
+class FullDisk:
+    """From now on, nothing can be written to the state folder, until there is room again."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.is_full = True
+        for module in (
+            "fleetsched.reconcile.memory",
+            "fleetsched.operations.files",
+            "fleetsched.fleetrepo.clone",
+        ):
+            monkeypatch.setattr(f"{module}.replace_file", partial(self._replace, replace_file))
+        monkeypatch.setattr("fleetsched.rollout.journal.os.fsync", partial(self._sync, os.fsync))
+
+    def _fail(self) -> None:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _replace(self, really: Callable[[Path, bytes], None], file: Path, content: bytes) -> None:
+        self._fail()
+        really(file, content)
+
+    def _sync(self, really: Callable[[int], None], descriptor: int) -> None:
+        self._fail()
+        really(descriptor)
+
+
+def test_a_full_disk_is_told_and_ends_nothing_and_no_rollout_begins_without_a_journal(
+    fleet: ReconciledFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = fleet.loop()
+    loop.once()
+    fleet.commit(("slice_us: 5000", "slice_us: 7000"))
+    disk = FullDisk(monkeypatch)
+
+    codes = [loop.once().code for _ in range(2)]
+
+    assert codes == [ExitCode.ERROR, ExitCode.OK]  # then it waits before it tries again
+    assert fleet.slices() == dict.fromkeys(NAMES, 5000)
+    assert [event.text for event in fleet.diary.events[1:]] == [
+        "broken off: No space left on device",
+        f"{loop.state.path}/memory.json cannot be written: No space left on device",
+    ]
+    disk.is_full = False
+    fleet.clock.now += 60
+    assert loop.once().code is ExitCode.OK
+    assert fleet.slices() == dict.fromkeys(NAMES, 7000)
+    assert Memory(loop.state.path).events == loop.memory.events
+
+
+def test_a_state_that_cannot_be_written_is_told_and_keeps_nothing_else_back(
+    fleet: ReconciledFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "state.json")
+
+    monkeypatch.setattr("fleetsched.reconcile.loop.write_snapshot", full)
+    cycle = fleet.loop().once()
+    assert fleet.diary.unpublished_for == ["the state cannot be written: No space left on device"]
+    assert [note["kind"] for note in fleet.notes(cycle.revision)] == ["applied"]
+
+
+def test_a_run_whose_journal_fails_in_the_middle_is_gone_on_with(
+    fleet: ReconciledFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = fleet.loop()
+    loop.once()
+    fleet.commit(("slice_us: 5000", "slice_us: 7000"))
+    disk = FullDisk(monkeypatch)
+    disk.is_full = False
+    fleet.diary.on_word["baking"] = lambda: setattr(disk, "is_full", True)
+    assert loop.once().code is ExitCode.ERROR
+    fleet.diary.on_word.clear()
+
+    disk.is_full = False
+    pass_time(fleet, 600)
+    fleet.clock.now += 60
+
+    assert loop.once().code is ExitCode.OK
+    assert fleet.slices() == dict.fromkeys(NAMES, 7000)
+    assert [host.lease for host in fleet.hosts.values()] == [None] * 3
 
 
 def test_the_state_is_pushed_without_addresses_and_does_not_grow_the_branch(fleet: ReconciledFleet) -> None:

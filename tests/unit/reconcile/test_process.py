@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import os
 import re
 import signal
@@ -134,3 +135,27 @@ def test_without_an_address_of_the_repository_it_says_what_to_write(
     ]
     assert main(["reconcile", *arguments]) == ExitCode.USAGE
     assert "give --repository URL, or write the URL there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--once", "--accept-rewound", "abc"], "--accept-rewound wants all hex digits of a commit"),
+        (["--accept-rewound", "a" * 40], "--accept-rewound is of one cycle"),
+    ],
+)
+def test_a_branch_that_was_taken_back_is_accepted_once_and_by_its_whole_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert main(["reconcile", "--state-folder", str(tmp_path / "state"), *arguments]) == ExitCode.USAGE
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "state").exists()
+
+
+def test_what_is_accepted_is_kept_before_anything_is_fetched(tmp_path: Path, own_git: None) -> None:
+    (tmp_path / "config.yaml").touch(mode=0o600)
+    arguments = ["--state-folder", str(tmp_path / "state"), "--config", str(tmp_path / "config.yaml")]
+    arguments += ["--repository", str(tmp_path / "nowhere.git"), "--once", "--accept-rewound", "a" * 40]
+    assert main(["reconcile", *arguments]) == ExitCode.ERROR
+    kept = (tmp_path / "state" / "repository.newest.json").read_text(encoding="utf-8")
+    assert json.loads(kept) == {"main": "a" * 40}
