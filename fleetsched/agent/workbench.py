@@ -26,7 +26,7 @@ from fleetsched.errors import InputError
 from fleetsched.fleetrepo.evidence import evidence_text
 from fleetsched.fleetrepo.policies import POLICY_FILE
 from fleetsched.model.evidence import Evidence, Scalar
-from fleetsched.model.gate import Gate, GateReport, GateVerdict
+from fleetsched.model.gate import Gate, GateReport
 from fleetsched.model.gate_records import report_record
 from fleetsched.model.policy import Parameter, Policy
 from fleetsched.model.suggest import suggestion
@@ -138,8 +138,7 @@ class RunWorkbench:
         self._meter.check()
         report = self._faults.of(lambda: self._means.gates(mine, until), could_not_run)
         self._candidates[mine.id] = replace(mine, digest=report.digest or mine.digest)
-        passed = {each.gate for each in report.results if each.verdict is GateVerdict.PASSED}
-        if report.verdict is GateVerdict.PASSED and Gate.STRESS in passed:
+        if report.passes(Gate.STRESS):
             self._sound.add(mine.id)
         self._keep(f"gates/{mine.id}-{until}.json", json.dumps(report_record(report), indent=1) + "\n")
         return report

@@ -106,12 +106,26 @@ class GateReport:
 
     @property
     def verdict(self) -> GateVerdict:
-        """Failed when one failed; else error when one could not run; else passed."""
+        """Failed when one failed; else error when one could not run, or none on any kernel; else passed."""
         said = {result.verdict for result in self.results}
         for verdict in (GateVerdict.FAILED, GateVerdict.ERROR):
             if verdict in said:
                 return verdict
-        return GateVerdict.PASSED
+        # What requires other kernels than were asked may come from the proposal that is judged.
+        return GateVerdict.PASSED if self.left_out is None else GateVerdict.ERROR
+
+    @property
+    def left_out(self) -> GateResult | None:
+        """What was skipped where no gate ran on any kernel that was asked: nobody has loaded the object."""
+        on_kernels = [each for each in self.results if each.kernel]
+        if any(each.verdict is not GateVerdict.SKIPPED for each in on_kernels):
+            return None
+        return next(iter(on_kernels), None)
+
+    def passes(self, gate: Gate) -> bool:
+        """Whether this gate passed on one kernel at least, and nothing speaks against the object."""
+        passed = any(each.gate is gate and each.verdict is GateVerdict.PASSED for each in self.results)
+        return passed and self.verdict is GateVerdict.PASSED
 
     @property
     def stopped_by(self) -> GateResult | None:

@@ -25,7 +25,7 @@ from fleetsched.errors import (
 from fleetsched.fleetrepo.evidence import evidence_text
 from fleetsched.model.evaluation import workloads_for
 from fleetsched.model.fleet import Fleet
-from fleetsched.model.gate import GateReport, GateVerdict
+from fleetsched.model.gate import Gate, GateReport
 from fleetsched.model.goal import WorkloadGoal
 from fleetsched.model.judgement import Compared, Judgement, Rejected, Role, judge, objections
 from fleetsched.model.lesson import Lesson, one_line
@@ -119,7 +119,9 @@ class Final:
         made = replace(made, gates=(report,))
         if why := could_not_run(report):
             return _broken(made, LabError(why))
-        if report.verdict is not GateVerdict.PASSED:
+        if report.left_out is not None:
+            return replace(made, ended=f"no gate has loaded it: {one_line(report.left_out.log)}")
+        if not report.passes(Gate.STRESS):
             return replace(made, ended=f"the gates did not let it pass: {report.verdict}")
         return self._compare(made, replace(candidate, digest=report.digest), place, of)
 

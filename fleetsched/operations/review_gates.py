@@ -9,7 +9,7 @@ from pathlib import Path
 from fleetsched.fleetrepo.changes import Change
 from fleetsched.model.evidence import kernel_version
 from fleetsched.model.fleet import Fleet
-from fleetsched.model.gate import GateReport, GateResult, GateVerdict
+from fleetsched.model.gate import Gate, GateReport, GateResult, GateVerdict
 from fleetsched.model.verdict import Check, Result
 from fleetsched.model.wording import counted
 
@@ -22,7 +22,7 @@ def judged_by_gates(
     *,
     all_good: bool,
 ) -> Iterator[Check]:
-    """A check a variant of each changed policy; a gate that could not run is no pass.
+    """A check a variant of each changed policy; a gate that could not run, or was left out, is no pass.
 
     Args:
         fleet: of the proposal.
@@ -44,13 +44,36 @@ def judged_by_gates(
 def _check(report: GateReport) -> Check:
     variant = "" if report.variant in ("", "default") else f" {report.variant}"
     wrong = [each for each in report.results if each.verdict in (GateVerdict.FAILED, GateVerdict.ERROR)]
-    kernels = list(dict.fromkeys(kernel_version(each.kernel) for each in report.results if each.kernel))
-    gates = counted(len(report.results), "gate")
-    passed = f"{report.digest[:12]} passed {gates} on Linux {', '.join(kernels)}"
-    finding = passed if not wrong else "; ".join(map(_said, wrong))
-    details = [line for each in wrong for line in _details(each)]
-    result = Result.GOOD if report.verdict is GateVerdict.PASSED else Result.BAD
-    return Check(f"gates {report.policy}{variant}", result, finding, tuple(details))
+    name, result = f"gates {report.policy}{variant}", Result.BAD
+    if wrong:
+        finding = "; ".join(map(_said, wrong))
+        return Check(name, result, finding, tuple(line for each in wrong for line in _details(each)))
+    if not report.passes(Gate.STRESS):
+        return Check(name, result, *_unjudged(report))
+    return Check(name, Result.GOOD, _passed(report))
+
+
+def _passed(report: GateReport) -> str:
+    """Which object passed how many gates where; and where it was not judged, since it is not for that."""
+    passed = [each for each in report.results if each.verdict is GateVerdict.PASSED]
+    skipped = [each for each in report.results if each.verdict is GateVerdict.SKIPPED]
+    finding = f"{report.digest[:12]} passed {counted(len(passed), 'gate')} on Linux {_kernels(passed)}"
+    return finding + (f"; it is not for Linux {_kernels(skipped)}" if skipped else "")
+
+
+def _unjudged(report: GateReport) -> tuple[str, tuple[str, ...]]:
+    """Nobody has run it: who may say for which kernels a policy is could leave out the gates by that."""
+    left_out = report.left_out
+    if left_out is None:
+        return f"it did not come to {Gate.STRESS}", ()
+    what_to_do = (
+        "`kernels` in the trusted branch's fleetsched.yaml says where it is judged: name one that it is for"
+    )
+    return f"no kernel has loaded it: {left_out.log}", (what_to_do,)
+
+
+def _kernels(results: Sequence[GateResult]) -> str:
+    return ", ".join(dict.fromkeys(kernel_version(each.kernel) for each in results if each.kernel))
 
 
 def _said(result: GateResult) -> str:

@@ -189,6 +189,26 @@ class _NoMachine(FakeLab):
         return GateReport(candidate.policy, candidate.variant, digest(candidate.policy), (broken,))
 
 
+class _OtherKernel(Lab):
+    def gates(self, candidate: Candidate, until: Gate) -> GateReport:
+        found = super().gates(candidate, until)
+        if candidate.policy != "interactive":
+            return found
+        skipped = GateResult(
+            Gate.VERIFY, GateVerdict.SKIPPED, "6.18.2", log="needs kernel >=7.0, runs 6.18.2"
+        )
+        return replace(found, results=(*found.results[:3], skipped))
+
+
+def test_who_is_for_another_kernel_is_no_lesson_and_the_next_is_tried(tmp_path: Path) -> None:
+    found = draft(tmp_path, _OtherKernel(), candidates=3)
+    assert found.explanation.splitlines()[0] == (
+        "interactive (its defaults): no gate has loaded it: needs kernel >=7.0, runs 6.18.2"
+    )
+    assert (found.error, found.lessons) == (None, ())
+    assert len(found.evidence) == len(found.tried) - 1 == 2
+
+
 def test_gates_that_cannot_run_are_a_lab_that_is_lost(tmp_path: Path) -> None:
     lab = _NoMachine()
     found = draft(tmp_path, lab)

@@ -18,7 +18,7 @@ from fleetsched.fleetrepo.lessons import read_lessons
 from fleetsched.fleetrepo.load import load_fleet, load_lock
 from fleetsched.model.controller import AgentAccess
 from fleetsched.model.evidence import CANDIDATE, INCUMBENT, KERNEL_DEFAULT_ARM, Arm, Evidence
-from fleetsched.model.gate import Gate, GateFinding, GateReport
+from fleetsched.model.gate import Gate, GateFinding, GateReport, GateResult, GateVerdict
 from fleetsched.model.goal import PolicyBinding
 from fleetsched.model.lesson import Lesson
 from fleetsched.model.lock import PolicyLock
@@ -419,7 +419,7 @@ def test_a_policy_that_was_written_comes_with_its_folder_and_lock(
 def gates_of_written(shop: Shop, known: Workloads, task: Task, candidate: Candidate) -> GateReport:
     found = FakeLab(real=True).gates(candidate, Gate.INSPECT)
     assert found.verdict == "passed", found
-    return found
+    return replace(found, results=(*found.results, GateResult(Gate.STRESS, GateVerdict.PASSED, "6.18.2")))
 
 
 def test_what_the_gates_do_not_let_pass_is_not_compared_whatever_the_backend_says(
@@ -430,6 +430,22 @@ def test_what_the_gates_do_not_let_pass_is_not_compared_whatever_the_backend_say
     monkeypatch.setattr(Shop, "gates", lambda shop, known, task, one: failing.gates(one, Gate.STRESS))
     said = fleet.run("propose", "--offline", code=ExitCode.CHANGES)
     assert "the gates did not let it pass: failed" in said
+    assert shop.seeds == []
+
+
+def test_what_no_kernel_has_loaded_is_not_compared(
+    fleet: Fleet, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def left_out(shop: Shop, known: Workloads, task: Task, candidate: Candidate) -> GateReport:
+        skipped = GateResult(
+            Gate.VERIFY, GateVerdict.SKIPPED, "6.18.2", log="needs kernel >=7.0, runs 6.18.2"
+        )
+        found = FakeLab().gates(candidate, Gate.INSPECT)
+        return replace(found, results=(*found.results, skipped))
+
+    monkeypatch.setattr(Shop, "gates", left_out)
+    said = fleet.run("propose", "--offline", code=ExitCode.CHANGES)
+    assert "no gate has loaded it: needs kernel >=7.0, runs 6.18.2" in " ".join(said.split())
     assert shop.seeds == []
 
 

@@ -22,6 +22,7 @@ from tests.unit.git_repository import git
 
 GOLDEN = Path(__file__).parent / "golden"
 PROJECT = Path(__file__).resolve().parents[3]
+PASSED = "1c1c1c1c1c1c passed"
 
 
 @pytest.fixture
@@ -215,7 +216,11 @@ def gated(fleet: Path, *verdicts: GateVerdict) -> tuple[Verdict, list[tuple[list
         finding = GateFinding("runnable-task-stall", "a task did not run for 2.1 s", "@mallory")
         results = tuple(
             GateResult(
-                Gate.STRESS, said, f"6.1{place}.2-amd64", findings=(finding,) if said == "failed" else ()
+                Gate.VERIFY if said == "skipped" else Gate.STRESS,
+                said,
+                f"6.1{place}.2-amd64",
+                findings=(finding,) if said == "failed" else (),
+                log="needs kernel >=7.0, runs 6.16.2" if said == "skipped" else "",
             )
             for place, said in enumerate(verdicts, 6)
         )
@@ -229,9 +234,12 @@ def gated(fleet: Path, *verdicts: GateVerdict) -> tuple[Verdict, list[tuple[list
 @pytest.mark.parametrize(
     ("verdicts", "result", "finding"),
     [
-        (("passed", "passed"), Result.GOOD, "1c1c1c1c1c1c passed 2 gates on Linux 6.16, 6.17"),
+        (("passed", "passed"), Result.GOOD, f"{PASSED} 2 gates on Linux 6.16, 6.17"),
         (("passed", "failed"), Result.BAD, "stress failed on Linux 6.17"),
         (("error", "passed"), Result.BAD, "stress could not run on Linux 6.16"),
+        (("skipped", "passed"), Result.GOOD, f"{PASSED} 1 gate on Linux 6.17; it is not for Linux 6.16"),
+        (("skipped", "skipped"), Result.BAD, "no kernel has loaded it: needs kernel >=7.0, runs 6.16.2"),
+        ((), Result.BAD, "it did not come to stress"),
     ],
 )
 def test_gates_are_run_on_what_changed_and_one_that_cannot_run_is_no_pass(
@@ -244,6 +252,15 @@ def test_gates_are_run_on_what_changed_and_one_that_cannot_run_is_no_pass(
     assert [names for names, _ in asked] == [["interactive"]]
     assert "@mallory" not in verdict_markdown(verdict).replace("(at)mallory", "")
     assert "but the compiler, and its policies in virtual machines." in verdict_markdown(verdict)
+
+
+def test_who_leaves_out_the_gates_by_its_requirements_is_told_what_to_do(fleet: Path) -> None:
+    bind_interactive(fleet)
+    verdict, _ = gated(fleet, GateVerdict.SKIPPED)
+    assert not verdict.good
+    check = next(check for check in verdict.checks if check.name == "gates interactive")
+    (what_to_do,) = check.details
+    assert what_to_do.startswith("`kernels` in the trusted branch's fleetsched.yaml")
 
 
 def test_what_other_checks_refuse_is_not_run_on_machines(fleet: Path) -> None:
