@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 from fleetsched.model.evidence import Comparison
 
@@ -30,6 +31,20 @@ class GateVerdict(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
     ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What is sent through the gates: a variant of a policy, as a goal runs it.
+
+    Attributes:
+        folder: the policy's.
+        parameters: that it does not have by itself.
+    """
+
+    folder: Path
+    variant: str = "default"
+    parameters: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,3 +224,6 @@ def test_parameters_go_along_and_are_another_question(tmp_path: Path) -> None:
     again = FakeMachines()
     assert judged(FAIR, given, again, tmp_path).results[-1].cached
     assert again.opened == []
+    by_itself = Wanted(("6.18",), parameters={"slice_us": 5000})
+    assert judged(FAIR, by_itself, again, tmp_path).parameters == {}
+    assert again.opened == []
