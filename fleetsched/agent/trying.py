@@ -101,6 +101,7 @@ class Trying:
     def _measure(self, candidate: Candidate, digest: str) -> Score | None:
         try:
             evidence = self._once_more(lambda: self.bench.benchmark(candidate, REPEATS))
+            found = score(evidence, self.task.goal)
         except HelperError as error:
             self._note(candidate, digest, error.message, blame=is_its_fault(error))
             return None
@@ -108,7 +109,7 @@ class Trying:
             self._note(candidate, digest, error.message, blame=False)
             return None
         self.evidence.append(evidence)
-        found = self.scores[candidate.id] = score(evidence, self.task.goal)
+        self.scores[candidate.id] = found
         broken = f", and breaks {', '.join(found.broken)}" if found.broken else ""
         self.lines.append(
             f"{name_of(candidate)}: {found.change * 100:+.1f} % against the better of what there is{broken}"

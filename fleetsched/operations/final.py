@@ -143,8 +143,12 @@ class Final:
             made = replace(made, compared=(*made.compared, Compared(role, evidence)))
             file = f"final-{workload}.json" if not place else f"final-{place + 1}-{workload}.json"
             (self.run.folder / file).write_text(evidence_text(evidence), encoding="utf-8")
+            try:
+                found = objections(goal, made.compared, of)
+            except WorkloadError as error:
+                return _broken(made, error)
             # What is rejected already need not be seen on the hold-out, while another stands in line.
-            if place + 1 < of and objections(goal, made.compared, of):
+            if place + 1 < of and found:
                 break
         judgement = judge(goal, made.compared, of)
         why = "; ".join(judgement.objections[:1]) or judgement.summary

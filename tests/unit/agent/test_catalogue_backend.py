@@ -144,6 +144,22 @@ def test_a_workload_that_fails_is_no_lesson_about_the_policy(tmp_path: Path) -> 
     assert "no number for wakeup_latency_p99_us" in found.explanation
 
 
+class _Silent(Lab):
+    """A lab where a run with `interactive` prints no number for the objective."""
+
+    def measure(self, candidate: Candidate, repeats: int, seed: int, budget_s: float) -> Evidence:
+        found = super().measure(candidate, repeats, seed, budget_s)
+        other = replace(found.measured[0], metric="requests_per_second")
+        return replace(found, measured=(other,)) if candidate.policy == "interactive" else found
+
+
+def test_a_measurement_without_the_objective_is_left_out_and_the_next_is_tried(tmp_path: Path) -> None:
+    found = draft(tmp_path, _Silent())
+    assert [each.policy for each in found.tried[:2]] == ["interactive", "deadline"]
+    assert "gave no number for wakeup_latency_p99_us" in found.explanation
+    assert (found.error, found.lessons) == (None, ())
+
+
 @dataclass
 class _Dying(Lab):
     """A lab whose machines die in these measurements, counted from 1."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -280,6 +281,26 @@ def test_a_final_comparison_that_breaks_off_is_an_error_and_loses_neither_number
         "final-interactive-under-hogs.json",
         "lessons.yaml",
     ]
+
+
+def test_a_final_comparison_without_the_objective_breaks_off_and_keeps_the_lessons(
+    fleet: Fleet, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lesson = Lesson("message-wakeups", "6.18", "deadline", "failed", "gate stress: stalls", "2026-01-02")
+    shop.choose = lambda draft, task: replace(draft, lessons=(lesson,))
+    measured = Shop.measure
+
+    def without_objective(shop: Shop, *asked: Any) -> Evidence:
+        found = measured(shop, *asked)
+        return replace(found, measured=(), comparisons=())
+
+    monkeypatch.setattr(Shop, "measure", without_objective)
+    text = " ".join(fleet.run("propose", "--offline", code=ExitCode.ERROR).split())
+    assert f"workload interactive-under-hogs: not every run gave a number for {P99}" in text
+    assert "The comparison broke off: " in text
+    assert fleet.run("review", "list") == "no proposals\n"
+    (run,) = shop.runs.iterdir()
+    assert "gate stress: stalls" in (run / "lessons.yaml").read_text()
 
 
 def test_a_lab_that_is_lost_before_there_is_a_draft_is_an_error(fleet: Fleet, shop: Shop) -> None:
