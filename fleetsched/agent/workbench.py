@@ -130,7 +130,8 @@ class RunWorkbench:
             write_folder(folder, content, said, self._author)
             return Candidate(identity, name, folder, generated=True)
 
-        return self._candidate(hashlib.sha256(content).hexdigest(), make)
+        # A name or description that was wrong can be put right: it is in the proposal, as the source is.
+        return self._candidate((name, said, hashlib.sha256(content).hexdigest()), make)
 
     def check(self, candidate: Candidate, until: Gate) -> GateReport:
         """See `Workbench`."""
