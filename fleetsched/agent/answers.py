@@ -86,6 +86,11 @@ def report_answer(candidate: str, report: GateReport) -> Answer:
     stopped = report.stopped_by
     if stopped is not None:
         answer |= _failure(stopped)
+    elif report.left_out is not None:
+        answer |= {
+            "error": f"no gate ran on a machine: {report.left_out.log}",
+            "remedy": "this says nothing of the policy; choose or write one that is for this kernel",
+        }
     elif report.verdict is GateVerdict.ERROR:
         broken = next(each for each in report.results if each.verdict is GateVerdict.ERROR)
         why = next(iter(broken.log.splitlines()), "")

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fleetsched.agent.answers import one_line
+from fleetsched.secrets import redact
 
 LONGEST_TEXT = 400
 LONGEST_ANSWER = 4000  # of a model: what a reviewer still reads
@@ -25,7 +26,8 @@ def bounded(text: str, longest: int = LONGEST_TEXT) -> str:
 
 def paragraphs(text: str, longest: int = LONGEST_ANSWER) -> str:
     """The same for a text of several lines, which are kept."""
-    kept = "\n".join(bounded(line, longest) for line in text.splitlines())
+    # As a whole first: a private key is one only with its first line.
+    kept = "\n".join(bounded(line, longest) for line in redact(text).splitlines())
     return kept if len(kept) <= longest else kept[:longest] + " [cut]"
 
 

@@ -156,7 +156,7 @@ class Workbench(Protocol):
         ...
 
     def write(self, name: str, source: str, description: str) -> Candidate:
-        """Make a candidate of new source, `<name>.bpf.c`. The same bytes again are the same candidate.
+        """Make a candidate of new source, `<name>.bpf.c`. All of it the same again is the same candidate.
 
         Raises:
             InputError: the name is taken or none, or the source is too long.

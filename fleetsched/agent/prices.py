@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -71,6 +72,8 @@ class Prices:
         """
         rate = self._rate(prompt)
         left = usd * _MILLION - prompt * max(rate.input, rate.cache_write)
+        if not rate.output:  # of a gateway of one's own; other budgets say how much it is
+            return -1 if left < 0 else sys.maxsize
         return math.floor(left / rate.output)  # `//` of decimals cuts, so that a debt would become 0
 
     def _rate(self, prompt: int) -> _Rate:

@@ -14,7 +14,7 @@ from fleetsched.agent.line import in_line
 from fleetsched.agent.scoring import Score, score
 from fleetsched.errors import BuildError, HelperError, LabError, WorkloadError
 from fleetsched.model.evidence import Evidence, Scalar
-from fleetsched.model.gate import Gate, GateReport, GateVerdict
+from fleetsched.model.gate import Gate, GateReport
 from fleetsched.model.lesson import Lesson, one_line
 
 _T = TypeVar("_T")
@@ -93,7 +93,7 @@ class Trying:
             self.lines.append(f"{name_of(candidate)}: left out, it failed before: {one_line(before.why)}")
             return None
         report = self._once_more(lambda: self._check(candidate))
-        if report.verdict is not GateVerdict.PASSED:
+        if not report.passes(Gate.STRESS):
             self._note(candidate, report.digest, _why(report), blame=report.stopped_by is not None)
             return None
         return self._measure(candidate, report.digest)
@@ -101,6 +101,7 @@ class Trying:
     def _measure(self, candidate: Candidate, digest: str) -> Score | None:
         try:
             evidence = self._once_more(lambda: self.bench.benchmark(candidate, REPEATS))
+            found = score(evidence, self.task.goal)
         except HelperError as error:
             self._note(candidate, digest, error.message, blame=is_its_fault(error))
             return None
@@ -108,7 +109,7 @@ class Trying:
             self._note(candidate, digest, error.message, blame=False)
             return None
         self.evidence.append(evidence)
-        found = self.scores[candidate.id] = score(evidence, self.task.goal)
+        self.scores[candidate.id] = found
         broken = f", and breaks {', '.join(found.broken)}" if found.broken else ""
         self.lines.append(
             f"{name_of(candidate)}: {found.change * 100:+.1f} % against the better of what there is{broken}"
@@ -152,6 +153,6 @@ class Trying:
 def _why(report: GateReport) -> str:
     stopped = report.stopped_by
     if stopped is None:
-        return "the gates did not run"
+        return f"no gate has loaded it: {report.left_out.log}" if report.left_out else "the gates did not run"
     finding = stopped.findings[0].message if stopped.findings else "it failed"
     return f"gate {stopped.gate}: {finding}"

@@ -26,7 +26,7 @@ from fleetsched.errors import InputError
 from fleetsched.fleetrepo.evidence import evidence_text
 from fleetsched.fleetrepo.policies import POLICY_FILE
 from fleetsched.model.evidence import Evidence, Scalar
-from fleetsched.model.gate import Gate, GateReport, GateVerdict
+from fleetsched.model.gate import Gate, GateReport
 from fleetsched.model.gate_records import report_record
 from fleetsched.model.policy import Parameter, Policy
 from fleetsched.model.suggest import suggestion
@@ -130,7 +130,8 @@ class RunWorkbench:
             write_folder(folder, content, said, self._author)
             return Candidate(identity, name, folder, generated=True)
 
-        return self._candidate(hashlib.sha256(content).hexdigest(), make)
+        # A name or description that was wrong can be put right: it is in the proposal, as the source is.
+        return self._candidate((name, said, hashlib.sha256(content).hexdigest()), make)
 
     def check(self, candidate: Candidate, until: Gate) -> GateReport:
         """See `Workbench`."""
@@ -138,8 +139,7 @@ class RunWorkbench:
         self._meter.check()
         report = self._faults.of(lambda: self._means.gates(mine, until), could_not_run)
         self._candidates[mine.id] = replace(mine, digest=report.digest or mine.digest)
-        passed = {each.gate for each in report.results if each.verdict is GateVerdict.PASSED}
-        if report.verdict is GateVerdict.PASSED and Gate.STRESS in passed:
+        if report.passes(Gate.STRESS):
             self._sound.add(mine.id)
         self._keep(f"gates/{mine.id}-{until}.json", json.dumps(report_record(report), indent=1) + "\n")
         return report

@@ -121,12 +121,18 @@ def compile_source(text: str, shown: str, headers: Mapping[str, bytes], compiler
 
 def _run(compiler: Compiler, source: str, shown: str, root: Path) -> list[str]:
     """Run the compiler; return its warnings."""
+    scratch = root / "tmp"  # a compiler that crashes leaves the source where its temporary files are
+    scratch.mkdir()
     arguments = [*FLAGS, "-MD", "-MF", "object.d", "-c", source, "-o", "object.o"]
     process = subprocess.Popen(
         ["/bin/sh", "-c", f'{_LIMITS}exec "$@"', "sh", str(compiler.executable), "cc", *arguments],
         cwd=root,
         # Nothing of the caller's environment: CPATH and the like would add places to read from.
-        env={"ZIG_GLOBAL_CACHE_DIR": str(root / "cache"), "ZIG_LOCAL_CACHE_DIR": str(root / "cache")},
+        env={
+            "ZIG_GLOBAL_CACHE_DIR": str(root / "cache"),
+            "ZIG_LOCAL_CACHE_DIR": str(root / "cache"),
+            "TMPDIR": str(scratch),
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -119,7 +119,10 @@ def check(
     ] = None,
     hosts: Annotated[bool, typer.Option("--hosts", help="Plan by asking the hosts.")] = False,
     gates: Annotated[
-        bool, typer.Option("--gates", help="Also run the gates on changed policies, in virtual machines.")
+        bool,
+        typer.Option(
+            "--gates", help="Also run the gates on what is changed or bound anew, in virtual machines."
+        ),
     ] = False,
     report: Annotated[
         bool,
@@ -145,7 +148,7 @@ def check(
         base=base,
         inventory=fleet.inventory,
         plan=_planner(fleet, state, hosts),
-        gates=(lambda folders, kernels: gates_on(folders, kernels, complain)) if gates else None,
+        gates=(lambda judged, kernels: gates_on(judged, kernels, complain)) if gates else None,
         show_plan=plan_text,
     )
     text = verdict_markdown(verdict)

@@ -140,9 +140,9 @@ def _built(folder: Path, wanted: Wanted, clock: Callable[[], float]) -> list[_Su
     policy, outcome = schema(folder)
     result = outcome.result(Gate.SCHEMA, seconds=clock() - began)
     names = [wanted.variant] if wanted.variant else list(policy.variants) if policy else ["default"]
-    subjects = [
-        _Subject(folder, name, policy, parameters=wanted.parameters, results=[result]) for name in names
-    ]
+    # What it has by itself makes no other question: the verdict that is remembered is the same.
+    parameters = policy.unlike_defaults(wanted.parameters) if policy else wanted.parameters
+    subjects = [_Subject(folder, name, policy, parameters=parameters, results=[result]) for name in names]
     for subject in subjects:
         if policy is None or not outcome.passed:
             continue

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 from fleetsched.model.evidence import Comparison
 
@@ -30,6 +31,20 @@ class GateVerdict(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
     ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What is sent through the gates: a variant of a policy, as a goal runs it.
+
+    Attributes:
+        folder: the policy's.
+        parameters: that it does not have by itself.
+    """
+
+    folder: Path
+    variant: str = "default"
+    parameters: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +121,26 @@ class GateReport:
 
     @property
     def verdict(self) -> GateVerdict:
-        """Failed when one failed; else error when one could not run; else passed."""
+        """Failed when one failed; else error when one could not run, or none on any kernel; else passed."""
         said = {result.verdict for result in self.results}
         for verdict in (GateVerdict.FAILED, GateVerdict.ERROR):
             if verdict in said:
                 return verdict
-        return GateVerdict.PASSED
+        # What requires other kernels than were asked may come from the proposal that is judged.
+        return GateVerdict.PASSED if self.left_out is None else GateVerdict.ERROR
+
+    @property
+    def left_out(self) -> GateResult | None:
+        """What was skipped where no gate ran on any kernel that was asked: nobody has loaded the object."""
+        on_kernels = [each for each in self.results if each.kernel]
+        if any(each.verdict is not GateVerdict.SKIPPED for each in on_kernels):
+            return None
+        return next(iter(on_kernels), None)
+
+    def passes(self, gate: Gate) -> bool:
+        """Whether this gate passed on one kernel at least, and nothing speaks against the object."""
+        passed = any(each.gate is gate and each.verdict is GateVerdict.PASSED for each in self.results)
+        return passed and self.verdict is GateVerdict.PASSED
 
     @property
     def stopped_by(self) -> GateResult | None:

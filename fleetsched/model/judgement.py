@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from fleetsched.errors import WorkloadError
 from fleetsched.model.evidence import ALPHA, Comparison, Evidence, Finding
 from fleetsched.model.goal import WorkloadGoal
 
@@ -76,7 +77,8 @@ def judge(goal: WorkloadGoal, compared: Sequence[Compared], one_of: int = 1) -> 
         one_of: how many candidates stood in line before anything of them was compared.
 
     Raises:
-        ValueError: the goal has no objective, or the first workload did not measure it.
+        ValueError: the goal has no objective.
+        WorkloadError: not every run of the first workload gave a number for it.
     """
     first = compared[0].evidence
     worst = min(_own(goal, first), key=lambda each: _BAD_FIRST.index(each.finding))
@@ -114,7 +116,11 @@ def _own(goal: WorkloadGoal, first: Evidence) -> list[Comparison]:
         raise ValueError(f"goal {goal.name} has no objective")
     own = [each for each in first.comparisons if each.metric == goal.objective.metric]
     if not own:
-        raise ValueError(f"workload {first.workload} did not measure {goal.objective.metric}")
+        raise WorkloadError(
+            f"workload {first.workload}: not every run gave a number for {goal.objective.metric}",
+            remedy=f"goal {goal.name}: see what the workload prints, or name another in "
+            "spec.evaluation.workloads",
+        )
     return own
 
 

@@ -103,6 +103,14 @@ class Policy:
         """Add the defaults of the parameters that are not given."""
         return {name: parameters.get(name, declared.default) for name, declared in self.parameters.items()}
 
+    def unlike_defaults(self, parameters: Mapping[str, int]) -> dict[str, int]:
+        """Leave out the parameters that it has by itself, as its object begins."""
+        return {
+            name: value
+            for name, value in parameters.items()
+            if name not in self.parameters or value != self.parameters[name].default
+        }
+
     def started(self, parameters: Mapping[str, int]) -> Program | None:
         """Say what hosts start, with the parameters in its arguments; None for an object."""
         if self.program is None:

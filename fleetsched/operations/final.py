@@ -25,7 +25,7 @@ from fleetsched.errors import (
 from fleetsched.fleetrepo.evidence import evidence_text
 from fleetsched.model.evaluation import workloads_for
 from fleetsched.model.fleet import Fleet
-from fleetsched.model.gate import GateReport, GateVerdict
+from fleetsched.model.gate import Gate, GateReport
 from fleetsched.model.goal import WorkloadGoal
 from fleetsched.model.judgement import Compared, Judgement, Rejected, Role, judge, objections
 from fleetsched.model.lesson import Lesson, one_line
@@ -119,7 +119,9 @@ class Final:
         made = replace(made, gates=(report,))
         if why := could_not_run(report):
             return _broken(made, LabError(why))
-        if report.verdict is not GateVerdict.PASSED:
+        if report.left_out is not None:
+            return replace(made, ended=f"no gate has loaded it: {one_line(report.left_out.log)}")
+        if not report.passes(Gate.STRESS):
             return replace(made, ended=f"the gates did not let it pass: {report.verdict}")
         return self._compare(made, replace(candidate, digest=report.digest), place, of)
 
@@ -141,8 +143,12 @@ class Final:
             made = replace(made, compared=(*made.compared, Compared(role, evidence)))
             file = f"final-{workload}.json" if not place else f"final-{place + 1}-{workload}.json"
             (self.run.folder / file).write_text(evidence_text(evidence), encoding="utf-8")
+            try:
+                found = objections(goal, made.compared, of)
+            except WorkloadError as error:
+                return _broken(made, error)
             # What is rejected already need not be seen on the hold-out, while another stands in line.
-            if place + 1 < of and objections(goal, made.compared, of):
+            if place + 1 < of and found:
                 break
         judgement = judge(goal, made.compared, of)
         why = "; ".join(judgement.objections[:1]) or judgement.summary

@@ -23,7 +23,7 @@ from fleetsched.fleetrepo.git import Git
 from fleetsched.fleetrepo.load import default_inventory, load_fleet, load_lock
 from fleetsched.model.controller import Trust
 from fleetsched.model.fleet import Fleet
-from fleetsched.model.gate import GateReport
+from fleetsched.model.gate import GateReport, Judged
 from fleetsched.model.goal import WorkloadGoal
 from fleetsched.model.plan import Plan
 from fleetsched.model.policy import Policy
@@ -32,8 +32,8 @@ from fleetsched.model.wording import counted
 from fleetsched.operations.lock import check_program_lock
 from fleetsched.operations.review_gates import judged_by_gates
 
-Gater = Callable[[Sequence[Path], tuple[str, ...]], list[GateReport]]
-"""Sends policies' folders through the gates on these kernels."""
+Gater = Callable[[Sequence[Judged], tuple[str, ...]], list[GateReport]]
+"""Sends policies through the gates on these kernels; a report each."""
 
 Planner = Callable[[Fleet, str], Plan]
 """Makes a plan of a fleet at a commit: from a state file, or from live hosts."""
@@ -59,7 +59,8 @@ def review_check(
         base: merge into this commit; None = into the trusted branch's tip, as fetched now.
         inventory: inventories instead of those that the base names, which are taken from the base, too.
         plan: None = nothing is planned.
-        gates: None = none are run; they are for changed policies, on the kernels that the base names.
+        gates: None = none are run; they are for policies that are changed or bound otherwise, on the kernels
+            that the base names.
         show_plan: a plan as text.
 
     Raises:
@@ -87,7 +88,7 @@ def review_check(
             checks += [_meaning(old, new), *_policies(new, changes)]
             if gates is not None:
                 kernels = (old or new).kernels
-                checks += judged_by_gates(new, changes, gates, kernels, all_good=_all_good(checks))
+                checks += judged_by_gates(old, new, changes, gates, kernels, all_good=_all_good(checks))
             checks.append(_plan(new, head, plan, show_plan))
     return Verdict(start, head, tuple(checks))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetsched.errors import ExitCode, InputError, UsageError
-from fleetsched.model.gate import Gate, GateReport, GateVerdict
+from fleetsched.model.gate import Gate, GateReport, GateVerdict, Judged
 from fleetsched.model.suggest import suggestion
 from fleetsched.operations.policies import find_policy, parameters_of, policy_folder
 
@@ -83,13 +83,27 @@ def verify(
 
 
 def gates_on(
-    folders: Sequence[Path], kernels: tuple[str, ...], say: Callable[[str], None]
+    judged: Sequence[Judged], kernels: tuple[str, ...], say: Callable[[str], None]
 ) -> list[GateReport]:
-    """Send policies' folders through the gates on these kernels; none = on one that is well known."""
-    from fleetsched.gates.cascade import Wanted, run_gates
+    """Send policies through the gates on these kernels; none = on one that is well known.
+
+    Returns:
+        A report each, in their order.
+    """
+    from fleetsched.gates.cascade import LAST, Wanted, run_gates
     from fleetsched.gates.machines import DEFAULT_KERNELS
 
-    return run_gates(list(folders), Wanted(kernels or DEFAULT_KERNELS), say)
+    # What is set alike shares its machines.
+    alike: dict[tuple[str, str], list[int]] = {}
+    for place, each in enumerate(judged):
+        alike.setdefault((each.variant, repr(sorted(each.parameters.items()))), []).append(place)
+    reports: dict[int, GateReport] = {}
+    for places in alike.values():
+        first = judged[places[0]]
+        wanted = Wanted(kernels or DEFAULT_KERNELS, LAST, first.variant, parameters=first.parameters)
+        found = run_gates([judged[place].folder for place in places], wanted, say)
+        reports |= dict(zip(places, found, strict=True))
+    return [reports[place] for place in range(len(judged))]
 
 
 def exit_code(reports: Sequence[GateReport]) -> ExitCode:

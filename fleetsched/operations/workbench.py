@@ -12,7 +12,7 @@ from fleetsched.agent.interface import Candidate, Task
 from fleetsched.agent.workbench import Means, RunWorkbench
 from fleetsched.errors import InputError
 from fleetsched.fleetrepo.load import load_policy
-from fleetsched.model.evidence import CANDIDATE, INCUMBENT, KERNEL_DEFAULT_ARM, Arm, Evidence
+from fleetsched.model.evidence import CANDIDATE, INCUMBENT, KERNEL_DEFAULT_ARM, Arm, Evidence, Scalar
 from fleetsched.model.gate import Gate, GateReport
 from fleetsched.model.suggest import suggestion
 from fleetsched.model.workload import Workload
@@ -59,7 +59,8 @@ class Lab:
         """See `Means`."""
         from fleetsched.gates.cascade import Wanted, run_gates
 
-        wanted = Wanted((self._task.kernel,), until, candidate.variant)
+        parameters = _whole(candidate.parameters)
+        wanted = Wanted((self._task.kernel,), until, candidate.variant, parameters=parameters)
         (report,) = run_gates([candidate.folder], wanted, self._say)
         return report
 
@@ -96,6 +97,10 @@ class Lab:
         # A program is on the hosts only: there is nothing to measure it by here.
         if bound is not None and incumbent is not None and incumbent.program is None:
             arms.append(arm_image(INCUMBENT, incumbent, bound.variant, bound.parameters))
-        parameters = {name: int(value) for name, value in candidate.parameters.items()}
-        policy = load_policy(candidate.folder)
+        policy, parameters = load_policy(candidate.folder), _whole(candidate.parameters)
         return (*arms, arm_image(CANDIDATE, policy, candidate.variant, parameters))
+
+
+def _whole(parameters: Mapping[str, Scalar]) -> dict[str, int]:
+    """Parameters as an object has them."""
+    return {name: int(value) for name, value in parameters.items()}

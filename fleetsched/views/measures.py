@@ -94,7 +94,8 @@ def environment_text(environment: Environment) -> str:
 
 def blocks(evidence: Evidence) -> int:
     """Count the runs of each arm."""
-    return max(len(values) for metric in evidence.measured for values in metric.samples.values())
+    counts = (len(values) for metric in evidence.measured for values in metric.samples.values())
+    return max(counts, default=len(evidence.order))
 
 
 def runs_of_each(evidence: Evidence) -> str:

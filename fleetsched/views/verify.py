@@ -92,6 +92,8 @@ def _verdict(report: GateReport) -> str:
     if stopped is not None:
         where = f" on {stopped.kernel}" if stopped.kernel else ""
         return f"FAILED: stopped by {stopped.gate}{where}"
+    if report.left_out is not None:
+        return "NOT JUDGED: it is for none of these kernels; --kernels names others"
     if report.verdict is GateVerdict.ERROR:
         return "NOT JUDGED: a gate could not run"
     last = [result.gate for result in report.results if result.verdict is GateVerdict.PASSED]

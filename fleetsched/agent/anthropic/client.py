@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from fleetsched.agent.anthropic.faults import explained
-from fleetsched.agent.anthropic.middleware import Attempts
+from fleetsched.agent.anthropic.middleware import LONGEST_SILENCE_S, Attempts, UnansweredError
 from fleetsched.agent.anthropic.model import Block, ModelError, Reply, Request
 from fleetsched.agent.prices import Usage
 from fleetsched.agent.transcript import Transcript
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 PUBLIC_URL = "https://api.anthropic.com"
 _RETRIES = 4  # 0.5 to 8 s between them, unless the API says how long
-_LONGEST_SILENCE_S = 300.0  # between two events of a stream; a long thought sends pings meanwhile
 _LETTERS_A_TOKEN = 2  # an estimate that is too high rather than too low: C is three or more
 
 
@@ -67,7 +66,7 @@ class Client:
             api_key=key,
             base_url=self.url,
             max_retries=_RETRIES,
-            timeout=_LONGEST_SILENCE_S,
+            timeout=LONGEST_SILENCE_S,
             open_telemetry=False,
             middleware=[Attempts(transcript, left_s)],
             _strict_response_validation=True,
@@ -82,7 +81,10 @@ class Client:
         self._client.close()
 
     def ask(self, request: Request) -> Reply:
-        """Ask once; the SDK tries again where that helps. After Ctrl-C the reply says `interrupted`.
+        """Ask once; the SDK tries again where that helps and costs nothing.
+
+        After Ctrl-C the reply says `interrupted`. A request that nobody answers in time is a reply without an
+        end: the API may charge for its prompt.
 
         Raises:
             ModelError: there is no answer; the message says why, and what to do.
@@ -110,6 +112,8 @@ class Client:
             # Some models take no grammar of this size. Arguments are judged before any tool runs anyway.
             self._strict = False
             return self.ask(request)
+        except UnansweredError as error:
+            return replace(hearing.reply(), problem=error.message)
         except anthropic.APIError as error:
             raise explained(error, self.url) from error
         except KeyboardInterrupt:

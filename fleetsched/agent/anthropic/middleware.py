@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from anthropic._request import APIRequest
 
 _LONGEST_WAIT_S = 120.0
+LONGEST_SILENCE_S = 300.0  # between two events of a stream; a long thought sends pings meanwhile
+_SHORTEST_SILENCE_S = 1.0  # what is asked in the last moment needs the time to get there
+
+
+class UnansweredError(ModelError):
+    """An attempt went out and nothing came back in time. It may have cost something: who asked decides."""
 
 
 class Attempts:
@@ -32,12 +38,21 @@ class Attempts:
         """Send one attempt.
 
         Raises:
-            ModelError: the API wants to be left alone for longer than this run can wait.
+            UnansweredError: nothing came back in time; the SDK does not try that again.
+            ModelError: the API wants to be left alone for longer than this run can wait, or the run's time
+                is over.
         """
+        left_s = self._left_s()
+        if left_s <= 0:
+            raise ModelError("the language model's API gave no answer before this run's time was over")
+        silence_s = min(LONGEST_SILENCE_S, max(left_s, _SHORTEST_SILENCE_S))
         try:
-            response = call_next(request.copy(body=_redacted(request.json)))
+            response = call_next(request.copy(body=_redacted(request.json), timeout=silence_s))
         except Exception as error:  # whatever it is: it is recorded here, and raised for those above
             self._transcript.write("attempt", retry=request.retries_taken, error=type(error).__name__)
+            if _went_out(error):
+                # With its cause the SDK would try again; without, the talk does, within its budgets.
+                raise UnansweredError(f"nothing was answered within {silence_s:.0f} s") from None
             raise
         status, headers = response.http_response.status_code, response.http_response.headers
         fields = {
@@ -57,6 +72,15 @@ class Attempts:
                 remedy="try again later; --backend catalogue works without a language model",
             )
         return response
+
+
+def _went_out(error: Exception) -> bool:
+    """Whether a request timed out after it was sent, as far as one can know."""
+    import anthropic
+    import httpx2
+
+    not_sent = httpx2.ConnectTimeout | httpx2.PoolTimeout
+    return isinstance(error, anthropic.APITimeoutError) and not isinstance(error.__cause__, not_sent)
 
 
 def _redacted(body: Any) -> Any:

@@ -108,15 +108,20 @@ class Talk:
 
     def _ask(self, system: str) -> Reply:
         """Ask until a reply comes to its end."""
+        problem, heard = "", self._counted > 0
         for _ in range(MOST_BROKEN):
-            reply = self._ask_once(system)
+            try:
+                reply = self._ask_once(system)
+            except BudgetSpentError as error:
+                if heard or not problem:
+                    raise
+                # Who has never heard an answer has to know that, and not that the time is over.
+                raise _unfinished(f"never finished a reply: {problem}; {error.message}") from error
             if reply.stop:
                 return reply
-            self._say(f"the reply broke off: {bounded(reply.problem, 200)}")
-        raise ModelError(
-            f"the language model's API broke off its reply {MOST_BROKEN} times: {bounded(reply.problem)}",
-            remedy="try again later; a gateway in between may change what is answered",
-        )
+            problem, heard = bounded(reply.problem, 200), heard or bool(reply.content)
+            self._say(f"the reply broke off: {problem}")
+        raise _unfinished(f"broke off its reply {MOST_BROKEN} times: {problem}")
 
     def _ask_once(self, system: str) -> Reply:
         room = self._purse.room(self._prompt(system))
@@ -185,6 +190,13 @@ class Talk:
         )
         if reply.text:
             self._say(bounded(reply.text, 300))
+
+
+def _unfinished(what: str) -> ModelError:
+    return ModelError(
+        f"the language model's API {what}",
+        remedy="try again later; a gateway in between may change what is answered",
+    )
 
 
 def _declared(name: str, description: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -144,6 +144,22 @@ def test_a_workload_that_fails_is_no_lesson_about_the_policy(tmp_path: Path) -> 
     assert "no number for wakeup_latency_p99_us" in found.explanation
 
 
+class _Silent(Lab):
+    """A lab where a run with `interactive` prints no number for the objective."""
+
+    def measure(self, candidate: Candidate, repeats: int, seed: int, budget_s: float) -> Evidence:
+        found = super().measure(candidate, repeats, seed, budget_s)
+        other = replace(found.measured[0], metric="requests_per_second")
+        return replace(found, measured=(other,)) if candidate.policy == "interactive" else found
+
+
+def test_a_measurement_without_the_objective_is_left_out_and_the_next_is_tried(tmp_path: Path) -> None:
+    found = draft(tmp_path, _Silent())
+    assert [each.policy for each in found.tried[:2]] == ["interactive", "deadline"]
+    assert "gave no number for wakeup_latency_p99_us" in found.explanation
+    assert (found.error, found.lessons) == (None, ())
+
+
 @dataclass
 class _Dying(Lab):
     """A lab whose machines die in these measurements, counted from 1."""
@@ -187,6 +203,26 @@ class _NoMachine(FakeLab):
         self.checked.append((candidate.id, until))
         broken = GateResult(Gate.VERIFY, GateVerdict.ERROR, "6.18", log="no QEMU here\nmore")
         return GateReport(candidate.policy, candidate.variant, digest(candidate.policy), (broken,))
+
+
+class _OtherKernel(Lab):
+    def gates(self, candidate: Candidate, until: Gate) -> GateReport:
+        found = super().gates(candidate, until)
+        if candidate.policy != "interactive":
+            return found
+        skipped = GateResult(
+            Gate.VERIFY, GateVerdict.SKIPPED, "6.18.2", log="needs kernel >=7.0, runs 6.18.2"
+        )
+        return replace(found, results=(*found.results[:3], skipped))
+
+
+def test_who_is_for_another_kernel_is_no_lesson_and_the_next_is_tried(tmp_path: Path) -> None:
+    found = draft(tmp_path, _OtherKernel(), candidates=3)
+    assert found.explanation.splitlines()[0] == (
+        "interactive (its defaults): no gate has loaded it: needs kernel >=7.0, runs 6.18.2"
+    )
+    assert (found.error, found.lessons) == (None, ())
+    assert len(found.evidence) == len(found.tried) - 1 == 2
 
 
 def test_gates_that_cannot_run_are_a_lab_that_is_lost(tmp_path: Path) -> None:

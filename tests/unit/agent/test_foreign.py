@@ -39,6 +39,11 @@ def test_a_model_may_write_several_lines() -> None:
     assert paragraphs("one\n\ntwo\x07") == "one\n\ntwo?"
 
 
+def test_a_key_of_several_lines_is_one_secret() -> None:
+    begin, end = (f"-----{word} PRIVATE KEY-----" for word in ("BEGIN", "END"))
+    assert paragraphs(f"see\n{begin}\nMIIEvQIBADAN\nggSjAgEAAoIB\n{end}\nwell") == "see\n[redacted]\nwell"
+
+
 @given(_json)
 def test_nothing_within_data_ends_it(value: Any) -> None:
     text = as_data(value)

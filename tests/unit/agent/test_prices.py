@@ -39,6 +39,13 @@ def test_the_controllers_own_price_outranks_the_table() -> None:
     assert prices.as_of == ""
 
 
+@pytest.mark.parametrize(("price", "usd", "enough"), [(0, 0, True), (1, 1, True), (1, 0, False)])
+def test_output_that_costs_nothing_is_not_bounded_by_money(price: float, usd: int, enough: bool) -> None:
+    prices = prices_of("mine", Price(input=price, output=0, cache_write=price, cache_read=price))
+    room = prices.output_for(Decimal(usd), 1000)
+    assert room > MILLION if enough else room < 0
+
+
 def test_a_model_without_a_price_is_refused() -> None:
     with pytest.raises(InputError) as caught:
         prices_of("gpt-9", None)

@@ -261,6 +261,19 @@ def test_a_gate_that_could_not_run_says_nothing_of_the_policy(tmp_path: Path) ->
     }
 
 
+def test_a_policy_for_another_kernel_was_not_judged(tmp_path: Path) -> None:
+    skipped = GateResult(Gate.VERIFY, GateVerdict.SKIPPED, "6.18.2", log="needs kernel >=7.0, runs 6.18.2")
+    passed = GateResult(Gate.COMPILE, GateVerdict.PASSED)
+    assert report_answer("c1", GateReport("fair", "default", "", (passed, skipped))) == {
+        "candidate": "c1",
+        "verdict": "error",
+        "error": "no gate ran on a machine: needs kernel >=7.0, runs 6.18.2",
+        "remedy": "this says nothing of the policy; choose or write one that is for this kernel",
+        "passed": ["compile"],
+        "skipped": {"verify": "needs kernel >=7.0, runs 6.18.2"},
+    }
+
+
 def test_answers_are_bounded_printable_and_without_secrets(tmp_path: Path) -> None:
     def run(_: object) -> dict[str, Any]:
         return {

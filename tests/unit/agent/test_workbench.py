@@ -39,10 +39,25 @@ def test_the_same_choice_is_the_same_candidate_and_costs_nothing(tmp_path: Path)
     assert meter.spent().candidates == 2
 
 
-def test_the_same_bytes_are_the_same_candidate_and_cost_nothing(tmp_path: Path) -> None:
+def test_a_written_policy_can_be_given_another_name_or_description(tmp_path: Path) -> None:
+    bench = workbench(tmp_path)
+    written = [
+        bench.write("shortfirst", SOURCE, "short ones first"),
+        bench.write("short-first", SOURCE, "short ones first"),
+        bench.write("short-first", SOURCE, "who ran least goes first"),
+    ]
+    assert [(each.id, each.policy) for each in written] == [
+        ("c1", "shortfirst"),
+        ("c2", "short-first"),
+        ("c3", "short-first"),
+    ]
+    assert "who ran least goes first" in (written[2].folder / "policy.yaml").read_text()
+
+
+def test_what_was_written_before_is_the_same_candidate_and_costs_nothing(tmp_path: Path) -> None:
     bench = workbench(tmp_path, budget=Budget(candidates=2))
     first = bench.write("short-first", SOURCE, "short ones first")
-    assert bench.write("short-first", SOURCE, "said otherwise") is first
+    assert bench.write("short-first", SOURCE, "short ones first") is first
     mended = bench.write("short-first", SOURCE + "\n", "short ones first")
     assert (first.id, mended.id) == ("c1", "c2")
     with pytest.raises(BudgetSpentError) as raised:

@@ -114,6 +114,17 @@ def test_compiler_that_is_killed_says_how(tmp_path: Path) -> None:
         compile_source("", "policies/x/x.bpf.c", read_headers(), dying)
 
 
+def test_compiler_that_crashes_leaves_no_source_behind(tmp_path: Path) -> None:
+    crashing = fake_compiler(
+        tmp_path, f'echo secret > "$TMPDIR/x-1.c"; echo "$TMPDIR" > {tmp_path}/place; kill -6 $$'
+    )
+    with pytest.raises(BuildError, match="ended with signal SIGABRT"):
+        compile_source("", "policies/x/x.bpf.c", read_headers(), crashing)
+    place = Path((tmp_path / "place").read_text().strip())
+    assert place.parent.name.startswith("fleetsched-build-")
+    assert not place.parent.exists()
+
+
 def test_macro_bomb_ends_in_an_error(
     make_policy: MakePolicy, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,8 @@ import pytest
 
 from fleetsched.cli.main import main
 from fleetsched.errors import ExitCode
+from fleetsched.model.gate import Gate, GateReport, GateResult, GateVerdict
+from fleetsched.operations.verify import exit_code
 
 PROJECT = Path(__file__).resolve().parents[3]
 SOUND = str(PROJECT / "tests" / "policies" / "stall")
@@ -34,6 +36,20 @@ def test_judged_no_is_its_own_exit_code(capsys: pytest.CaptureFixture[str]) -> N
     (report,) = record["reports"]
     assert (report["policy"], report["verdict"]) == ("does-not-compile", "failed")
     assert report["results"][-1]["findings"][0]["code"] == "compile-error"
+
+
+@pytest.mark.parametrize(
+    ("kernels", "code"), [(("6.18", "7.2"), ExitCode.OK), (("6.18",), ExitCode.ERROR), ((), ExitCode.OK)]
+)
+def test_where_no_kernel_has_loaded_it_nothing_is_vouched_for(
+    kernels: tuple[str, ...], code: ExitCode
+) -> None:
+    skipped = GateResult(Gate.VERIFY, GateVerdict.SKIPPED, "6.18.2", log="needs kernel >=7.0, runs 6.18.2")
+    passed = [GateResult(gate, GateVerdict.PASSED, "7.2.1") for gate in (Gate.VERIFY, Gate.ATTACH)]
+    by_kernel = {"6.18": (skipped,), "7.2": tuple(passed)}
+    results = [GateResult(Gate.INSPECT, GateVerdict.PASSED)]
+    results += [each for kernel in kernels for each in by_kernel[kernel]]
+    assert exit_code([GateReport("mine", "default", "ab" * 32, tuple(results))]) == code
 
 
 @pytest.mark.parametrize(

@@ -190,16 +190,27 @@ def test_a_policy_explains_itself_or_says_that_it_is_a_test(tmp_path: Path) -> N
     ]
 
 
-def test_a_kernel_that_a_policy_does_not_want_is_skipped(tmp_path: Path) -> None:
-    folder = tmp_path / "no-hotplug"
+def for_newer_kernels(folder: Path) -> Path:
     folder.mkdir()
     for file in SOUND.glob("*.*"):
         text = file.read_text().replace('">=6.12"', '">=7.0"')
         (folder / file.name).write_text(text)
+    return folder
+
+
+def test_a_kernel_that_a_policy_does_not_want_is_skipped(tmp_path: Path) -> None:
     machines = FakeMachines()
-    found = judged(folder, TWO, machines, tmp_path / "cache")
+    found = judged(for_newer_kernels(tmp_path / "no-hotplug"), TWO, machines, tmp_path / "cache")
+    assert (found.verdict, found.left_out) == (GateVerdict.PASSED, None)
     assert said(found) == [*EARLY, ("6.18", "verify", "skipped"), *on("7.3.", "passed", "passed", "passed")]
     assert machines.opened == ["7.3"]
+
+
+def test_a_policy_for_none_of_the_kernels_was_judged_by_nobody(tmp_path: Path) -> None:
+    found = judged(for_newer_kernels(tmp_path / "no-hotplug"), Wanted(("6.18",)), FakeMachines(), tmp_path)
+    assert said(found) == [*EARLY, ("6.18", "verify", "skipped")]
+    assert (found.verdict, found.left_out) == (GateVerdict.ERROR, found.results[-1])
+    assert not found.passes(Gate.STRESS)
 
 
 def test_parameters_go_along_and_are_another_question(tmp_path: Path) -> None:
@@ -212,4 +223,7 @@ def test_parameters_go_along_and_are_another_question(tmp_path: Path) -> None:
     assert (found.verdict, found.parameters) == (GateVerdict.PASSED, {"slice_us": 700})
     again = FakeMachines()
     assert judged(FAIR, given, again, tmp_path).results[-1].cached
+    assert again.opened == []
+    by_itself = Wanted(("6.18",), parameters={"slice_us": 5000})
+    assert judged(FAIR, by_itself, again, tmp_path).parameters == {}
     assert again.opened == []

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from fleetsched.errors import WorkloadError
 from fleetsched.model.evidence import Comparison, Finding
 from fleetsched.model.goal import Guardrail, Objective, WorkloadGoal
 from fleetsched.model.judgement import Compared, Role, judge
@@ -129,7 +130,7 @@ def test_a_guardrail_that_nothing_measured_is_not_held_to_be_kept(accepted: bool
 
 
 def test_without_the_objectives_numbers_there_is_no_judgement() -> None:
-    with pytest.raises(ValueError, match="did not measure"):
+    with pytest.raises(WorkloadError, match=f"^workload hackbench: not every run gave a number for {P99}"):
         judge(GOAL, [compared((RATE, DEFAULT, BETTER))])
     with pytest.raises(ValueError, match="has no objective"):
         judge(replace(GOAL, objective=None), [GOOD])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from fleetsched.fleetrepo.lessons import read_lessons
 from fleetsched.fleetrepo.load import load_fleet, load_lock
 from fleetsched.model.controller import AgentAccess
 from fleetsched.model.evidence import CANDIDATE, INCUMBENT, KERNEL_DEFAULT_ARM, Arm, Evidence
-from fleetsched.model.gate import Gate, GateFinding, GateReport
+from fleetsched.model.gate import Gate, GateFinding, GateReport, GateResult, GateVerdict
 from fleetsched.model.goal import PolicyBinding
 from fleetsched.model.lesson import Lesson
 from fleetsched.model.lock import PolicyLock
@@ -282,6 +283,26 @@ def test_a_final_comparison_that_breaks_off_is_an_error_and_loses_neither_number
     ]
 
 
+def test_a_final_comparison_without_the_objective_breaks_off_and_keeps_the_lessons(
+    fleet: Fleet, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lesson = Lesson("message-wakeups", "6.18", "deadline", "failed", "gate stress: stalls", "2026-01-02")
+    shop.choose = lambda draft, task: replace(draft, lessons=(lesson,))
+    measured = Shop.measure
+
+    def without_objective(shop: Shop, *asked: Any) -> Evidence:
+        found = measured(shop, *asked)
+        return replace(found, measured=(), comparisons=())
+
+    monkeypatch.setattr(Shop, "measure", without_objective)
+    text = " ".join(fleet.run("propose", "--offline", code=ExitCode.ERROR).split())
+    assert f"workload interactive-under-hogs: not every run gave a number for {P99}" in text
+    assert "The comparison broke off: " in text
+    assert fleet.run("review", "list") == "no proposals\n"
+    (run,) = shop.runs.iterdir()
+    assert "gate stress: stalls" in (run / "lessons.yaml").read_text()
+
+
 def test_a_lab_that_is_lost_before_there_is_a_draft_is_an_error(fleet: Fleet, shop: Shop) -> None:
     lesson = Lesson("message-wakeups", "6.18", "deadline", "failed", "gate stress: stalls", "2026-01-02")
     lost = LabLostError("the lab failed 2 times in a row: no QEMU", remedy="install it")
@@ -419,7 +440,7 @@ def test_a_policy_that_was_written_comes_with_its_folder_and_lock(
 def gates_of_written(shop: Shop, known: Workloads, task: Task, candidate: Candidate) -> GateReport:
     found = FakeLab(real=True).gates(candidate, Gate.INSPECT)
     assert found.verdict == "passed", found
-    return found
+    return replace(found, results=(*found.results, GateResult(Gate.STRESS, GateVerdict.PASSED, "6.18.2")))
 
 
 def test_what_the_gates_do_not_let_pass_is_not_compared_whatever_the_backend_says(
@@ -430,6 +451,22 @@ def test_what_the_gates_do_not_let_pass_is_not_compared_whatever_the_backend_say
     monkeypatch.setattr(Shop, "gates", lambda shop, known, task, one: failing.gates(one, Gate.STRESS))
     said = fleet.run("propose", "--offline", code=ExitCode.CHANGES)
     assert "the gates did not let it pass: failed" in said
+    assert shop.seeds == []
+
+
+def test_what_no_kernel_has_loaded_is_not_compared(
+    fleet: Fleet, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def left_out(shop: Shop, known: Workloads, task: Task, candidate: Candidate) -> GateReport:
+        skipped = GateResult(
+            Gate.VERIFY, GateVerdict.SKIPPED, "6.18.2", log="needs kernel >=7.0, runs 6.18.2"
+        )
+        found = FakeLab().gates(candidate, Gate.INSPECT)
+        return replace(found, results=(*found.results, skipped))
+
+    monkeypatch.setattr(Shop, "gates", left_out)
+    said = fleet.run("propose", "--offline", code=ExitCode.CHANGES)
+    assert "no gate has loaded it: needs kernel >=7.0, runs 6.18.2" in " ".join(said.split())
     assert shop.seeds == []
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from fleetsched.cli.main import main
 from fleetsched.errors import ExitCode, RefusedError
 from fleetsched.model.controller import Trust
-from fleetsched.model.gate import Gate, GateFinding, GateReport, GateResult, GateVerdict
+from fleetsched.model.gate import Gate, GateFinding, GateReport, GateResult, GateVerdict, Judged
 from fleetsched.model.verdict import Result, Verdict
 from fleetsched.operations.init import init
 from fleetsched.operations.review_check import review_check
@@ -23,6 +23,7 @@ from tests.unit.git_repository import git
 
 GOLDEN = Path(__file__).parent / "golden"
 PROJECT = Path(__file__).resolve().parents[3]
+PASSED = "1c1c1c1c1c1c passed"
 
 
 @pytest.fixture
@@ -249,19 +250,25 @@ def test_what_conflicts_is_not_judged_further(fleet: Path) -> None:
     )
 
 
-def gated(fleet: Path, *verdicts: GateVerdict) -> tuple[Verdict, list[tuple[list[str], tuple[str, ...]]]]:
-    asked = []
+def gated(fleet: Path, *verdicts: GateVerdict) -> tuple[Verdict, list[tuple[str, str, Mapping[str, int]]]]:
+    asked: list[tuple[str, str, Mapping[str, int]]] = []
 
-    def gates(folders: Sequence[Path], kernels: tuple[str, ...]) -> list[GateReport]:
-        asked.append(([folder.name for folder in folders], kernels))
+    def gates(judged: Sequence[Judged], kernels: tuple[str, ...]) -> list[GateReport]:
+        asked.extend((each.folder.name, each.variant, each.parameters) for each in judged)
         finding = GateFinding("runnable-task-stall", "a task did not run for 2.1 s", "@mallory")
         results = tuple(
             GateResult(
-                Gate.STRESS, said, f"6.1{place}.2-amd64", findings=(finding,) if said == "failed" else ()
+                Gate.VERIFY if said == "skipped" else Gate.STRESS,
+                said,
+                f"6.1{place}.2-amd64",
+                findings=(finding,) if said == "failed" else (),
+                log="needs kernel >=7.0, runs 6.16.2" if said == "skipped" else "",
             )
             for place, said in enumerate(verdicts, 6)
         )
-        return [GateReport("interactive", "default", "1c" * 32, results)]
+        return [
+            GateReport(each.folder.name, each.variant, "1c" * 32, results, each.parameters) for each in judged
+        ]
 
     git(fleet, "add", "-A")
     git(fleet, "commit", "-m", "proposal")
@@ -271,9 +278,12 @@ def gated(fleet: Path, *verdicts: GateVerdict) -> tuple[Verdict, list[tuple[list
 @pytest.mark.parametrize(
     ("verdicts", "result", "finding"),
     [
-        (("passed", "passed"), Result.GOOD, "1c1c1c1c1c1c passed 2 gates on Linux 6.16, 6.17"),
+        (("passed", "passed"), Result.GOOD, f"{PASSED} 2 gates on Linux 6.16, 6.17"),
         (("passed", "failed"), Result.BAD, "stress failed on Linux 6.17"),
         (("error", "passed"), Result.BAD, "stress could not run on Linux 6.16"),
+        (("skipped", "passed"), Result.GOOD, f"{PASSED} 1 gate on Linux 6.17; it is not for Linux 6.16"),
+        (("skipped", "skipped"), Result.BAD, "no kernel has loaded it: needs kernel >=7.0, runs 6.16.2"),
+        ((), Result.BAD, "it did not come to stress"),
     ],
 )
 def test_gates_are_run_on_what_changed_and_one_that_cannot_run_is_no_pass(
@@ -283,9 +293,55 @@ def test_gates_are_run_on_what_changed_and_one_that_cannot_run_is_no_pass(
     verdict, asked = gated(fleet, *map(GateVerdict, verdicts))
     check = next(check for check in verdict.checks if check.name == "gates interactive")
     assert (check.result, check.finding) == (result, finding)
-    assert [names for names, _ in asked] == [["interactive"]]
+    assert asked == [("interactive", "default", {})]
     assert "@mallory" not in verdict_markdown(verdict).replace("(at)mallory", "")
     assert "but the compiler, and its policies in virtual machines." in verdict_markdown(verdict)
+
+
+def tune_fair(fleet: Path) -> None:
+    edit(fleet, "manifests/lab.yaml", "    name: fair\n", "    name: fair\n    parameters: {slice_us: 700}\n")
+
+
+def test_parameters_that_goals_get_are_what_is_judged(fleet: Path) -> None:
+    tune_fair(fleet)
+    verdict, asked = gated(fleet, GateVerdict.PASSED)
+    assert asked == [("fair", "default", {"slice_us": 700})]
+    check = next(check for check in verdict.checks if check.name == "gates fair, slice_us 700")
+    assert (check.result, check.finding) == (Result.GOOD, f"{PASSED} 1 gate on Linux 6.16")
+    assert "and its policies in virtual machines." in verdict_markdown(verdict)
+
+
+def test_a_changed_policy_is_judged_as_it_is_bound(fleet: Path) -> None:
+    tune_fair(fleet)
+    write(fleet, "policies/fair/NOTES.md")
+    _, asked = gated(fleet, GateVerdict.PASSED)
+    assert asked == [("fair", "default", {"slice_us": 700})]
+
+
+def test_a_policy_that_no_goal_is_bound_to_is_judged_by_its_defaults(fleet: Path) -> None:
+    shutil.copytree(PROJECT / "policies" / "interactive", fleet / "policies" / "interactive")
+    _, asked = gated(fleet, GateVerdict.PASSED)
+    assert asked == [("interactive", "default", {})]
+
+
+def test_where_nothing_else_would_run_no_gate_does(fleet: Path) -> None:
+    edit(fleet, "manifests/lab.yaml", "    name: fair\n", "    name: kernel-default\n")
+    verdict, asked = gated(fleet, GateVerdict.PASSED)
+    assert asked == []
+    gates = next(check for check in verdict.checks if check.name == "gates")
+    assert (gates.result, gates.finding) == (
+        Result.NOT_DONE,
+        "no policy that is built here is changed, or bound otherwise",
+    )
+
+
+def test_who_leaves_out_the_gates_by_its_requirements_is_told_what_to_do(fleet: Path) -> None:
+    bind_interactive(fleet)
+    verdict, _ = gated(fleet, GateVerdict.SKIPPED)
+    assert not verdict.good
+    check = next(check for check in verdict.checks if check.name == "gates interactive")
+    (what_to_do,) = check.details
+    assert what_to_do.startswith("`kernels` in the trusted branch's fleetsched.yaml")
 
 
 def test_what_other_checks_refuse_is_not_run_on_machines(fleet: Path) -> None:

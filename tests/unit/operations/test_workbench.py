@@ -71,7 +71,7 @@ def test_a_candidate_is_measured_against_the_kernels_scheduler_and_the_goals_pol
     tmp_path: Path, lab: Lab
 ) -> None:
     candidate = measured(tmp_path, task(goal=GOAL))
-    assert lab.wanted == [Wanted(("6.18",), Gate.STRESS, "default")]
+    assert lab.wanted == [Wanted(("6.18",), Gate.STRESS, "default", parameters={"slice_us": 2500})]
     ((experiment, spec),) = lab.experiments
     assert spec == MachineSpec(kernel="6.18", cpus=1, icount=True)
     assert [(each.arm.name, each.arm.policy) for each in experiment.arms] == [

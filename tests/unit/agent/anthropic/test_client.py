@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import anthropic
@@ -142,6 +145,40 @@ def test_secrets_do_not_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert server.requests[0]["messages"][0]["content"][0]["text"] == (
         "password [redacted], [redacted], https://me:[redacted]@host/"
     )
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[str]:
+    """An API that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def ask_silent(tmp_path: Path, left_s: Callable[[], float]) -> Reply:
+    message = {"role": "user", "content": [{"type": "text", "text": "x" * 1000}]}
+    with (
+        silent() as url,
+        Transcript(tmp_path) as record,
+        Client(MODEL, KEY, url, record, left_s=left_s) as asked,
+    ):
+        return asked.ask(Request("be good", [TOOL], [message], 4000))
+
+
+def test_what_nobody_answers_lasts_no_longer_than_the_run_and_is_paid_for_by_estimate(tmp_path: Path) -> None:
+    began = time.monotonic()
+    reply = ask_silent(tmp_path, lambda: 0.5)
+    assert time.monotonic() - began < 20
+    assert (reply.content, reply.stop, reply.problem) == ((), "", "nothing was answered within 1 s")
+    assert reply.usage.cache_write > 500
+    assert attempts(tmp_path) == [{"kind": "attempt", "retry": 0, "error": "APITimeoutError"}]
+
+
+def test_nothing_is_tried_again_when_the_time_is_over(tmp_path: Path) -> None:
+    left = iter([600.0, 600.0])
+    fail = Failure(500, "api_error", "because", times=0)
+    with pytest.raises(ModelError, match="gave no answer before this run's time was over"):
+        ask(tmp_path, Turn(fail=fail), left_s=lambda: next(left, 0.0))
+    assert [each["status"] for each in attempts(tmp_path)] == [500]
 
 
 def test_a_reply_is_left_when_the_time_is_over(tmp_path: Path) -> None:

@@ -103,6 +103,28 @@ def test_a_reply_that_never_ends_is_given_up_after_three_times(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
+    ("replies", "error"),
+    [
+        ([reply("")], "never finished a reply: gone; the budget of 60 s is spent"),
+        ([reply("tool_use", "look"), reply("")], "the budget of 60 s is spent"),
+    ],
+)
+def test_an_api_that_never_answers_is_not_taken_for_time_that_is_spent(
+    replies: list[Reply], error: str, tmp_path: Path
+) -> None:
+    model = Answers(*replies)
+
+    def clock() -> float:
+        return 70.0 if len(model.asked) == len(replies) else 0.0
+
+    purse = Purse(Meter(Budget(wall_s=60), clock), prices_of("claude-sonnet-5-5", None))
+    kind = BudgetSpentError if len(replies) > 1 else ModelError
+    with Transcript(tmp_path) as record, pytest.raises(kind, match=error):
+        Talk(model, TOOLS, purse, record, lambda line: None).run("be good", "hello")
+    assert purse.spent.tokens_in == 1000 * len(replies)
+
+
+@pytest.mark.parametrize(
     ("budget", "allowed"),
     [
         (Budget(), MOST_REPLY),
