@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -33,22 +34,25 @@ class Journal:
         self._lock = threading.Lock()
         # Without a buffer: what could not be written must not come out with the line after it.
         self._file = path.open("a+b", buffering=0)
-        self._torn = _is_torn(self._file)
 
     def write(self, event: str, **fields: Any) -> None:
         """Append one event; it is on disk when this returns.
 
         Raises:
-            OSError: it is not; a part of it may be.
+            OSError: it is not. Where the disk takes that, what did come there is taken back.
         """
         line = json.dumps(redact_values({"at": self._now(), "event": event, **fields})).encode() + b"\n"
         with self._lock:
-            left = memoryview(b"\n" + line if self._torn else line)
-            self._torn = True
-            while left:
-                left = left[self._file.write(left) :]
-            os.fsync(self._file.fileno())
-            self._torn = False
+            before = os.fstat(self._file.fileno()).st_size
+            left = memoryview(b"\n" + line if _is_torn(self._file) else line)
+            try:
+                while left:
+                    left = left[self._file.write(left) :]
+                os.fsync(self._file.fileno())
+            except OSError:
+                with contextlib.suppress(OSError):
+                    self._file.truncate(before)
+                raise
 
     def __enter__(self) -> Self:
         return self
