@@ -16,8 +16,8 @@ from fleetsched.model.gate import Gate, GateFinding, GateReport, GateResult, Gat
 from fleetsched.model.gate_records import finding_record
 from fleetsched.model.lesson import MOST_WHY, Lesson
 from fleetsched.model.policy import Policy
+from fleetsched.model.wording import printable
 from fleetsched.secrets import redact
-from fleetsched.views.plan import printable
 
 ANSWER_LIMIT = 40_000
 """Characters of all text of one answer; all headers together have 28,000."""

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from fleetsched.model.wording import printable
 from fleetsched.secrets import redact, redact_values
-from fleetsched.views.plan import printable
 from fleetsched.views.records import event_record
 
 if TYPE_CHECKING:

@@ -175,9 +175,8 @@ class Git:
                 env=self._environment,
                 kill_after_timeout=limit_s,
             )
-        if (
-            limit_s is not None and status < 0 and errors.startswith("Timeout: ")
-        ):  # and the whole command line
+        # What GitPython says then goes on with the whole command line.
+        if limit_s is not None and status < 0 and errors.startswith("Timeout: "):
             return TIMED_OUT, output, f"it took longer than {limit_s:g} s"
         return status, output, errors
 

@@ -203,9 +203,8 @@ class PullRequestForge(Forge):
         if proposal.state is State.MERGED:
             return proposal
         pull = self._must_be_open(proposal)
-        self._branches.merged(
-            self._tip, proposal.head
-        )  # a conflict is told as one, not as a missing approval
+        # So that a conflict is told as one, and not as a missing approval.
+        self._branches.merged(self._tip, proposal.head)
         missing = self._missing(pull, proposal.head, self._others_reviews(pull))
         if missing:
             raise RefusedError(

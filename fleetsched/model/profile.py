@@ -11,6 +11,7 @@ from fleetsched.model.features import Counted, features_of
 from fleetsched.model.observation import Key, Observation
 from fleetsched.model.state import Facts
 from fleetsched.model.tasks import Tasks
+from fleetsched.model.wording import printable
 
 VERSION = 1
 """Of a saved profile's form."""
@@ -165,4 +166,4 @@ def _bounded(seen: Observation) -> Observation:
 
 
 def _clean(text: str, most: int) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in text[:most])
+    return printable(text[:most], keep="")

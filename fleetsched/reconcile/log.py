@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from fleetsched.model.cycle import Cycle, Event
+from fleetsched.model.wording import printable
 from fleetsched.rollout.engine import HostEvent
-from fleetsched.views.plan import printable
 
 _LASTING = frozenset(
     {

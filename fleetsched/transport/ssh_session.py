@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import paramiko
 
 from fleetsched.errors import HostKeyError, UnreachableError
+from fleetsched.model.wording import printable
 from fleetsched.transport.known_hosts import HostKey, KnownHosts, Verdict
 from fleetsched.transport.ssh_auth import log_in
 from fleetsched.transport.ssh_link import Link
@@ -102,8 +103,7 @@ class Session:
         """Why the host ended the connection, in its own words; empty when it said nothing."""
         packetizer = self.transport.packetizer
         assert isinstance(packetizer, OrderedPacketizer)
-        said = packetizer.farewell[:_FAREWELL]
-        return "".join(letter if letter.isprintable() else "?" for letter in said)
+        return printable(packetizer.farewell[:_FAREWELL], keep="")
 
     def _prefer(self, types: set[str]) -> None:
         """Ask for a kind of key that is known, as OpenSSH does: a host with several shows the first asked."""

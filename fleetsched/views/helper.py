@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from fleetsched.model.helper import Compared, HostHelper
 from fleetsched.model.plan import HostPlan
-from fleetsched.model.wording import counted
-from fleetsched.views.plan import printable, wrap
+from fleetsched.model.wording import counted, printable
+from fleetsched.views.plan import wrap
 
 _WORDS = {
     Compared.CURRENT: "this fleetsched's own",

@@ -5,16 +5,13 @@ from __future__ import annotations
 
 import re
 
+from fleetsched.model.wording import printable
+
 _MENTION = re.compile(r"(?<![A-Za-z0-9])@(?=[A-Za-z0-9_])")
 _REFERENCE = re.compile(r"(?:#|\bGH-|(?<![A-Za-z0-9])!)(?=\d)", re.I)
 _LINK = re.compile(r":(?=//)|\bwww(?=\.)", re.I)
 _COMMAND = re.compile(r"(?m)^(\s*)/(?=[a-z])", re.I)
 _RUN = re.compile(r"`+|~{3,}")
-
-
-def printable(text: str) -> str:
-    """The text with `?` for what would not show: control characters, and those that turn its direction."""
-    return "".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in text)
 
 
 def defused(text: str) -> str:

@@ -9,9 +9,9 @@ from itertools import groupby
 from fleetsched.model.metrics import FEATURES
 from fleetsched.model.observation import Key, Observation, Tally
 from fleetsched.model.profile import Profile
-from fleetsched.model.wording import counted
+from fleetsched.model.wording import counted, printable
 from fleetsched.views.fill import fill
-from fleetsched.views.plan import WIDTH, printable
+from fleetsched.views.plan import WIDTH
 
 _NAME = 27
 _GONE = "(a cgroup that is gone)"

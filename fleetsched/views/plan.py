@@ -10,7 +10,7 @@ from itertools import groupby
 from fleetsched.model.diff import PolicyDiff
 from fleetsched.model.fleet import Fleet
 from fleetsched.model.plan import Action, Claim, HostPlan, Plan
-from fleetsched.model.wording import counted
+from fleetsched.model.wording import counted, printable
 
 WIDTH = 80
 JSON_VERSION = "1.0"
@@ -112,11 +112,6 @@ def diff_text(diffs: Sequence[PolicyDiff]) -> str:
         for diff in diffs
     ]
     return printable("\n\n".join(blocks))
-
-
-def printable(text: str) -> str:
-    """Text without control characters: what hosts and files say must not steer a terminal."""
-    return "".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in text)
 
 
 def age_text(file: str, age_s: float) -> str:

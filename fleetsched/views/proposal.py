@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fleetsched.model.proposal import Proposal, State
-from fleetsched.model.wording import counted
+from fleetsched.model.wording import counted, printable
 
 _MOST_DIFF_LINES = 2000
 
@@ -111,5 +111,5 @@ def diff_text(diff: str) -> str:
 
 def line_of(text: str, most: int = 120) -> str:
     """Foreign text as part of one line: printable, bounded."""
-    clean = "".join(letter if letter.isprintable() or letter == "\t" else "?" for letter in text)
+    clean = printable(text, keep="\t")
     return clean if len(clean) <= most else clean[: most - 3] + "..."

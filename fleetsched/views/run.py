@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from fleetsched.errors import ExitCode
 from fleetsched.model.rollout import Batch, Phase
 from fleetsched.model.run import Applied, Outlook, Undo
-from fleetsched.model.wording import counted
-from fleetsched.views.plan import printable, wrap
+from fleetsched.model.wording import counted, printable
+from fleetsched.views.plan import wrap
 
 _NOTHING = {
     ExitCode.ROLLED_BACK: "FAILED, nothing was changed: more hosts cannot than the failure budget allows",

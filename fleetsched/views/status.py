@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.plan import Observed, running_now
 from fleetsched.model.state import Status
-from fleetsched.views.plan import WIDTH, printable, short
+from fleetsched.model.wording import printable
+from fleetsched.views.plan import WIDTH, short
 
 
 def status_text(observed: Mapping[str, Observed]) -> str:

@@ -10,8 +10,9 @@ from typing import Any
 from fleetsched.model.evidence import KERNEL_DEFAULT_ARM
 from fleetsched.model.gate import GateFigure, GateFinding, GateReport, GateResult, GateVerdict
 from fleetsched.model.gate_records import FORMAT, VERSION, report_record
+from fleetsched.model.wording import printable
 from fleetsched.views.measures import amount, interval, number, percent
-from fleetsched.views.plan import WIDTH, printable
+from fleetsched.views.plan import WIDTH
 
 _MARKS = {
     GateVerdict.PASSED: " ",

@@ -26,6 +26,7 @@ from fleetsched.model.inventory import Host
 from fleetsched.transport.interface import Connection
 from fleetsched.transport.local import LocalTransport
 from tests.real.conftest import wait_until
+from tests.real.greeted import greeted
 from tests.real.upgrades import BABBLES, EXITS, HANGS, LISTENS, build_variant
 
 _BOUND_S = 90.0  # the watcher gives a new helper 30 s
@@ -58,14 +59,7 @@ class Service:
         self._thread.join()
 
     def client(self) -> HelperClient:
-        command = (str(self.path), "rpc", "--socket", str(self.socket))
-        client = HelperClient(self._connection.open(command), "here")
-        try:
-            client.hello()
-        except BaseException:
-            client.close()
-            raise
-        return client
+        return greeted(self._connection, self.path, self.socket)
 
     def hello(self) -> Hello:
         """Greet the helper, as soon as there is one."""

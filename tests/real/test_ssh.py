@@ -126,7 +126,10 @@ def test_a_lost_connection_ends_the_channel(server: Sshd) -> None:
 def test_what_is_said_too_late_of_a_channel_does_not_cost_the_connection(
     server: Sshd, message: bytes
 ) -> None:
-    """As from a thread that was writing when the command ended, and was held up on its way to the socket."""
+    """As from a thread that was writing when the command ended, and was held up on its way to the socket.
+
+    Our own classes never send that on purpose, so it takes paramiko's channel below them.
+    """
     with server.transport().connect(server.host()) as connection:
         channel = connection.open(["true"])._channel  # type: ignore[attr-defined]
         wait_until(lambda: channel.closed, within_s=30, what="the command ended")

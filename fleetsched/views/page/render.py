@@ -11,6 +11,7 @@ from jinja2 import PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fleetsched.model.standing import Condition, Standing
+from fleetsched.model.wording import printable
 
 PER_PAGE = 100
 """Hosts or events on one page."""
@@ -66,7 +67,7 @@ def _clean(value: Any) -> Any:
     """Nothing that steers a terminal or turns text around, and no end of it."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    text = value if value.isprintable() else "".join(each if each.isprintable() else "?" for each in value)
+    text = value if value.isprintable() else printable(value, keep="")
     return text if len(text) <= _MOST_TEXT else f"{text[:_MOST_TEXT]}..."
 
 

@@ -22,6 +22,7 @@ from fleetsched.model.inventory import Host
 from fleetsched.model.state import Status
 from fleetsched.transport.local import LocalTransport
 from tests.real.conftest import wait_until
+from tests.real.greeted import greeted
 
 _WATCHDOG_S = 0.25  # twice the policies' timeout_ms, and a little
 _REPLACED = ("loader.c", "lease.c", "preflight.c", "boost.c")
@@ -97,15 +98,8 @@ class HostOfFiles:
             process.wait(30)
 
     def client(self) -> HelperClient:
-        command = (str(self.path), "rpc", "--socket", str(self.folder / "socket"))
         here = LocalTransport().connect(Host("here", "127.0.0.1", connection="local", become=False))
-        client = HelperClient(here.open(command), "here")
-        try:
-            client.hello()
-        except BaseException:
-            client.close()
-            raise
-        return client
+        return greeted(here, self.path, self.folder / "socket")
 
     def status(self) -> Status:
         with self.client() as client:

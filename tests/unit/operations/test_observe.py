@@ -51,7 +51,7 @@ def closing(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     def slowly(session: HostSession) -> None:
         close(session)
         closed.set()
-        time.sleep(0.05)
+        time.sleep(0.05)  # what a freed worker would need to begin its next host; longer changes nothing
 
     monkeypatch.setattr(HostSession, "close", slowly)
     return closed
@@ -97,7 +97,7 @@ def test_hosts_in_line_are_not_begun_when_the_run_is_left(
             raise error
 
     simulated = {host.name: SimulatedHost(host.name) for host in HOSTS}
-    with Journal(tmp_path / "j", lambda: "now") as journal, pytest.raises(error):  # noqa: SIM117
+    with Journal(tmp_path / "j", lambda: "now") as journal, pytest.raises(error):  # noqa: SIM117 (what reach raises is seen)
         with reach(HOSTS, SimulatedTransport(simulated), lambda arch: HELPER, 2) as reached:
             begin_on_all(reached, journal, report)
 

@@ -71,7 +71,7 @@ def sessions() -> Iterator[list[Session]]:
 
 
 def test_closing_does_not_wait_for_the_threads_next_look_at_its_socket(sessions: list[Session]) -> None:
-    time.sleep(PATIENCE_S)
+    time.sleep(PATIENCE_S)  # so that the thread waits for its socket, and does not just come to that
     took_s = []
     for session in sessions:
         began = time.monotonic()
