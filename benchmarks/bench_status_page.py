@@ -23,7 +23,7 @@ from fleetsched.operations.observe import Reach, look_at
 from fleetsched.reconcile.board import Board, dossiers_of
 from fleetsched.reconcile.metrics import Metrics
 from fleetsched.reconcile.server import Server, Site
-from fleetsched.rollout.engine import HostEvent
+from fleetsched.rollout.run import HostEvent
 from fleetsched.rollout.session import HelperFiles, HostSession
 from fleetsched.shipped import shipped_root
 

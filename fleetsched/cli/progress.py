@@ -19,7 +19,7 @@ from fleetsched.secrets import redact, redact_values
 from fleetsched.views.records import event_record
 
 if TYPE_CHECKING:
-    from fleetsched.rollout.engine import HostEvent
+    from fleetsched.rollout.run import HostEvent
 
 
 class RunConsole(Console):

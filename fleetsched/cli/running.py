@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from fleetsched.model.run import Applied
-    from fleetsched.rollout.engine import HostEvent, StopRequest
+    from fleetsched.rollout.run import HostEvent, StopRequest
 
 
 def ask(yes: bool, question: str) -> None:
@@ -36,7 +36,7 @@ def ask(yes: bool, question: str) -> None:
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
     """The first Ctrl-C or SIGTERM asks the run to stop at a safe point; the second leaves at once."""
-    from fleetsched.rollout.engine import StopRequest
+    from fleetsched.rollout.run import StopRequest
 
     stop = StopRequest()
 

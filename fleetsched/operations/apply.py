@@ -20,7 +20,8 @@ from fleetsched.operations.fleet import FleetAccess, may_skip_review
 from fleetsched.operations.objects import build_objects
 from fleetsched.operations.plan import Planned
 from fleetsched.operations.running import new_run, results, under_way, worst
-from fleetsched.rollout.engine import HostEvent, Run, StopRequest, begin, roll_out
+from fleetsched.rollout.engine import begin, roll_out
+from fleetsched.rollout.run import HostEvent, Run, StopRequest
 from fleetsched.rollout.signatures import Wish
 
 _MOST_NAMED = 5

@@ -27,7 +27,8 @@ from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.plan import Planned
 from fleetsched.operations.running import new_run, results, under_way, worst
 from fleetsched.rollout.bake import Ended
-from fleetsched.rollout.engine import Change, HostEvent, Run, StopRequest, roll_out
+from fleetsched.rollout.engine import Change, roll_out
+from fleetsched.rollout.run import HostEvent, Run, StopRequest
 from fleetsched.rollout.session import HelperFiles, HostSession
 from fleetsched.rollout.upgrade import UPGRADE_S, install_helper, upgrade_helper
 

@@ -24,7 +24,7 @@ from fleetsched.operations.take_over import (
     mark_taken_over,
     take_over,
 )
-from fleetsched.rollout.engine import HostEvent, StopRequest
+from fleetsched.rollout.run import HostEvent, StopRequest
 from fleetsched.views.run import verdict
 
 

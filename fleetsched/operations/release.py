@@ -19,7 +19,8 @@ from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.observe import look_at, reach
 from fleetsched.operations.plan import Planned
 from fleetsched.operations.running import new_run, results, under_way
-from fleetsched.rollout.engine import HostEvent, roll_out
+from fleetsched.rollout.engine import roll_out
+from fleetsched.rollout.run import HostEvent
 
 _DESTINATION = re.compile(
     r"(?:(?P<user>[A-Za-z0-9_][\w.-]*)@)?(?P<name>[A-Za-z0-9][\w.-]*)(?::(?P<port>\d{1,5}))?"

@@ -18,7 +18,8 @@ from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.plan import Planned
 from fleetsched.operations.running import new_run, under_way
 from fleetsched.rollout.bake import Ended
-from fleetsched.rollout.engine import HostEvent, Run, put_back
+from fleetsched.rollout.change import put_back
+from fleetsched.rollout.run import HostEvent, Run
 from fleetsched.rollout.signatures import SIGN_THE_WAY_BACK, Wish
 
 _DEADLINE_S = 120.0

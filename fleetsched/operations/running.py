@@ -18,9 +18,10 @@ from fleetsched.errors import ExitCode, FleetschedError, HostError, InterruptedR
 from fleetsched.model.run import HostResult
 from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.observe import Reach
-from fleetsched.rollout.engine import HostEvent, Outcome, Run, StopRequest
+from fleetsched.rollout.engine import Outcome
 from fleetsched.rollout.journal import Journal
 from fleetsched.rollout.leases import kept_leases
+from fleetsched.rollout.run import HostEvent, Run, StopRequest
 from fleetsched.rollout.session import Sessions
 
 _SEVERITY = (

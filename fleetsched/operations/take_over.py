@@ -14,8 +14,8 @@ from fleetsched.operations.fleet import FleetAccess
 from fleetsched.operations.observe import Reach
 from fleetsched.operations.plan import Planned
 from fleetsched.operations.rollback import rollback, undo_plan
-from fleetsched.rollout.engine import HostEvent
 from fleetsched.rollout.journal import Journal, read_journal
+from fleetsched.rollout.run import HostEvent
 from fleetsched.rollout.session import HostSession
 
 _NEWEST = 50

@@ -17,7 +17,7 @@ from fleetsched.model.cycle import Cycle, Event
 from fleetsched.model.dossier import Dossier
 from fleetsched.model.standing import Live, Standing, groups_of, hosts_of
 from fleetsched.model.timestamp import rfc3339
-from fleetsched.rollout.engine import HostEvent
+from fleetsched.rollout.run import HostEvent
 from fleetsched.secrets import redact
 
 MOST_EVENTS = 500

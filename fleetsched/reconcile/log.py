@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from fleetsched.model.cycle import Cycle, Event
 from fleetsched.model.wording import printable
-from fleetsched.rollout.engine import HostEvent
+from fleetsched.rollout.run import HostEvent
 
 _LASTING = frozenset(
     {

@@ -24,7 +24,7 @@ from fleetsched.operations.snapshot import write_snapshot
 from fleetsched.reconcile import child
 from fleetsched.reconcile.backoff import Backoff
 from fleetsched.reconcile.memory import Memory, StateFolder, prune
-from fleetsched.rollout.engine import HostEvent, StopRequest
+from fleetsched.rollout.run import HostEvent, StopRequest
 
 STATE_EVERY_S = 600.0
 """How old the pushed state may get while nothing happens."""

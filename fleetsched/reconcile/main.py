@@ -19,7 +19,7 @@ from fleetsched.reconcile.log import Log
 from fleetsched.reconcile.loop import Loop
 from fleetsched.reconcile.memory import Memory, StateFolder
 from fleetsched.reconcile.notify import Notifier, places
-from fleetsched.rollout.engine import StopRequest
+from fleetsched.rollout.run import StopRequest
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 

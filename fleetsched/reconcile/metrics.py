@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from fleetsched.errors import ExitCode
 from fleetsched.model.cycle import Cycle, Event
 from fleetsched.model.standing import Condition, hosts_of
-from fleetsched.rollout.engine import HostEvent
+from fleetsched.rollout.run import HostEvent
 
 _BUCKETS = (0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 

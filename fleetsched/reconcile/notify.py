@@ -16,7 +16,7 @@ from fleetsched.errors import FleetschedError, InputError
 from fleetsched.fleetrepo.secret import resolve_secret
 from fleetsched.model.controller import Notify
 from fleetsched.model.cycle import Cycle, Event
-from fleetsched.rollout.engine import HostEvent
+from fleetsched.rollout.run import HostEvent
 from fleetsched.secrets import redact, redact_values
 
 _LIMIT_S = 10.0

@@ -5,114 +5,27 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 from fleetsched.errors import (
     ExitCode,
     HelperError,
     HostError,
     LeaseHeldError,
-    UnreachableError,
     UnsettledError,
 )
-from fleetsched.model.plan import Action, HostPlan, describe
+from fleetsched.model.plan import Action, HostPlan
 from fleetsched.model.rollout import Done, Phase, RollBack, Rollout, Start, Wait, decide
-from fleetsched.model.strategy import RolloutStrategy, SchedulerCheck
-from fleetsched.rollout.bake import Ended, TrialOrder, try_and_confirm, unsettled
-from fleetsched.rollout.journal import Journal
-from fleetsched.rollout.session import HostSession, Sessions
-from fleetsched.rollout.signatures import NoSignatures, Signatures, Wish
-
-LEASE_MARGIN_S = 30.0
-"""How long a host's lease outlives the deadline of the trial that it covers."""
+from fleetsched.model.strategy import RolloutStrategy
+from fleetsched.rollout.bake import Ended
+from fleetsched.rollout.change import change_host, undo
+from fleetsched.rollout.run import HostEvent, Run
+from fleetsched.rollout.session import HostSession
 
 _OVER_BUDGET = "more hosts failed, or did not answer, than the failure budget allows"
-
-
-@dataclass(frozen=True, slots=True)
-class HostEvent:
-    """Progress of one host, for views: a word, and a detail for people."""
-
-    host: str
-    word: str
-    detail: str
-
-
-class StopRequest:
-    """A person's wish to stop at the next safe point. `request` may be called from a signal handler."""
-
-    def __init__(self) -> None:
-        self.requested = False
-        self._inbox: queue.SimpleQueue[None] | None = None
-
-    def request(self) -> None:
-        """Ask for it, once or more often."""
-        self.requested = True
-        if self._inbox is not None:
-            self._inbox.put(None)
-
-    def tell(self, inbox: queue.SimpleQueue[Any]) -> None:
-        """Wake up whoever waits on this inbox when the wish comes; None is what it gets."""
-        self._inbox = inbox
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What every part of one run shares.
-
-    Attributes:
-        id: names the run on every host and in the journal.
-        owner: who holds the leases, for whoever is refused by them: `user@machine, run ID`.
-        revision: the commit that the plan was made of.
-        sessions: the ways to the hosts.
-        objects: the policies' bytes by digest.
-        executor: where work on hosts is done.
-        renewals: where leases of hosts that wait are renewed: `executor` may be full of work for an hour.
-        stop: set when a person wants the run to end early.
-        signatures: for the hosts that take only signed assignments.
-    """
-
-    id: str
-    owner: str
-    revision: str
-    sessions: Sessions
-    objects: Mapping[str, bytes]
-    executor: Executor
-    renewals: Executor
-    journal: Journal
-    report: Callable[[HostEvent], None]
-    stop: StopRequest = field(default_factory=StopRequest)
-    signatures: Signatures = field(default_factory=NoSignatures)
-
-    def lease(self, host: str, deadline_s: float) -> int:
-        """Take or renew a host's lease so that it outlives a trial of `deadline_s`; return its token.
-
-        The token stands in the journal before anything is done with it: whoever goes on after this process
-        was killed has the same right.
-
-        Raises:
-            LeaseHeldError: another run has it.
-            HostError: the host cannot be asked.
-        """
-        with self.sessions.use(host) as session:
-            before = session.token
-            token = session.take_lease(self.owner, deadline_s + LEASE_MARGIN_S)
-            if token != before:
-                self.journal.write("lease", host=host, token=token)
-            return token
-
-    def give_back(self, hosts: Iterable[str]) -> None:
-        """Give the leases of hosts back on which nothing is to be done any more."""
-
-        def drop(host: str) -> None:
-            with self.sessions.use(host) as session:
-                session.drop_lease()
-
-        list(self.executor.map(drop, hosts))
-
 
 Change = Callable[[Run, HostSession, HostPlan], Ended]
 """Does something to one host, whose session it has alone."""
@@ -379,7 +292,15 @@ def _guarded(work: _Work, host: str, bake_s: float) -> None:
             if work.change:
                 ended = work.change(work.run, session, work.plans[host])
             else:
-                ended = _change(work, session, bake_s)
+                ended = change_host(
+                    work.run,
+                    session,
+                    work.plans[host],
+                    work.strategy,
+                    bake_s,
+                    partial(work.check_open, begun=True),
+                    work.abort,
+                )
     except _ClosedError as closed:
         ended = closed.ended
     except UnsettledError as error:
@@ -400,7 +321,8 @@ def _guarded_undo(work: _Work, host: str, why: str) -> None:
     ended = Ended(Phase.NOT_ROLLED_BACK, "the controller stopped in the middle")
     try:
         with work.run.sessions.use(host) as session:
-            ended = _undo(work, session, why)
+            settled = host not in work.unsettled
+            ended = undo(work.run, session, work.plans[host], work.strategy, why, settled=settled)
     except (HostError, LeaseHeldError, TimeoutError) as error:
         ended = Ended(Phase.NOT_ROLLED_BACK, _one_line(error))
     except Exception as error:  # as above
@@ -413,152 +335,3 @@ def _one_line(error: Exception) -> str:
     message = getattr(error, "message", "") or str(error) or type(error).__name__
     remedy = getattr(error, "remedy", "")
     return f"{message} ({remedy})" if remedy else message
-
-
-def _change(work: _Work, session: HostSession, bake_s: float) -> Ended:
-    """Do what the plan says on one host."""
-    host = session.host.name
-    plan = work.plans[host]
-    wants_signed, others = plan.signed, False
-    if plan.install_helper:
-        work.run.report(HostEvent(host, "installing", "the helper and its service"))
-        others = not session.install()
-        observed = session.look()
-        if observed.facts and observed.facts.problems:
-            first = observed.facts.problems[0]
-            return Ended(Phase.FAILED, f"refused: {first.message} ({first.remedy})")
-        wants_signed = observed.facts is not None and observed.facts.signatures
-    deadline_s = work.strategy.trial_deadline_s
-    token = work.run.lease(host, deadline_s)
-    # Without a helper there was no lease to be had: whoever brought one has had the host since the plan.
-    record = session.helper().status().last_known_good if others else None
-    if record and record.assignment != plan.desired.assignment:
-        why = f"another run has come before this one: last known good none -> {record.assignment}"
-        return Ended(Phase.FAILED, f"refused: {why} (plan again)")
-    if plan.action is Action.REMOVE:
-        work.check_open(begun=True)
-        _stop(session, plan.reason, token, f"it runs {plan.after}")
-        return Ended(Phase.CONFIRMED, f"runs {plan.after}")
-    assignment = plan.desired.assignment
-    assert assignment is not None, "only `remove` has no assignment"
-    wish = Wish(plan.desired.group or "", assignment, work.run.revision, plan.desired.program)
-    order = TrialOrder(
-        assignment=assignment,
-        object=None if plan.desired.program else work.run.objects[assignment.digest],
-        checks=work.strategy.health,
-        deadline_s=deadline_s,
-        bake_s=bake_s,
-        run=work.run.id,
-        revision=work.run.revision,
-        signed=work.run.signatures.signed(wish) if wants_signed else None,
-        program=plan.desired.program,
-    )
-
-    def lease() -> int:
-        token = work.run.lease(host, deadline_s)
-        work.check_open(begun=True)
-        return token
-
-    return try_and_confirm(
-        session.helper(), session.reconnect, lease, order, work.abort, _reporter(work, host)
-    )
-
-
-def _stop(session: HostSession, why: str, token: int, change: str, hold: str | None = None) -> None:
-    """Give a host back to its kernel's scheduler; `change`: what it runs then, for `unsettled`.
-
-    Raises:
-        UnsettledError: the answer was lost, and so was the next one.
-    """
-    try:
-        session.helper().stop(why=why, token=token, hold=hold)
-    except (UnreachableError, TimeoutError) as lost:
-        try:
-            session.reconnect().stop(why=why, token=token, hold=hold)  # twice is the same as once
-        except (HostError, LeaseHeldError, TimeoutError):
-            raise unsettled(session.host.name, lost, change) from lost
-
-
-def _undo(work: _Work, session: HostSession, why: str) -> Ended:
-    """Put one confirmed host back to what it ran before this run, as a trial of its own."""
-    host = session.host.name
-    plan = work.plans[host]
-    try:
-        token = work.run.lease(host, work.strategy.trial_deadline_s)
-    except (HostError, TimeoutError):
-        session.reconnect()
-        token = work.run.lease(host, work.strategy.trial_deadline_s)
-    if plan.action is Action.HEAL:
-        return Ended(Phase.ROLLED_BACK, f"healed, still on {plan.after}")
-    if host in work.unsettled and (ended := _as_before(work.run, session, plan, token)):
-        return ended
-    return put_back(work.run, session, plan, token, f"rolled back: {why}", work.strategy.trial_deadline_s)
-
-
-def _as_before(run: Run, session: HostSession, plan: HostPlan, token: int) -> Ended | None:
-    """How a host ended whose change never came to pass; None = it did. A trial that is still on is ended."""
-    helper = session.helper()
-    status = helper.status()
-    if status.trial is not None and status.trial.run == run.id:
-        status = helper.revert(status.trial.id, why="nobody confirmed it", token=token, hold=False)
-    if status.last_known_good != plan.recorded:
-        return None
-    runs = describe(plan.recorded.assignment if plan.recorded else None)
-    return Ended(Phase.ROLLED_BACK, f"it was never changed, and runs {runs}")
-
-
-def put_back(
-    run: Run, session: HostSession, plan: HostPlan, token: int, why: str, deadline_s: float
-) -> Ended:
-    """Bring one host to the last known good that `plan` recorded; what it runs now becomes held.
-
-    Args:
-        run: which does it.
-        session: of the host, for the caller alone.
-        plan: of the host.
-        token: of the run's lease.
-        why: for the host's history.
-        deadline_s: of the trial.
-
-    Returns:
-        ROLLED_BACK or NOT_ROLLED_BACK (the host keeps what it runs).
-
-    Raises:
-        HelperError: the host refuses, or wants a signature that there is not.
-    """
-    report = _reporter_of(run, plan.host)
-    if plan.recorded is None:
-        report("rolling back", "to the kernel's scheduler")
-        _stop(session, why, token, "it runs the kernel's scheduler", hold=why)
-        return Ended(Phase.ROLLED_BACK, "runs the kernel's scheduler again")
-    record = plan.recorded
-    wish = Wish(plan.desired.group or "", record.assignment, record.revision, record.program)
-    order = TrialOrder(
-        assignment=plan.recorded.assignment,
-        object=None,
-        checks=(SchedulerCheck(interval_s=2.0),),
-        deadline_s=deadline_s,
-        bake_s=0.0,
-        run=run.id,
-        revision=plan.recorded.revision,
-        hold=why,
-        signed=run.signatures.signed(wish, brief=True) if plan.signed else None,
-        program=plan.recorded.program,
-    )
-    ended = try_and_confirm(
-        session.helper(), session.reconnect, lambda: token, order, threading.Event(), report
-    )
-    if ended.phase is Phase.CONFIRMED:
-        return Ended(Phase.ROLLED_BACK, f"runs {plan.recorded.assignment} again")
-    return Ended(Phase.NOT_ROLLED_BACK, ended.detail)
-
-
-def _reporter(work: _Work, host: str) -> Callable[[str, str], None]:
-    return _reporter_of(work.run, host)
-
-
-def _reporter_of(run: Run, host: str) -> Callable[[str, str], None]:
-    def report(word: str, detail: str) -> None:
-        run.report(HostEvent(host, word, detail))
-
-    return report

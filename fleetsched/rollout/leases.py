@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fleetsched.errors import HelperError, HostError, LeaseHeldError
-from fleetsched.rollout.engine import HostEvent, Run
+from fleetsched.rollout.run import HostEvent, Run
 
 LOOK_EVERY_S = 5.0
 """How often it is looked what is due: work that ends at a trial's deadline leaves what LEASE_MARGIN_S was."""

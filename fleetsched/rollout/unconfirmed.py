@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fleetsched.errors import HelperError, RefusedError
 from fleetsched.model.assignment import Assignment
 from fleetsched.model.state import Facts, Status, Trial
-from fleetsched.rollout.engine import LEASE_MARGIN_S
+from fleetsched.rollout.run import LEASE_MARGIN_S
 from fleetsched.rollout.session import HostSession
 
 EJECTED = "ejected"

@@ -17,7 +17,7 @@ from fleetsched.model.plan import HostPlan, describe
 from fleetsched.model.rollout import Phase
 from fleetsched.model.state import HistoryEntry, Status
 from fleetsched.rollout.bake import Ended
-from fleetsched.rollout.engine import HostEvent, Run
+from fleetsched.rollout.run import Run
 from fleetsched.rollout.session import HostSession
 
 UPGRADE_S = 180.0
@@ -37,7 +37,7 @@ def install_helper(run: Run, session: HostSession, plan: HostPlan) -> Ended:
     Raises:
         HostError: it cannot be installed there; the message says why.
     """
-    run.report(HostEvent(plan.host, "installing", "the helper and its service"))
+    run.report_of(plan.host)("installing", "the helper and its service")
     session.install()
     greeting, running = session.helper().greeting, _running(session.helper().status())
     assert greeting is not None, "a session's helper was greeted"
@@ -70,11 +70,7 @@ def upgrade_helper(
         HostError: the host refused, or was lost on the way; its own helper works or comes back.
         LeaseHeldError: another run has the host.
     """
-
-    def report(word: str, detail: str) -> None:
-        run.report(HostEvent(plan.host, word, detail))
-
-    helper = session.helper()
+    helper, report = session.helper(), run.report_of(plan.host)
     before, facts = helper.status(), helper.facts()
     binary = session.built(facts.arch).binary
     signature = sign(binary) if facts.signatures else None

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 
 from fleetsched.cli.progress import Progress, RunConsole
-from fleetsched.rollout.engine import HostEvent
+from fleetsched.rollout.run import HostEvent
 
 
 def test_a_reader_that_goes_away_does_not_end_the_run() -> None:

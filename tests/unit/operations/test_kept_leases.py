@@ -17,7 +17,7 @@ from fleetsched.model.run import Applied
 from fleetsched.operations.apply import apply
 from fleetsched.operations.plan import EVERY_HOST, Selection, plan
 from fleetsched.rollout import leases
-from fleetsched.rollout.engine import HostEvent
+from fleetsched.rollout.run import HostEvent
 from tests.unit.operations.controller import NAMES, Controller
 from tests.unit.operations.test_goal_order import with_two_goals
 

@@ -15,8 +15,9 @@ from fleetsched.model.inventory import Host
 from fleetsched.model.plan import Claim, Desired, plan_hosts
 from fleetsched.model.strategy import RolloutStrategy, SchedulerCheck, Step
 from fleetsched.operations.observe import Reach, look_at, reach
-from fleetsched.rollout.engine import HostEvent, Run, roll_out
+from fleetsched.rollout.engine import roll_out
 from fleetsched.rollout.journal import Journal
+from fleetsched.rollout.run import HostEvent, Run
 from fleetsched.rollout.session import HostSession, Sessions
 from tests.unit.rollout.test_engine import HELPER, NEW, policy
 

@@ -22,7 +22,7 @@ from fleetsched.operations.init import init
 from fleetsched.reconcile import child
 from fleetsched.reconcile.loop import GitWork, Loop
 from fleetsched.reconcile.memory import Memory, StateFolder
-from fleetsched.rollout.engine import HostEvent, StopRequest
+from fleetsched.rollout.run import HostEvent, StopRequest
 from tests.unit.git_repository import git
 from tests.unit.rollout.test_engine import HELPER
 

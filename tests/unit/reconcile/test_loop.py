@@ -29,7 +29,7 @@ from fleetsched.model.cycle import Kind
 from fleetsched.reconcile.child import GitFailedError
 from fleetsched.reconcile.loop import GitWork
 from fleetsched.reconcile.memory import Memory
-from fleetsched.rollout.engine import StopRequest
+from fleetsched.rollout.run import StopRequest
 from fleetsched.rollout.session import HostSession
 from tests.unit.git_repository import git
 from tests.unit.reconcile.fleet import MANIFEST, NAMES, ReconciledFleet, fetch_here, pass_time, publish_here

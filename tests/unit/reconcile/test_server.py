@@ -23,7 +23,7 @@ from fleetsched.model.plan import Plan, plan_hosts
 from fleetsched.reconcile.board import Board, dossiers_of
 from fleetsched.reconcile.metrics import Metrics
 from fleetsched.reconcile.server import Server, Site
-from fleetsched.rollout.engine import HostEvent
+from fleetsched.rollout.run import HostEvent
 from fleetsched.shipped import shipped_root
 from tests.unit.views.standings import AT, HOSTS, REVISION
 

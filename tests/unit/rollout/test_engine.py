@@ -21,8 +21,9 @@ from fleetsched.model.inventory import Host
 from fleetsched.model.plan import Claim, Desired, plan_hosts
 from fleetsched.model.rollout import Phase
 from fleetsched.model.strategy import HostCheck, RolloutStrategy, SchedulerCheck, Step
-from fleetsched.rollout.engine import HostEvent, Outcome, Run, StopRequest, roll_out
+from fleetsched.rollout.engine import Outcome, roll_out
 from fleetsched.rollout.journal import Journal
+from fleetsched.rollout.run import HostEvent, Run, StopRequest
 from fleetsched.rollout.session import HelperFiles, HostSession, Sessions
 
 OLD, NEW = b"old object", b"new object"

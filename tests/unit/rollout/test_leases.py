@@ -18,9 +18,9 @@ from fleetsched.helper.simulated import SimulatedHost, SimulatedTransport
 from fleetsched.helper.simulated.verbs import status
 from fleetsched.model.inventory import Host
 from fleetsched.rollout import leases
-from fleetsched.rollout.engine import HostEvent, Run
 from fleetsched.rollout.journal import Journal, read_journal
 from fleetsched.rollout.leases import LeaseKeeper, kept_leases
+from fleetsched.rollout.run import HostEvent, Run
 from fleetsched.rollout.session import HostSession, Sessions
 from tests.unit.rollout.test_engine import HELPER
 

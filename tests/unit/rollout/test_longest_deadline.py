@@ -11,7 +11,7 @@ from fleetsched.errors import ExitCode
 from fleetsched.fleetrepo import crosscheck
 from fleetsched.helper.simulated import SimulatedHost
 from fleetsched.model.strategy import RolloutStrategy, SchedulerCheck, Step
-from fleetsched.rollout.engine import LEASE_MARGIN_S
+from fleetsched.rollout.run import LEASE_MARGIN_S
 from tests.unit.rollout.test_engine import NEW, Fleet, policy
 
 

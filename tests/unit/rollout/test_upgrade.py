@@ -18,8 +18,8 @@ from fleetsched.model.inventory import Host
 from fleetsched.model.plan import Action, Claim, Desired, HostPlan
 from fleetsched.model.rollout import Phase
 from fleetsched.rollout.bake import Ended
-from fleetsched.rollout.engine import HostEvent, Run
 from fleetsched.rollout.journal import Journal
+from fleetsched.rollout.run import HostEvent, Run
 from fleetsched.rollout.session import HelperFiles, HostSession, Sessions
 from fleetsched.rollout.upgrade import upgrade_helper
 
