@@ -22,7 +22,7 @@ from fleetsched.helper.build import build_helper
 from fleetsched.helper.client import WatchEnd
 from tests.conformance.runner import cases
 from tests.real.conftest import PROJECT, RealLab, wait_until
-from tests.real.managed import NOW, PID, ManagedHost, managed_host, watch
+from tests.real.managed import NOW, PID, ManagedHost, managed_host
 from tests.real.spread import spread
 from tests.real.test_helper_conformance import LabAdapter
 
@@ -125,15 +125,18 @@ def test_a_trial_that_starves_everything_is_reverted_at_its_deadline(host: Manag
     host.confirm(host.assignment("fair"))
     with host.client() as client:
         tried = client.try_(host.assignment("stall"), deadline_s=2, run="run-2", revision="abd")
-        began = tried.trial.started_ms / 1000
-        end = watch(client, 60)
+    began = tried.trial.started_ms / 1000
 
-    ((ended, why),) = host.disabled_at("stall")
-    assert (end.ended, why) == ("trial", "unregistered from user space")
-    assert 1.5 < ended - began < 3.5  # two clocks of the kernel
+    # Not even the way to the helper runs in this trial, unless it finds a CPU that has nothing to do.
     back = host.wait_for("reattached", after=began)
     assert back.boottime_ms / 1000 - began < 2 + 5
-    assert [(held.assignment.policy, held.why) for held in host.status().held] == [
+    ((ended, why),) = host.disabled_at("stall")
+    assert why == "unregistered from user space"
+    assert 1.5 < ended - began < 3.5  # two clocks of the kernel
+    status = host.status()
+    assert status.last_trial is not None
+    assert (status.last_trial.id, status.last_trial.outcome) == (tried.trial.id, "expired")
+    assert [(held.assignment.policy, held.why) for held in status.held] == [
         ("stall", "not confirmed before its deadline")
     ]
 
