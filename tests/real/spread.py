@@ -18,6 +18,7 @@ def spread(
 ) -> Iterator[dict[str, Future[None]]]:
     """Start all cases, each on the next host that is free; inside, each case's future by its name.
 
+    The longest come first, so that no host is left with one when the others have nothing to do any more.
     Leaving waits for those that run, and drops those that have not begun.
     """
     free: SimpleQueue[Adapter] = SimpleQueue()
@@ -33,6 +34,12 @@ def spread(
 
     executor = ThreadPoolExecutor(len(adapters), thread_name_prefix="case")
     try:
-        yield {case["name"]: executor.submit(run, case) for case in table}
+        longest_first = sorted(table, key=_watched_ms, reverse=True)
+        yield {case["name"]: executor.submit(run, case) for case in longest_first}
     finally:
         executor.shutdown(cancel_futures=True)
+
+
+def _watched_ms(case: Mapping[str, Any]) -> int:
+    """How long a case looks on at most."""
+    return sum(step.get("send", {}).get("for_ms", 0) for step in case["steps"])

@@ -7,7 +7,7 @@ import os
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -167,8 +167,8 @@ def adapters(connections: list[Connection], files: tuple[bytes, bytes]) -> Itera
         install(connection, "host", *files)
     adapters = [LabAdapter(connection) for connection in connections]
     yield adapters
-    for adapter in adapters:
-        adapter.shell(REMOVE)
+    with ThreadPoolExecutor(len(adapters)) as threads:
+        list(threads.map(lambda adapter: adapter.shell(REMOVE), adapters))
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -129,15 +130,19 @@ def fleet(lab: RealLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fl
         helper_files=lambda arch: HelperFiles(now, unit),
         forks=2,
     )
+
+    def prepare(host: UpgradedHost) -> None:
+        install(host.connection, host.name, now, unit)
+        host.confirm(policy, image)
+
     with ExitStack() as stack:
-        hosts = []
-        for name in lab.hosts[:2]:
-            connection = stack.enter_context(ssh.connect(inventory.hosts[name]))
-            install(connection, name, now, unit)
-            host = UpgradedHost(name, connection)
-            stack.callback(host.shell, REMOVE)
-            host.confirm(policy, image)
-            hosts.append(host)
+        hosts = [
+            UpgradedHost(name, stack.enter_context(ssh.connect(inventory.hosts[name])))
+            for name in lab.hosts[:2]
+        ]
+        threads = stack.enter_context(ThreadPoolExecutor(len(hosts)))
+        stack.callback(lambda: list(threads.map(lambda host: host.shell(REMOVE), hosts)))
+        list(threads.map(prepare, hosts))
         yield Fleet(hosts, access, policy, now, root.parent / "runs")
 
 

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.lab
 ARTIFACTS = PROJECT / "build" / "artifacts"
 CHROMIUM = "/usr/bin/chromium"
 WIDTHS = {1440: 900, 390: 844}
-INTERVAL_S = 3
+INTERVAL_S = 2
 CHECK = "/etc/fleetsched/checks.d/service"
 
 
