@@ -21,6 +21,7 @@ from elftools.elf.sections import SymbolTableSection
 from fleetsched.build.btf import Btf, Kind, Type
 from fleetsched.build.objects import UNREADABLE, ObjectInfo, inspect_object, plain_data
 from fleetsched.errors import Fault, ObjectError
+from fleetsched.model.wording import printable
 
 CODE = frozenset({".text", "struct_ops", "struct_ops.s"})
 """Sections of instructions: callbacks, those that may sleep, and functions that they call."""
@@ -298,4 +299,4 @@ def _bytes(btf: Btf, number: int) -> int:
 
 def _shown(name: str) -> str:
     """A name from the object for a message: short and printable."""
-    return "".join(letter if letter.isprintable() else "?" for letter in name[:80])
+    return printable(name[:80], keep="")

@@ -9,6 +9,7 @@ from typing import Any
 
 from fleetsched.errors import Problem
 from fleetsched.model.position import Position
+from fleetsched.model.wording import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def shown(value: Any) -> str:
         return "a list"
     if isinstance(value, Opaque):
         return f"a `{value.tag}` value"
-    text = "".join(character if character.isprintable() else "?" for character in str(value)[:_MOST_SHOWN])
+    text = printable(str(value)[:_MOST_SHOWN], keep="")
     if len(str(value)) > _MOST_SHOWN:
         text += "..."
     return f'"{text}"' if isinstance(value, str) else text

@@ -7,7 +7,7 @@ import os
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -162,13 +162,14 @@ def connections(lab: RealLab) -> Iterator[list[Connection]]:
 
 
 @pytest.fixture(scope="module")
-def adapters(connections: list[Connection], files: tuple[bytes, bytes]) -> Iterator[list[LabAdapter]]:
+def adapters(
+    lab: RealLab, connections: list[Connection], files: tuple[bytes, bytes]
+) -> Iterator[list[LabAdapter]]:
     for connection in connections:
         install(connection, "host", *files)
     adapters = [LabAdapter(connection) for connection in connections]
     yield adapters
-    with ThreadPoolExecutor(len(adapters)) as threads:
-        list(threads.map(lambda adapter: adapter.shell(REMOVE), adapters))
+    lab.ssh_everywhere(REMOVE)
 
 
 @pytest.fixture(scope="module")

@@ -140,9 +140,9 @@ def fleet(lab: RealLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fl
             UpgradedHost(name, stack.enter_context(ssh.connect(inventory.hosts[name])))
             for name in lab.hosts[:2]
         ]
-        threads = stack.enter_context(ThreadPoolExecutor(len(hosts)))
-        stack.callback(lambda: list(threads.map(lambda host: host.shell(REMOVE), hosts)))
-        list(threads.map(prepare, hosts))
+        stack.callback(lab.ssh_everywhere, REMOVE)
+        with ThreadPoolExecutor(len(hosts)) as threads:
+            list(threads.map(prepare, hosts))
         yield Fleet(hosts, access, policy, now, root.parent / "runs")
 
 
