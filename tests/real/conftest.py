@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from fleetsched.lab.guard import Guard
 from fleetsched.lab.lock import machine_lock
 from fleetsched.lab.paths import lab_folder
 from fleetsched.operations.lab import ssh_command
+from tests.real import scene
 from tests.real.shared import SharedLab
 
 FLEETSCHED = Path(sys.executable).with_name("fleetsched")
@@ -90,6 +91,16 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run what does not use the lab before it is up: its three guests take half a core even when idle."""
     items.sort(key=lambda item: "lab" in getattr(item, "fixturenames", ()))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add to a failure how the lab's hosts are."""
+    report = yield
+    lab = getattr(item, "funcargs", {}).get("lab")
+    if report.failed and isinstance(lab, RealLab) and item.session.testsfailed < scene.MOST:
+        report.sections += scene.describe(lab)
+    return report
 
 
 def bake_shortly(repository: Path) -> None:

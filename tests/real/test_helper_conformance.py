@@ -38,11 +38,15 @@ pytestmark = pytest.mark.lab
 _ETC = "/etc/fleetsched"
 _SSH_KEYGEN = "/usr/bin/ssh-keygen"
 _FILLER = "/var/lib/fleetsched-filler"
-# ext4 gives back what it had set aside for the large file; then not even a file of one block may fit.
+# Without writing the blocks: gigabytes would keep the computer's disk, and so the host, busy for minutes.
+# After the sync, ext4 gives back what it had set aside; then not even a file of one block may fit.
 _FILL = f"""
-dd if=/dev/zero of={_FILLER} bs=1M; sync
-dd if=/dev/zero of={_FILLER} bs=4k oflag=append conv=notrunc; sync
-n=0; while head -c 4096 /dev/zero > {_FILLER}.$n && sync {_FILLER}.$n; do n=$((n+1)); done; true
+mkdir {_FILLER}
+for size in 1G 100M 10M 1M 64K 4K; do
+  while fallocate -l $size $(mktemp {_FILLER}/XXXXXXXX) 2>/dev/null; do :; done
+done
+sync
+while head -c 4096 /dev/zero > $(mktemp {_FILLER}/XXXXXXXX) 2>/dev/null; do sync; done
 """
 _FOREIGN = "/root/foreign.bpf.o"
 _CPU = "/sys/devices/system/cpu/cpu1/online"
@@ -61,7 +65,7 @@ class LabAdapter(Adapter):
         self.objects = objects()
         self._acts: dict[str, Callable[[], None]] = {
             "fill-disk": lambda: self.shell(_FILL),
-            "free-disk": lambda: self.shell(f"rm {_FILLER}*; sync"),
+            "free-disk": lambda: self.shell(f"rm -r {_FILLER}; sync"),
             "attach-foreign": self._attach_foreign,
             "detach-foreign": lambda: self.shell(f"rm -rf {_FOREIGN_PIN}; {_UNTIL_DISABLED}"),
             "kill-helper": self._kill_helper,
@@ -82,7 +86,7 @@ class LabAdapter(Adapter):
 
     def restore(self) -> None:
         self.shell(
-            f"rm -rf {_FILLER}* {_FOREIGN_PIN} {_FOREIGN} {_PROGRAM_FOLDER}"
+            f"rm -rf {_FILLER} {_FOREIGN_PIN} {_FOREIGN} {_PROGRAM_FOLDER}"
             f" {_ETC}/allowed_signers {_ETC}/group"
             f" && if test -e {_SSH_KEYGEN}.away; then mv {_SSH_KEYGEN}.away {_SSH_KEYGEN}; fi"
             f"; echo 1 > {_CPU}"
@@ -184,7 +188,7 @@ def is_case(item: pytest.Item) -> TypeGuard[pytest.Function]:
     return isinstance(item, pytest.Function) and item.originalname == test_helper.__name__
 
 
-@pytest.mark.parametrize("case", cases(), ids=lambda case: case["name"])
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case["name"].replace(" ", "-"))
 def test_helper(case: dict[str, Any], results: dict[str, Future[None]]) -> None:
     try:
         results[case["name"]].result()

@@ -11,6 +11,6 @@ from tests.conformance.runner import cases, run_case
 from tests.conformance.simulation import SimulatedAdapter
 
 
-@pytest.mark.parametrize("case", cases(), ids=lambda case: case["name"])
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case["name"].replace(" ", "-"))
 def test_simulated_helper(case: dict[str, Any]) -> None:
     run_case(case, SimulatedAdapter())
