@@ -267,23 +267,28 @@ int64_t host_next_tick_ms(void)
 
 /* --- the verbs --- */
 
+static int check_held(json_t *assignment, struct failure *f)
+{
+	size_t at;
+	json_t *held = find_held(assignment, &at);
+
+	if (!held)
+		return 0;
+	f->detail = checked(json_pack("{s:O, s:O}", "why", json_object_get(held, "why"), "exit", json_object_get(held, "exit")));
+	return fail(f, "held", "change the policy or its parameters, or release it with `fleetsched retry`",
+		    "%s is held on this host: %s", text_of(assignment, "policy"), text_of(held, "why"));
+}
+
 /* Everything that can refuse a trial without reading the object, in the protocol's order. */
 static int may_try(const struct try_args *args, struct failure *f)
 {
 	char foreign[128];
-	json_t *held;
-	size_t at;
 
 	if (fence_check(args->token, "used", f))
 		return -1;
 	host_look();
-	held = find_held(args->assignment, &at);
-	if (held) {
-		f->detail = checked(json_pack("{s:O, s:O}", "why", json_object_get(held, "why"), "exit",
-					      json_object_get(held, "exit")));
-		return fail(f, "held", "change the policy or its parameters, or release it with `fleetsched retry`",
-			    "%s is held on this host: %s", text_of(args->assignment, "policy"), text_of(held, "why"));
-	}
+	if (check_held(args->assignment, f))
+		return -1;
 	find_foreign(foreign, sizeof(foreign));
 	if (foreign[0]) {
 		f->detail = checked(json_pack("{s:o}", "ops", json_text(foreign, strlen(foreign))));
@@ -346,6 +351,21 @@ static json_t *begin(const struct try_args *args, int64_t window)
 	return checked(json_pack("{s:o, s:I}", "trial", host_trial(), "window_ms", (json_int_t)window));
 }
 
+/* What ran before was ejected while the next one was loaded. When that is the same once more, its trial is over. */
+static json_t *ejected_before(json_t *exit, const struct try_args *args, json_t *result, struct failure *f)
+{
+	if (!result || !is_same(recorded("trial"), recorded("last_known_good"))) {
+		good_failed(exit);
+		return result;
+	}
+	guard_disarm();
+	json_decref(detach_policy());
+	trial_failed(exit);
+	check_held(args->assignment, f);
+	json_decref(result);
+	return NULL;
+}
+
 json_t *host_try(const struct try_args *args, struct failure *f)
 {
 	struct policy *policy, *old = NULL;
@@ -378,8 +398,8 @@ json_t *host_try(const struct try_args *args, struct failure *f)
 	if (old)
 		exit = policy_exit(old, 0);
 	policy_free(old);
-	if (is_fault(exit) && recorded("last_known_good"))	/* ejected while the new one was being loaded */
-		good_failed(exit);
+	if (is_fault(exit) && recorded("last_known_good"))
+		result = ejected_before(exit, args, result, f);
 	json_decref(exit);
 	if (err)
 		attach_refused(args, f);

@@ -140,7 +140,9 @@ void watch_tick(struct connection *c)
 	changed = !is_same(&v, &w->seen);
 	speak = changed;
 	if (!w->checking && t >= w->next_ms) {
-		w->next_ms = t + w->interval_ms;
+		w->next_ms += w->interval_ms;	/* not from now on: a first look a moment late would cost the last one */
+		if (w->next_ms <= t)
+			w->next_ms = t + w->interval_ms;
 		start_checks(w);
 		speak = speak || !w->checking;
 	}

@@ -73,6 +73,20 @@ def test_what_was_ejected_while_the_next_was_loaded_does_not_come_back(host: Hos
     assert host.events()[-7:] == ["try", "attached", "ejected", "voided", "held", "revert", "held"]
 
 
+def test_what_was_ejected_while_it_was_loaded_once_more_is_not_on_trial(host: HostOfFiles) -> None:
+    host.eject_unseen("good")
+    with host.client() as client:
+        with pytest.raises(HelperError) as refused:
+            attempt(client, "good")
+        assert refused.value.code == "held"
+        status = client.status()
+    assert brief(status) == FAILED
+    assert status.trial is None
+    assert status.last_trial is not None
+    assert status.last_trial.outcome == "ejected"
+    assert host.events()[-6:] == ["try", "attached", "ejected", "held", "voided", "held"]
+
+
 def test_nor_does_it_come_back_when_the_next_does_not_attach(host: HostOfFiles) -> None:
     host.eject_unseen("good")
     with host.client() as client, pytest.raises(HelperError) as refused:
