@@ -30,19 +30,15 @@ _PANIC = "Kernel panic - "
 _CONTROL = re.compile(r"\x1b\[[0-9;?!]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
-def last_words(folder: Path) -> str:
-    """The end of a machine's console, for messages: the file itself may go with the machine."""
+def last_words(folder: Path, most: int = _LAST_LINES) -> str:
+    """The last lines of a machine's console, for messages: the file itself may go with the machine."""
     log = folder / CONSOLE_LOG
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     lines = [line.strip() for line in _CONTROL.sub("", text).splitlines() if line.strip()]
     # Beneath its reason, a panic has pages of registers.
     panic = next((number for number, line in enumerate(lines, 1) if _PANIC in line), len(lines))
     lines = lines[:panic]
-    return (
-        "\n  ".join(["The end of its console:", *lines[-_LAST_LINES:]])
-        if lines
-        else "Its console says nothing."
-    )
+    return "\n  ".join(["The end of its console:", *lines[-most:]]) if lines else "Its console says nothing."
 
 
 def connect_to(folder: Path, name: str, *, timeout_s: float | None = None) -> socket.socket:

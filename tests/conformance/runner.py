@@ -69,6 +69,11 @@ def cases() -> list[dict[str, Any]]:
     return [case for file in files for case in yaml.safe_load(file.read_text(encoding="utf-8"))]
 
 
+def case_id(case: Mapping[str, Any]) -> str:
+    """Return a test's id for a case: its name, without blanks, where lists of tests would cut it off."""
+    return str(case["name"]).replace(" ", "-")
+
+
 def run_case(case: Mapping[str, Any], adapter: Adapter) -> None:
     """Run one case.
 

@@ -7,7 +7,9 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from fleetsched.lab.monitor import last_words
 from fleetsched.lab.paths import lab_folder
+from fleetsched.lab.state import machine_folder
 
 if TYPE_CHECKING:
     from tests.real.conftest import RealLab
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 MOST = 3
 """So many failures of a run are described; those that come after are mostly the same one."""
 
-_LINES = 40
+_CONSOLE_LINES = 40
 _ANSWER_S = 30.0  # what a host that is in order says within two
 
 # How full the disk is; what was begun last; tasks that cannot be killed, with where in the kernel they wait;
@@ -41,9 +43,8 @@ def describe(lab: RealLab) -> list[tuple[str, str]]:
             said = lab.ssh(host, _LOOK, check=False, timeout=_ANSWER_S, shared=False)
         except subprocess.TimeoutExpired:
             said = f"does not answer within {_ANSWER_S:g} s\n"
-        console = lab_folder(lab.name) / "hosts" / host / "console.log"
-        lines = console.read_text(errors="replace").splitlines()[-_LINES:] if console.exists() else []
-        return f"{host}, looked at after the failure", "\n".join([said, "console:", *lines])
+        console = last_words(machine_folder(lab_folder(lab.name), host), most=_CONSOLE_LINES)
+        return f"{host}, looked at after the failure", f"{said}\n{console}"
 
     with ThreadPoolExecutor(len(lab.hosts)) as threads:
         return list(threads.map(section, lab.hosts))

@@ -25,7 +25,7 @@ from fleetsched.inventory.read import read_inventory
 from fleetsched.transport.interface import Channel, Connection
 from fleetsched.transport.ssh import SshTransport
 from fleetsched.transport.ssh_options import SshDefaults
-from tests.conformance.runner import REFUSED, Adapter, Unavailable, cases
+from tests.conformance.runner import REFUSED, Adapter, Unavailable, case_id, cases
 from tests.conformance.signing import GROUP, allowed_signers
 from tests.programs import build_scheduler
 from tests.real.conftest import PROJECT, RealLab
@@ -188,7 +188,7 @@ def is_case(item: pytest.Item) -> TypeGuard[pytest.Function]:
     return isinstance(item, pytest.Function) and item.originalname == test_helper.__name__
 
 
-@pytest.mark.parametrize("case", cases(), ids=lambda case: case["name"].replace(" ", "-"))
+@pytest.mark.parametrize("case", cases(), ids=case_id)
 def test_helper(case: dict[str, Any], results: dict[str, Future[None]]) -> None:
     try:
         results[case["name"]].result()

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.runner import cases, run_case
+from tests.conformance.runner import case_id, cases, run_case
 from tests.conformance.simulation import SimulatedAdapter
 
 
-@pytest.mark.parametrize("case", cases(), ids=lambda case: case["name"].replace(" ", "-"))
+@pytest.mark.parametrize("case", cases(), ids=case_id)
 def test_simulated_helper(case: dict[str, Any]) -> None:
     run_case(case, SimulatedAdapter())
