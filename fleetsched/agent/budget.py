@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from fleetsched.agent.interface import BudgetSpentError, Spent
@@ -67,6 +67,10 @@ class Meter:
             most = counted(self._budget.candidates, "candidate")
             raise self._error("candidates", f"the budget of {most} is spent")
         self._candidates += 1
+
+    def end_by(self, wall_s: float) -> None:
+        """Let the time end so many seconds after it began, unless it ends sooner anyway."""
+        self._budget = replace(self._budget, wall_s=min(self._budget.wall_s, max(wall_s, 0.0)))
 
     def check(self) -> None:
         """Go on only while there is money, time and a token left. Of candidates it says nothing.

@@ -12,6 +12,7 @@ proposal, one that is made too rarely lets through what a hold-out is there to s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -19,6 +20,7 @@ from typing import Literal
 from fleetsched.errors import WorkloadError
 from fleetsched.model.evidence import ALPHA, Comparison, Evidence, Finding
 from fleetsched.model.goal import WorkloadGoal
+from fleetsched.model.wording import counted
 
 Role = Literal["evaluation", "hold-out"]
 
@@ -103,7 +105,9 @@ def objections(goal: WorkloadGoal, compared: Sequence[Compared], one_of: int = 1
     first = compared[0].evidence
     own = _own(goal, first)
     found = [
-        f"{_words(first, each)}: {_not_better(each, one_of)}" for each in own if not each.is_better(one_of)
+        f"{_words(first, each)}: {_not_better(first, each, one_of)}"
+        for each in own
+        if not each.is_better(one_of)
     ]
     for each in compared:
         found += [f"{_words(each.evidence, bad)}: {why}" for bad, why in _worse(goal, each)]
@@ -149,13 +153,22 @@ def _worse(goal: WorkloadGoal, compared: Compared) -> Iterator[tuple[Comparison,
             yield each, "held out, and worse" if compared.role == "hold-out" else "worse"
 
 
-def _not_better(comparison: Comparison, one_of: int) -> str:
+def _not_better(evidence: Evidence, comparison: Comparison, one_of: int) -> str:
+    if _least_p(evidence) * one_of > ALPHA:
+        runs = counted(len(evidence.order), "run")
+        return f"not shown to be better: {runs} of each can show nothing, and there was no time for more"
     if comparison.finding is not Finding.BETTER:
         return "not shown to be better"
     return (
         f"not shown to be better for one of {one_of} candidates: p is {comparison.p_holm:.3f}, and "
         f"{ALPHA / one_of:.3f} would do"
     )
+
+
+def _least_p(evidence: Evidence) -> float:
+    """The least `p_holm` that so many runs can give: all numbers of one arm below all of the other's."""
+    runs = len(evidence.order)
+    return len(evidence.comparisons) * 2 / math.comb(2 * runs, runs)
 
 
 def _words(evidence: Evidence, comparison: Comparison) -> str:

@@ -32,6 +32,7 @@ def open_workbench(
     backend: str,
     model: str = "",
     known: Mapping[str, Workload] | None = None,
+    learn: Callable[[Evidence], None] = lambda evidence: None,
 ) -> RunWorkbench:
     """Make a workbench.
 
@@ -44,9 +45,16 @@ def open_workbench(
         backend: who writes policies, for their provenance.
         model: of language, where there is one.
         known: workloads, by name, instead of those of `root`.
+        learn: told of each experiment.
     """
     lab = Lab(workloads(root) if known is None else known, task, say)
-    return RunWorkbench(task, folder, Means(lab.gates, lab.measure), meter, backend=backend, model=model)
+
+    def measure(candidate: Candidate, repeats: int, seed: int, budget_s: float) -> Evidence:
+        evidence = lab.measure(candidate, repeats, seed, budget_s)
+        learn(evidence)
+        return evidence
+
+    return RunWorkbench(task, folder, Means(lab.gates, measure), meter, backend=backend, model=model)
 
 
 class Lab:

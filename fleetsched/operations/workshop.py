@@ -13,8 +13,10 @@ from typing import Literal
 
 from fleetsched.agent.budget import Meter
 from fleetsched.agent.interface import Backend, Candidate, Draft, Task, Workbench
+from fleetsched.bench.interface import WARM_UPS
 from fleetsched.fleetrepo.secret import resolve_secret
 from fleetsched.model.controller import AgentAccess, Budget
+from fleetsched.model.evaluation import workloads_for
 from fleetsched.model.evidence import Evidence
 from fleetsched.model.gate import Gate, GateReport
 from fleetsched.model.workload import Workload
@@ -26,7 +28,7 @@ BackendName = Literal["catalogue", "anthropic"]
 _KEY = "ANTHROPIC_API_KEY"  # where the controller's file names no other place
 
 SEARCH_SHARE = 0.6
-"""Of the time of a goal's budget; what is left is for the final comparison."""
+"""Of the time of a goal's budget, at most; what is left is for the final comparison (`least_final_s`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,27 @@ class Workshop:
         return Run(folder, budget, Meter(budget, self.clock), f"{now:%Y-%m-%d}")
 
 
+_SPARE = 1  # a block, for the machine's start and the gates
+
+
+def least_final_s(task: Task, known: Workloads, searched: Evidence) -> float:
+    """How long a final comparison takes in which anything can be shown, in seconds.
+
+    How slow a machine is shows in its experiments only: each block of the final comparison is taken to last
+    as long as those of the search did.
+
+    Args:
+        task: with a goal that has an objective.
+        known: workloads, by name.
+        searched: an experiment of the search.
+    """
+    from fleetsched.bench.measure import MIN_REPEATS
+
+    block_s = searched.seconds / (WARM_UPS + len(searched.order))
+    count = len(workloads_for(task.goal, known)) + len(task.goal.evaluation.hold_out)
+    return block_s * (WARM_UPS + MIN_REPEATS + _SPARE) * count
+
+
 def lab_workshop(
     agent: AgentAccess, runs: Path, say: Callable[[str], None], backend: BackendName | None = None
 ) -> Workshop:
@@ -101,8 +124,12 @@ def lab_workshop(
 
     def draft(known: Workloads, run: Run, task: Task) -> Draft:
         folder, meter = run.folder, run.meter
+
+        def learn(evidence: Evidence) -> None:
+            meter.end_by(agent.budget.wall_s - least_final_s(task, known, evidence))
+
         bench: Workbench = open_workbench(
-            None, task, folder, meter, say, backend=name, model=model, known=known
+            None, task, folder, meter, say, backend=name, model=model, known=known, learn=learn
         )
         return _backend(name, agent, run).draft(task, bench, say)
 

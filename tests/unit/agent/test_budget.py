@@ -63,6 +63,15 @@ def test_time_runs_from_the_beginning() -> None:
     assert raised.value.what == "wall"
 
 
+@pytest.mark.parametrize(("end_s", "left_s"), [(45.0, 35.0), (61.0, 50.0), (5.0, 0.0), (-100.0, 0.0)])
+def test_the_time_can_be_made_shorter_but_not_longer(end_s: float, left_s: float) -> None:
+    clock = Clock()
+    meter = Meter(BUDGET, clock)
+    clock.now_s += 10
+    meter.end_by(end_s)
+    assert meter.left.wall_s == left_s
+
+
 def test_a_candidate_too_many_is_refused_and_not_counted() -> None:
     meter = Meter(BUDGET, Clock())
     meter.candidate()

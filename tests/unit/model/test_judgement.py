@@ -111,6 +111,24 @@ def test_of_several_candidates_each_has_to_be_surer(one_of: int, objections: lis
     assert judged.finding is (UNSURE if objections else BETTER)
 
 
+@pytest.mark.parametrize(
+    ("runs", "one_of", "is_enough"),
+    [
+        (4, 1, False),  # two comparisons, and 70 ways to deal 8 runs to two arms: 2 * 2 / 70 = 5.7 %
+        (5, 1, True),
+        (5, 3, True),  # 3 * 2 * 2 / 252 = 4.8 %
+        (5, 4, False),
+    ],
+)
+def test_runs_that_can_show_nothing_are_said_to_be_too_few(runs: int, one_of: int, is_enough: bool) -> None:
+    two = compared((P99, DEFAULT, UNSURE), KEPT)
+    short = replace(two, evidence=replace(two.evidence, order=two.evidence.order[:runs]))
+    (objection,) = judge(GOAL, [short], one_of).objections
+    words = f"{P99} on hackbench, -20.0 % against kernel-default: not shown to be better"
+    why = f": {runs} runs of each can show nothing, and there was no time for more"
+    assert objection == (words if is_enough else words + why)
+
+
 def test_what_is_worse_is_an_objection_however_many_candidates_there_are() -> None:
     held = compared((P99, DEFAULT, WORSE), workload="held", role="hold-out")
     objections = judge(GOAL, [GOOD, held], 3).objections
