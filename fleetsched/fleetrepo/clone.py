@@ -16,6 +16,8 @@ from fleetsched.model.controller import Trust
 
 _ASK_LIMIT_S = 30.0
 _JUDGE_LIMIT_S = 120.0
+_TIDY_LIMIT_S = 120.0
+_MOST_LOOSE = 6700  # objects, roughly; Git's own default
 _NO_ROOM = ("No space left on device", "Disk quota exceeded", "Read-only file system")
 _NO_REF = "cannot lock ref"  # a branch `a` that was fetched once is in the way of `a/b`
 # A true or false encoding would be a mistake for Git.
@@ -65,11 +67,22 @@ def _bring(folder: Path, trust: Trust) -> Revision:
         if status != 0:
             kind = FleetschedError if any(words in why for words in _NO_ROOM) else _DamagedError
             raise kind(f"cannot check out {trust.branch} in {folder}{because(why)}")
+    _tidy(git)
     revision = head(folder, trust, newest=_newest(folder).get(trust.branch, ""))
     if revision.approved and revision.commit:
         with suppress(OSError):  # without a disk to write to, what was approved before is still known
             remember_newest(folder, trust.branch, revision.commit)
     return revision
+
+
+def _tidy(git: Git) -> None:
+    """Pack objects and drop what nothing leads to, once there is much of it: each pushed state leaves some.
+
+    Without it the clone works as well, only slower: whether Git could do it does not matter.
+    """
+    settings = (f"gc.auto={_MOST_LOOSE}", "gc.autoDetach=false", "gc.pruneExpire=1.day.ago")
+    options = [word for setting in settings for word in ("-c", setting)]
+    git.run(*options, "gc", "--auto", "--quiet", limit_s=_TIDY_LIMIT_S)
 
 
 def remember_newest(folder: Path, branch: str, commit: str) -> None:

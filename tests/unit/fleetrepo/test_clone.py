@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -88,6 +90,35 @@ def test_a_tip_that_nobody_approved_may_be_taken_back(clone: Path, tmp_path: Pat
     assert not bring(own, unsigned).approved
     git(clone, "push", "--force", "origin", f"{first}:main")
     assert bring(own, trust) == Revision(first)
+
+
+def test_what_nothing_leads_to_is_dropped_once_it_is_much(
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, trust = tmp_path / "own", Trust(remote=str(tmp_path / "remote.git"))
+    bring(own, trust)
+    blobs = [tmp_path / f"{number}.txt" for number in range(1000)]
+    for blob in blobs:
+        blob.write_text(blob.name)
+    *old, new = git(own, "hash-object", "-w", *map(str, blobs)).splitlines()
+    yesterday = time.time() - 25 * 3600
+    for name in old:
+        os.utime(own / ".git" / "objects" / name[:2] / name[2:], (yesterday, yesterday))
+
+    def there() -> list[str]:
+        known = git(own, "cat-file", "--batch-all-objects", "--batch-check=%(objectname)")
+        return [name for name in (*old, new) if name in known]
+
+    bring(own, trust)
+    assert there() == [*old, new]
+
+    monkeypatch.setattr("fleetsched.fleetrepo.clone._MOST_LOOSE", 500)
+    revision = bring(own, trust)
+
+    assert there() == [new]  # somebody may be about to need it
+    assert revision == Revision(git(clone, "rev-parse", "HEAD"))
+    assert list((own / ".git" / "objects" / "pack").glob("*.pack"))
+    git(own, "fsck", "--full", "--strict")
 
 
 @pytest.fixture
