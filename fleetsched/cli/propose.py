@@ -128,7 +128,9 @@ def _show(result: Proposed) -> None:
         say(f"{account_text(result.drafted.account)}\n")
     if result.error is None:
         measured = result.drafted is not None
-        say(outcome_text(result.outcome, result.goal, result.proposal, measured=measured))
+        judgement = result.drafted.account.judgement if result.drafted is not None else None
+        had_time = judgement is None or judgement.had_time
+        say(outcome_text(result.outcome, result.goal, result.proposal, measured=measured, had_time=had_time))
     else:
         for goal in result.not_started:
             say(f"goal {goal}: not started")

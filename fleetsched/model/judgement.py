@@ -44,12 +44,14 @@ class Judgement:
         finding: of the objective on the first workload, against the arm where it does worst.
         summary: that comparison, in words.
         unmeasured: metrics of guardrails that nothing measured, also where the goal accepts that.
+        had_time: whether there were runs enough to show that anything is better.
     """
 
     objections: tuple[str, ...]
     finding: Finding
     summary: str
     unmeasured: tuple[str, ...] = ()
+    had_time: bool = True
 
     @property
     def proposes(self) -> bool:
@@ -94,7 +96,7 @@ def judge(goal: WorkloadGoal, compared: Sequence[Compared], one_of: int = 1) -> 
     )
     finding = Finding.INCONCLUSIVE if worst.finding is Finding.BETTER and said else worst.finding
     finding = Finding.WORSE if _loses(goal, compared) else finding
-    return Judgement(said, finding, _words(first, worst), unmeasured)
+    return Judgement(said, finding, _words(first, worst), unmeasured, _can_show(first, one_of))
 
 
 def objections(goal: WorkloadGoal, compared: Sequence[Compared], one_of: int = 1) -> tuple[str, ...]:
@@ -154,7 +156,7 @@ def _worse(goal: WorkloadGoal, compared: Compared) -> Iterator[tuple[Comparison,
 
 
 def _not_better(evidence: Evidence, comparison: Comparison, one_of: int) -> str:
-    if _least_p(evidence) * one_of > ALPHA:
+    if not _can_show(evidence, one_of):
         runs = counted(len(evidence.order), "run")
         return f"not shown to be better: {runs} of each can show nothing, and there was no time for more"
     if comparison.finding is not Finding.BETTER:
@@ -165,10 +167,15 @@ def _not_better(evidence: Evidence, comparison: Comparison, one_of: int) -> str:
     )
 
 
-def _least_p(evidence: Evidence) -> float:
-    """The least `p_holm` that so many runs can give: all numbers of one arm below all of the other's."""
+def _can_show(evidence: Evidence, one_of: int) -> bool:
+    """Whether so many runs can show anything: where all of an arm's numbers are below all of the other's.
+
+    One of (2n over n) ways to deal 2n numbers to two arms is as extreme on either side, and Holm's correction
+    begins with the number of comparisons.
+    """
     runs = len(evidence.order)
-    return len(evidence.comparisons) * 2 / math.comb(2 * runs, runs)
+    least = len(evidence.comparisons) * 2 / math.comb(2 * runs, runs)
+    return least * one_of <= ALPHA
 
 
 def _words(evidence: Evidence, comparison: Comparison) -> str:

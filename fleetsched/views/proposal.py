@@ -11,9 +11,13 @@ from fleetsched.model.wording import counted, printable
 _MOST_DIFF_LINES = 2000
 
 
-def outcome_text(outcome: str, goal: str, proposal: Proposal | None, *, measured: bool = False) -> str:
+def outcome_text(
+    outcome: str, goal: str, proposal: Proposal | None, *, measured: bool = False, had_time: bool = True
+) -> str:
     """What `propose` did about a goal, and what to do next."""
     match outcome:
+        case "kernel-default" | "kept" if not had_time:
+            return f"goal {goal}: nothing is proposed, for want of time; to go on: a longer --budget-wall"
         case "kernel-default":
             return f"goal {goal}: nothing is proposed; to say so: policy: {{name: kernel-default}}"
         case "kept" if measured:

@@ -123,7 +123,9 @@ def test_of_several_candidates_each_has_to_be_surer(one_of: int, objections: lis
 def test_runs_that_can_show_nothing_are_said_to_be_too_few(runs: int, one_of: int, is_enough: bool) -> None:
     two = compared((P99, DEFAULT, UNSURE), KEPT)
     short = replace(two, evidence=replace(two.evidence, order=two.evidence.order[:runs]))
-    (objection,) = judge(GOAL, [short], one_of).objections
+    judged = judge(GOAL, [short], one_of)
+    assert judged.had_time == is_enough
+    (objection,) = judged.objections
     words = f"{P99} on hackbench, -20.0 % against kernel-default: not shown to be better"
     why = f": {runs} runs of each can show nothing, and there was no time for more"
     assert objection == (words if is_enough else words + why)

@@ -56,6 +56,7 @@ class Shop:
         broken: by workload, or by policy and workload, what the final comparison on it ends with.
         lab: of the search.
         seconds: that each experiment of it takes.
+        runs_of_each: arm of the final comparison, before there is no time for more.
     """
 
     runs: Path
@@ -68,6 +69,7 @@ class Shop:
     broken: dict[str, BaseException] = field(default_factory=dict)
     lab: FakeLab = field(default_factory=FakeLab)
     seconds: float = 0.0
+    runs_of_each: int = 10
     now_s: float = 0.0
 
     def open(
@@ -112,7 +114,8 @@ class Shop:
             arms.append(Arm(INCUMBENT, bound.name, bound.variant, "ab" * 32, dict(bound.parameters)))
         parameters = dict(candidate.parameters)
         arms.append(Arm(CANDIDATE, candidate.policy, candidate.variant, candidate.digest, parameters))
-        measured = metric(P99, ours, 1000, incumbent=900 if bound is not None else None)
+        incumbent = 900 if bound is not None else None
+        measured = metric(P99, ours, 1000, incumbent=incumbent, count=self.runs_of_each)
         found = evidence(
             [measured], workload=task.workload, arms=arms, policy=candidate.policy, digest=candidate.digest
         )
@@ -184,6 +187,16 @@ def test_parameters_go_into_the_goals_binding(fleet: Fleet, shop: Shop) -> None:
     assert fleet.proposed_lines() == [
         "+  policy: {name: interactive, parameters: {slice_us: 700, preempt_us: 0}}"
     ]
+
+
+def test_for_want_of_time_nothing_is_proposed_and_nobody_is_told_to_settle_for_it(
+    fleet: Fleet, shop: Shop
+) -> None:
+    shop.runs_of_each = 3
+    said = fleet.run("propose", "--offline", code=ExitCode.CHANGES)
+    assert "3 runs of each can show nothing, and there was no time for more" in " ".join(said.split())
+    assert "nothing is proposed, for want of time; to go on: a longer --budget-wall\n" in said
+    assert "kernel-default}" not in said
 
 
 def test_what_is_not_shown_to_be_better_is_not_proposed_and_is_a_lesson(fleet: Fleet, shop: Shop) -> None:
