@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -16,19 +17,32 @@ from fleetsched.bench.interface import WARM_UPS, EndedError, Run, Target
 from fleetsched.bench.metrics import measured_keys, unit_and_better
 from fleetsched.bench.statistics import compare, precise_enough
 from fleetsched.errors import HelperError, WorkloadError
-from fleetsched.model.evidence import Arm, Distribution, Environment, Evidence, Measured
+from fleetsched.model.evidence import (
+    MOST_IN_LINE,
+    Arm,
+    Distribution,
+    Environment,
+    Evidence,
+    Measured,
+    can_show,
+)
+from fleetsched.model.medians import MIN_BLOCKS
 from fleetsched.model.observation import merge
 from fleetsched.model.timestamp import rfc3339
 from fleetsched.model.workload import Workload
 
-MIN_REPEATS = 6
-"""The least at which a rank test can be significant over eight comparisons (`statistics`)."""
 DEFAULT_REPEATS = 10
 DEFAULT_WIDTH = 0.1
 """Of the interval of each arm's median, as a share of it: narrower ends the experiment."""
 
 _UNMEASURED_EMULATED = ("energy", "caches", "numa")
 _UNMEASURED_ICOUNT = ("parallel-speed",)
+
+
+def least_repeats(comparisons: int) -> int:
+    """How many runs of each arm it takes to show anything, also of the last candidate in a full line."""
+    enough = (runs for runs in itertools.count(MIN_BLOCKS) if can_show(runs, comparisons, MOST_IN_LINE))
+    return next(enough)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +197,12 @@ def _names(runs: Sequence[Mapping[str, Run]]) -> list[str]:
 
 
 def _is_precise(experiment: Experiment, runs: Sequence[Mapping[str, Run]]) -> bool:
-    if experiment.width is None or len(runs) < MIN_REPEATS:
+    if experiment.width is None:
         return False
-    names = experiment.objectives or _names(runs)
+    found = _names(runs)
+    if len(runs) < least_repeats(len(found) * (len(experiment.arms) - 1)):
+        return False
+    names = experiment.objectives or found
     return all(precise_enough(_samples(experiment, runs, name), experiment.width) for name in names)
 
 

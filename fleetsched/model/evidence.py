@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,6 +20,8 @@ INCUMBENT = "incumbent"
 CANDIDATE = "candidate"
 ALPHA = 0.05
 """How often anything of an experiment may be called better or worse by luck alone."""
+MOST_IN_LINE = 3
+"""Candidates of one goal that are compared one after the other until one is better (docs/adr/0028)."""
 SHORT_DIGEST = 12
 """Hex digits of a digest in the name of a file."""
 
@@ -128,6 +131,20 @@ class Comparison:
         it holds in any order, and whatever their measurements have in common.
         """
         return self.finding is Finding.BETTER and self.p_holm * one_of <= ALPHA
+
+
+def can_show(runs: int, comparisons: int, one_of: int = 1) -> bool:
+    """Whether so many runs of each arm can show that a candidate is better, by whatever numbers.
+
+    Of the (2n over n) ways to deal 2n numbers to two arms one is as extreme as can be on either side, and
+    Holm's correction begins with the number of comparisons.
+
+    Args:
+        runs: of each arm.
+        comparisons: of the experiment.
+        one_of: how many candidates stand in line.
+    """
+    return 2 / math.comb(2 * runs, runs) * comparisons * one_of <= ALPHA
 
 
 @dataclass(frozen=True, slots=True)

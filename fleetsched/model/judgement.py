@@ -12,13 +12,12 @@ proposal, one that is made too rarely lets through what a hold-out is there to s
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from fleetsched.errors import WorkloadError
-from fleetsched.model.evidence import ALPHA, Comparison, Evidence, Finding
+from fleetsched.model.evidence import ALPHA, Comparison, Evidence, Finding, can_show
 from fleetsched.model.goal import WorkloadGoal
 from fleetsched.model.wording import counted
 
@@ -96,7 +95,7 @@ def judge(goal: WorkloadGoal, compared: Sequence[Compared], one_of: int = 1) -> 
     )
     finding = Finding.INCONCLUSIVE if worst.finding is Finding.BETTER and said else worst.finding
     finding = Finding.WORSE if _loses(goal, compared) else finding
-    return Judgement(said, finding, _words(first, worst), unmeasured, _can_show(first, one_of))
+    return Judgement(said, finding, _words(first, worst), unmeasured, _had_time(first, one_of))
 
 
 def objections(goal: WorkloadGoal, compared: Sequence[Compared], one_of: int = 1) -> tuple[str, ...]:
@@ -156,7 +155,7 @@ def _worse(goal: WorkloadGoal, compared: Compared) -> Iterator[tuple[Comparison,
 
 
 def _not_better(evidence: Evidence, comparison: Comparison, one_of: int) -> str:
-    if not _can_show(evidence, one_of):
+    if not _had_time(evidence, one_of):
         runs = counted(len(evidence.order), "run")
         return f"not shown to be better: {runs} of each can show nothing, and there was no time for more"
     if comparison.finding is not Finding.BETTER:
@@ -167,15 +166,9 @@ def _not_better(evidence: Evidence, comparison: Comparison, one_of: int) -> str:
     )
 
 
-def _can_show(evidence: Evidence, one_of: int) -> bool:
-    """Whether so many runs can show anything: where all of an arm's numbers are below all of the other's.
-
-    One of (2n over n) ways to deal 2n numbers to two arms is as extreme on either side, and Holm's correction
-    begins with the number of comparisons.
-    """
-    runs = len(evidence.order)
-    least = len(evidence.comparisons) * 2 / math.comb(2 * runs, runs)
-    return least * one_of <= ALPHA
+def _had_time(evidence: Evidence, one_of: int) -> bool:
+    """Nothing but the budget of time ends an experiment before it can show anything."""
+    return can_show(len(evidence.order), len(evidence.comparisons), one_of)
 
 
 def _words(evidence: Evidence, comparison: Comparison) -> str:

@@ -11,12 +11,12 @@ from fleetsched.agent.interface import INTERRUPTED, Candidate, Draft, Task
 from fleetsched.errors import FleetschedError, InterruptedRunError, LabError
 from fleetsched.fleetrepo.lessons import lessons_text
 from fleetsched.model.account import Account
-from fleetsched.model.evidence import Evidence
+from fleetsched.model.evidence import MOST_IN_LINE, Evidence
 from fleetsched.model.fleet import Fleet
 from fleetsched.model.gate import GateReport
 from fleetsched.model.judgement import Compared, Rejected
 from fleetsched.model.lesson import Lesson
-from fleetsched.operations.final import MOST_IN_LINE, Attempt, Final
+from fleetsched.operations.final import Attempt, Final
 from fleetsched.operations.workshop import Workshop
 
 _INTERRUPTED = "the run was interrupted"

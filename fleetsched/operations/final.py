@@ -34,9 +34,6 @@ from fleetsched.operations.workshop import Run, Workshop
 FINAL_REPEATS = 10
 FINAL_SEED = 20_260_101
 """Of the first in line; the others have those that follow. No search has any of them."""
-MOST_IN_LINE = 3
-"""Candidates: each more makes it harder for all of them, and takes as long as the first."""
-
 
 _BROKEN = (LabError, WorkloadError, BuildError, UnreachableError, OSError, KeyboardInterrupt)
 """What ends a comparison and is not the candidate's fault."""

@@ -101,11 +101,11 @@ def least_final_s(task: Task, known: Workloads, searched: Evidence) -> float:
         known: workloads, by name.
         searched: an experiment of the search.
     """
-    from fleetsched.bench.measure import MIN_REPEATS
+    from fleetsched.bench.measure import least_repeats
 
     block_s = searched.seconds / (WARM_UPS + len(searched.order))
     count = len(workloads_for(task.goal, known)) + len(task.goal.evaluation.hold_out)
-    return block_s * (WARM_UPS + MIN_REPEATS + _SPARE) * count
+    return block_s * (WARM_UPS + least_repeats(len(searched.comparisons)) + _SPARE) * count
 
 
 def lab_workshop(

@@ -14,6 +14,7 @@ from fleetsched.bench.measure import (
     Clock,
     Experiment,
     block_seed,
+    least_repeats,
     measure,
     unmeasured,
     workload_digest,
@@ -54,7 +55,8 @@ class FakeTarget:
         self.ran.append((self._arm, seed))
         if self._arm == "candidate" and self.ejected_in == seed % 1000:
             raise HelperError("fair@f1f1f1f1 did not stay: runnable task stall", code="ejected")
-        return Run({"time_s": self.times[self._arm] + (seed * 7919 % 100) / 1e3}, None, 1.0)
+        value = self.times[self._arm] + (seed * 7919 % 100) / 1e3
+        return Run(dict.fromkeys(workload.metrics, value), None, 1.0)
 
 
 def experiment(**changes: Any) -> Experiment:
@@ -104,6 +106,20 @@ def test_it_ends_when_the_objectives_are_known_well_enough() -> None:
 
     assert found.ended == "precise"
     assert 6 <= len(found.order) < 100
+
+
+@pytest.mark.parametrize(("comparisons", "runs"), [(1, 6), (7, 6), (8, 7), (28, 7), (29, 8)])
+def test_no_experiment_ends_before_it_can_show_anything(comparisons: int, runs: int) -> None:
+    assert least_repeats(comparisons) == runs  # 2 / 924 and 2 / 3432 are the least p of 6 and 7 runs
+
+
+def test_an_experiment_with_many_metrics_goes_on_for_longer() -> None:
+    metrics = {f"metric_{number}": WORKLOAD.metrics["time_s"] for number in range(8)}
+    many = experiment(workload=replace(WORKLOAD, metrics=metrics), repeats=100, width=0.2)
+
+    found = run(FakeTarget({"kernel-default": 2.0, "candidate": 1.0}), many)
+
+    assert (found.ended, len(found.order)) == ("precise", 7)
 
 
 def test_no_block_begins_that_would_not_end_within_the_budget() -> None:
