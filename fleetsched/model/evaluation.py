@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from fleetsched.errors import InputError
 from fleetsched.model.goal import WorkloadGoal
+from fleetsched.model.judgement import Role
 from fleetsched.model.metrics import METRICS
 from fleetsched.model.suggest import suggestion
 from fleetsched.model.workload import Workload
@@ -62,6 +63,15 @@ def workloads_for(goal: WorkloadGoal, known: Mapping[str, Workload]) -> tuple[st
     return (chosen,)
 
 
+def final_workloads(goal: WorkloadGoal, known: Mapping[str, Workload]) -> tuple[tuple[Role, str], ...]:
+    """Name the workloads of the final comparison, in order, each with its role.
+
+    Arguments and errors are those of `workloads_for`.
+    """
+    evaluation: list[tuple[Role, str]] = [("evaluation", name) for name in workloads_for(goal, known)]
+    return (*evaluation, *(("hold-out", name) for name in goal.evaluation.hold_out))
+
+
 def check_guardrails(goal: WorkloadGoal, known: Mapping[str, Workload]) -> None:
     """A guardrail that nothing measures cannot be said to be kept: better known before an hour of measuring.
 
@@ -72,7 +82,7 @@ def check_guardrails(goal: WorkloadGoal, known: Mapping[str, Workload]) -> None:
     Raises:
         InputError: none of the goal's workloads measures one of its guardrails, and it does not accept that.
     """
-    wanted = [known[name] for name in (*workloads_for(goal, known), *goal.evaluation.hold_out)]
+    wanted = [known[name] for _, name in final_workloads(goal, known)]
     for guardrail in goal.guardrails:
         metric = guardrail.metric
         if guardrail.accept_unmeasured or any(gives(workload, metric) for workload in wanted):

@@ -23,11 +23,10 @@ from fleetsched.errors import (
     WorkloadError,
 )
 from fleetsched.fleetrepo.evidence import evidence_text
-from fleetsched.model.evaluation import workloads_for
+from fleetsched.model.evaluation import final_workloads
 from fleetsched.model.fleet import Fleet
 from fleetsched.model.gate import Gate, GateReport
-from fleetsched.model.goal import WorkloadGoal
-from fleetsched.model.judgement import Compared, Judgement, Rejected, Role, judge, objections
+from fleetsched.model.judgement import Compared, Judgement, Rejected, judge, objections
 from fleetsched.model.lesson import Lesson, one_line
 from fleetsched.operations.workshop import Run, Workshop
 
@@ -124,7 +123,7 @@ class Final:
 
     def _compare(self, made: Attempt, candidate: Candidate, place: int, of: int) -> Attempt:
         shop, goal = self.shop, self.task.goal
-        wanted = list(_workloads(goal, self.fleet))
+        wanted = final_workloads(goal, self.fleet.workloads)
         for left, (role, workload) in zip(range(len(wanted), 0, -1), wanted, strict=True):
             shop.say(f"final comparison on {workload} ({role})")
             budget_s = self._left_s() / left
@@ -160,10 +159,3 @@ def _broken(made: Attempt, error: FleetschedError | OSError | KeyboardInterrupt,
     else:
         found = lab_error(error) if isinstance(error, UnreachableError | OSError) else error
     return replace(made, ended=where + one_line(found.message), error=found)
-
-
-def _workloads(goal: WorkloadGoal, fleet: Fleet) -> Iterator[tuple[Role, str]]:
-    for workload in workloads_for(goal, fleet.workloads):
-        yield "evaluation", workload
-    for workload in goal.evaluation.hold_out:
-        yield "hold-out", workload

@@ -16,7 +16,7 @@ from fleetsched.agent.interface import Backend, Candidate, Draft, Task, Workbenc
 from fleetsched.bench.interface import WARM_UPS
 from fleetsched.fleetrepo.secret import resolve_secret
 from fleetsched.model.controller import AgentAccess, Budget
-from fleetsched.model.evaluation import workloads_for
+from fleetsched.model.evaluation import final_workloads
 from fleetsched.model.evidence import Evidence
 from fleetsched.model.gate import Gate, GateReport
 from fleetsched.model.workload import Workload
@@ -104,7 +104,7 @@ def least_final_s(task: Task, known: Workloads, searched: Evidence) -> float:
     from fleetsched.bench.measure import least_repeats
 
     block_s = searched.seconds / (WARM_UPS + len(searched.order))
-    count = len(workloads_for(task.goal, known)) + len(task.goal.evaluation.hold_out)
+    count = len(final_workloads(task.goal, known))
     return block_s * (WARM_UPS + least_repeats(len(searched.comparisons)) + _SPARE) * count
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fleetsched.agent.interface import Candidate
 from fleetsched.bench.measure import Experiment, least_repeats
 from fleetsched.lab.shape import MachineSpec
 from fleetsched.model.controller import AgentAccess, Budget
@@ -32,8 +33,6 @@ class SlowLab:
     experiments: int = 0
 
     def run_gates(self, folders: list[Path], wanted: Any, say: Any) -> list[Any]:
-        from fleetsched.agent.interface import Candidate
-
         return [FakeLab().gates(Candidate("c1", folders[0].name, folders[0]), wanted.until)]
 
     def run_in_lab(self, experiment: Experiment, spec: MachineSpec, say: Any) -> Evidence:
